@@ -1,0 +1,1 @@
+"""What measures speed, memory and accuracy, each with its peer in the same run. See docs/benchmarks.md."""

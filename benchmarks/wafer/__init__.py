@@ -1,0 +1,1 @@
+"""Wafer maps: accuracy, speed, memory and scaling beside a dense CNN on binned maps."""

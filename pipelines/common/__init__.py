@@ -1,0 +1,1 @@
+"""What every task shares: errors, models and runs on disk, hardware."""

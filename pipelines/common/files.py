@@ -1,0 +1,95 @@
+"""Files that are whole or absent, and a lock that dies with its holder."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from pipelines.common.errors import UserError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[str]]:
+    """A text file to write, under a temporary name until the block ends well; then it takes `path`'s place.
+
+    File names that are not UTF-8 reach us as lone surrogates; they are written as backslash escapes.
+    """
+    temporary = path.with_name(f".{path.name}.new-{os.getpid()}")
+    try:
+        with temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+class FolderLock:
+    """The right to write into a folder: a locked file with the holder's process id in it.
+
+    The system drops the lock when the holder ends, however it ends, so nothing stale is left to clear.
+    Raises UserError if another process holds it.
+    """
+
+    def __init__(self, folder: Path, name: str = ".lock") -> None:
+        self.path = folder / name
+        self._file = self._acquire()
+
+    def _acquire(self) -> int:
+        while True:
+            handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+            if not _try_lock(handle):
+                holder = os.read(handle, 32).decode(errors="replace").strip() or "unknown"
+                os.close(handle)
+                raise UserError(
+                    f"another run (process {holder}) is writing to {self.path.parent};"
+                    " wait for it, or name another folder"
+                )
+            if self._is_still_at_path(handle):
+                os.truncate(handle, 0)
+                os.write(handle, str(os.getpid()).encode())
+                return handle
+            os.close(handle)  # the last holder removed the file between our opening and locking it
+
+    def _is_still_at_path(self, handle: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(handle), self.path.stat())
+        except FileNotFoundError:
+            return False
+
+    def release(self) -> None:
+        """Remove the lock file and let go; does nothing the second time."""
+        if self._file < 0:
+            return
+        if sys.platform != "win32":  # Windows removes no open file, and a lock file left behind does no harm
+            self.path.unlink(missing_ok=True)
+        os.close(self._file)
+        self._file = -1
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try_lock(handle: int) -> bool:
+        os.lseek(handle, 1 << 20, os.SEEK_SET)  # Windows locks bytes against reading too: not those of the id
+        try:
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        finally:
+            os.lseek(handle, 0, os.SEEK_SET)
+        return True
+else:
+    import fcntl
+
+    def _try_lock(handle: int) -> bool:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True

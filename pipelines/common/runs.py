@@ -1,0 +1,250 @@
+"""Run folders: rows that survive a kill, and everything else whole or absent.
+
+While a run goes on, `results.jsonl` grows by one line per item, batch by batch, each batch forced to the
+disk. `run.json` says what the run is. A run that was killed is continued with `resume`: finished items
+are known by their key, a torn last line is dropped, and a run of other inputs, model or config is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from pipelines.common.errors import UserError
+from pipelines.common.files import FolderLock, replacing
+from pipelines.common.hardware import environment, suite_version
+
+SCHEMA_VERSION = 1
+RUN, ROWS, TABLE, REPORT = "run.json", "results.jsonl", "results.csv", "report.html"
+IDENTITY = ("task", "inputs", "folder", "model", "config", "seed")
+LOCK = ".lock"
+
+Row = dict[str, Any]
+Key = tuple[str, ...]
+
+
+def check_target(path: Path, *, resume: bool, overwrite: bool) -> None:
+    """Raise UserError unless a run may be written to `path`; touches nothing."""
+    if resume and overwrite:
+        raise UserError("--resume continues a run and --overwrite replaces it: give one of them")
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise UserError(f"{path} is a file; --out needs a folder")
+    if all(entry.name == LOCK or entry.name.startswith(f".{RUN}.new-") for entry in path.iterdir()):
+        return  # empty, or a run that was killed before it began
+    if not is_run(path):
+        raise UserError(f"{path} holds other files and is no run folder; give --out a new folder")
+    if not (resume or overwrite):
+        raise UserError(
+            f"{path} already holds a run; continue it with --resume, replace it with --overwrite,"
+            " or give --out a new folder"
+        )
+
+
+def is_run(path: Path) -> bool:
+    """Whether the folder holds a run of this suite."""
+    try:
+        record = json.loads((path / RUN).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(record, dict) and "schema_version" in record and "task" in record
+
+
+class RunFolder:
+    """A run folder that this process alone writes to; a context manager.
+
+    key: the fields of a row that together name an item.
+    companion: the name of a second file that gets one line per row, such as what a report draws.
+    finished: key of each item that is done, to its row's `item` (a hash of what was read, or None).
+    record: what `run.json` holds.
+    """
+
+    def __init__(
+        self, path: Path, *, key: Key, companion: str, resume: bool = False, overwrite: bool = False
+    ) -> None:
+        check_target(path, resume=resume, overwrite=overwrite)
+        self.path, self.key, self.companion = path, key, companion
+        self.finished: dict[Key, str | None] = {}
+        self.record: Row = {}
+        self._is_ours = not path.exists()
+        path.mkdir(parents=True, exist_ok=True)
+        self._lock = FolderLock(path, LOCK)
+        try:  # once more, now that nobody else can begin a run here
+            check_target(path, resume=resume, overwrite=overwrite)
+        except UserError:
+            self._lock.release()
+            raise
+        self._rows: IO[str] | None = None
+        self._companion: IO[str] | None = None
+        self._since = time.monotonic()
+        for left_over in path.glob(".*.new-*"):
+            left_over.unlink(missing_ok=True)
+        if overwrite:
+            self._remove_run()
+
+    def begin(self, record: Mapping[str, Any]) -> None:
+        """Start the run that `record` describes, or continue it if the folder holds one.
+
+        Raises UserError if the folder holds a run that differs in one of IDENTITY.
+        """
+        fresh: Row = json.loads(json.dumps(dict(record)))
+        if (self.path / RUN).exists():
+            before = json.loads((self.path / RUN).read_text(encoding="utf-8"))
+            _check_same(self.path, before, fresh)
+            self.record = {**before, **fresh}
+            self._recover()
+        else:
+            self.record = {"schema_version": SCHEMA_VERSION, **fresh, "started": _now(), "seconds": 0.0}
+        self.record |= {"suite": suite_version(), "environment": environment(), "status": "running"}
+        self._write_record()
+        self._rows = (self.path / ROWS).open("a", encoding="utf-8")
+        self._companion = (self.path / self.companion).open("a", encoding="utf-8")
+
+    def append(self, rows: Sequence[Row], companions: Sequence[str]) -> None:
+        """Add finished rows, with the companion line of each; from here on they survive a kill."""
+        if self._rows is None or self._companion is None:
+            raise RuntimeError("begin the run before adding rows to it")
+        # The companion first: a kill between the two leaves a line too many there, never one too few.
+        self._companion.write("".join(line + "\n" for line in companions))
+        _flush(self._companion)
+        self._rows.write("".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows))
+        _flush(self._rows)
+        for row in rows:
+            self.finished[self.key_of(row)] = row.get("item")
+
+    def key_of(self, row: Mapping[str, Any]) -> Key:
+        """What names the item of a row, as text."""
+        return tuple(str(row[name]) for name in self.key)
+
+    def rows(self) -> Iterator[tuple[Row, str]]:
+        """Every finished row with its companion line, read back one at a time."""
+        with (
+            (self.path / ROWS).open(encoding="utf-8") as rows,
+            (self.path / self.companion).open(encoding="utf-8") as companions,
+        ):
+            for row, companion in zip(rows, companions, strict=True):
+                yield json.loads(row), companion.rstrip("\n")
+
+    def finish(self, facts: Mapping[str, Any]) -> None:
+        """Write `run.json` with the final facts and the status `finished`."""
+        self._end("finished", facts)
+
+    def discard(self) -> None:
+        """Remove what this run wrote, and the folder if it is ours, as when there was nothing to do."""
+        self._close()
+        self._remove_run()
+        self._lock.release()
+        if self._is_ours:
+            self.path.rmdir()
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.record.get("status") == "running" and error is not None and self.path.is_dir():
+            interrupted = isinstance(error, KeyboardInterrupt)
+            self._end("interrupted" if interrupted else "failed", {"error": str(error)} if str(error) else {})
+        self._close()
+        self._lock.release()
+        if self._is_ours and self.path.is_dir() and not any(self.path.iterdir()):
+            self.path.rmdir()
+
+    def _end(self, status: str, facts: Mapping[str, Any]) -> None:
+        self.record.pop("error", None)
+        seconds = self.record["seconds"] + time.monotonic() - self._since
+        self.record |= {**facts, "status": status, "ended": _now(), "seconds": round(seconds, 3)}
+        self._write_record()
+
+    def _write_record(self) -> None:
+        with replacing(self.path / RUN) as file:
+            json.dump(self.record, file, indent=2)
+            file.write("\n")
+
+    def _recover(self) -> None:
+        """Take up the rows of the earlier run; cut off what a kill left unfinished."""
+        count, end = 0, 0
+        rows = self.path / ROWS
+        if rows.exists():
+            with rows.open("rb") as file:
+                for line in file:
+                    try:
+                        row = json.loads(line) if line.endswith(b"\n") else None
+                    except ValueError as error:
+                        raise UserError(f"{rows} is damaged in line {count + 1}; use --overwrite") from error
+                    if row is None:
+                        break
+                    self.finished[self.key_of(row)] = row.get("item")
+                    count, end = count + 1, end + len(line)
+            os.truncate(rows, end)
+        _keep_lines(self.path / self.companion, count)
+
+    def _remove_run(self) -> None:
+        """Remove the files that a run writes, and nothing else: verdicts and notes of others stay."""
+        if is_run(self.path):
+            for name in (ROWS, self.companion, TABLE, REPORT, RUN):  # the mark of a run goes last
+                (self.path / name).unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        for file in (self._rows, self._companion):
+            if file is not None:
+                file.close()
+
+
+def _check_same(path: Path, before: Row, now: Row) -> None:
+    if before.get("schema_version") != SCHEMA_VERSION:
+        raise UserError(
+            f"{path} was written by another version of the suite; use --overwrite or a new folder"
+        )
+    for name in IDENTITY:
+        difference = _first_difference(name, before.get(name), now.get(name))
+        if difference:
+            raise UserError(
+                f"{path} cannot be resumed, since {difference}; repeat the first command with --resume,"
+                " or use --overwrite or a new folder"
+            )
+
+
+def _first_difference(name: str, before: Any, now: Any) -> str:
+    if isinstance(before, dict) and isinstance(now, dict):
+        for part in sorted(before.keys() | now.keys()):
+            difference = _first_difference(f"{name}.{part}", before.get(part), now.get(part))
+            if difference:
+                return difference
+        return ""
+    return "" if before == now else f"{name} was {_short(before)} and is now {_short(now)}"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 200 else text[:200] + "..."
+
+
+def _keep_lines(path: Path, count: int) -> None:
+    end, kept = 0, 0
+    if path.exists():
+        with path.open("rb") as file:
+            for line in file:
+                if kept == count or not line.endswith(b"\n"):
+                    break
+                end, kept = end + len(line), kept + 1
+        os.truncate(path, end)
+    if kept < count:
+        raise UserError(f"{path} is damaged: it has {kept} lines for {count} rows; use --overwrite")
+
+
+def _flush(file: IO[str]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,67 @@
+"""How right a model is on labelled maps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+from pipelines.common.errors import UserError
+from pipelines.wafer.calibrate import expected_calibration_error
+from pipelines.wafer.data import WaferFileError, WaferMap, read_labelled
+from pipelines.wafer.predict import Prediction, Predictor
+
+BATCH = 256
+
+
+def evaluate(data: Path, predictor: Predictor) -> dict[str, Any]:
+    """Metrics on the labelled data set `data`; see `metrics`. Raises UserError if it cannot be read."""
+    truth: list[str] = []
+    predictions: list[Prediction] = []
+    try:
+        for batch in _batches(read_labelled(data)):
+            truth += [label for _, label in batch]
+            predictions += predictor.predict([wafer for wafer, _ in batch])
+    except WaferFileError as error:
+        raise UserError(str(error)) from error
+    if not truth:
+        raise UserError(f"{data} holds no labelled map")
+    return metrics(truth, predictions)
+
+
+def metrics(truth: list[str], predictions: list[Prediction]) -> dict[str, Any]:
+    """Accuracy, macro-F1, expected calibration error, and per class precision, recall, F1 and support.
+
+    The confusion matrix has the true class in rows, the predicted one in columns. Classes are all that occur
+    in the truth or in the predictions; macro-F1 is the mean over those that occur in the truth.
+    `novel` is the share of maps that the novelty threshold flags.
+    """
+    predicted = [each.label for each in predictions]
+    labels = sorted({*truth, *predicted})
+    matrix = confusion_matrix(truth, predicted, labels=labels)
+    precision, recall, f1, support = precision_recall_fscore_support(
+        truth, predicted, labels=labels, average=None, zero_division=0.0
+    )
+    correct = np.array([a == b for a, b in zip(truth, predicted, strict=True)])
+    probability = np.array([each.probability for each in predictions])
+    return {
+        "maps": len(truth),
+        "accuracy": float(correct.mean()),
+        "macro_f1": float(f1[support > 0].mean()),
+        "ece": expected_calibration_error(probability, correct),
+        "novel": float(np.mean([each.decision == "novel" for each in predictions])),
+        "per_class": {
+            label: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(n)}
+            for label, p, r, f, n in zip(labels, precision, recall, f1, support, strict=True)
+        },
+        "confusion": {"labels": labels, "matrix": matrix.tolist()},
+    }
+
+
+def _batches(items: Iterator[tuple[WaferMap, str]]) -> Iterator[list[tuple[WaferMap, str]]]:
+    while batch := list(islice(items, BATCH)):
+        yield batch

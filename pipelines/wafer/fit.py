@@ -1,0 +1,179 @@
+"""The optimisation of a network, resumable from a checkpoint after every epoch."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from pipelines.common.errors import UserError
+from pipelines.wafer.data.record import WaferMap
+from pipelines.wafer.model.kinds import Kind
+from pipelines.wafer.train_config import TrainConfig
+
+MAX_GRADIENT = 5.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingSet:
+    """maps with `classes` int64 (N,), and `chance` float64 (N,), how likely each is to be drawn."""
+
+    maps: Sequence[WaferMap]
+    classes: NDArray[np.int64]
+    chance: NDArray[np.float64]
+
+
+def drawing_chances(
+    classes: NDArray[np.int64], num_classes: int, power: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Chance (N,) of each map, so that classes are drawn by their count to `power`, and the log shift (K,).
+
+    The shift is what to add to logits learnt under those chances for the data's own proportions: the log of
+    each class's share in the data over its share in what is drawn (Saerens et al., 2002).
+    """
+    counts = np.bincount(classes, minlength=num_classes).astype(np.float64)
+    drawn = counts**power / (counts**power).sum()
+    chance = drawn[classes] / counts[classes]
+    return chance / chance.sum(), np.log(counts / counts.sum()) - np.log(drawn)
+
+
+def fit(
+    network: nn.Module,
+    kind: Kind,
+    data: TrainingSet,
+    config: TrainConfig,
+    *,
+    device: torch.device,
+    checkpoint: Path,
+    fingerprint: str,
+    progress: Callable[[str], None],
+) -> float:
+    """Train `network` in place to the moving average of its weights; returns the seconds it took.
+
+    Each epoch's randomness comes from the seed and the epoch's number alone, so a run that goes on from its
+    checkpoint ends with the same weights as one that was never stopped. fingerprint: names data and settings;
+    a checkpoint of other ones is refused.
+    """
+    network.to(device)
+    optimizer = _optimizer(network, config)
+    average = {name: value.clone() for name, value in network.state_dict().items()}
+    steps_per_epoch = max(1, (config.maps_per_epoch or len(data.maps)) // config.batch_size)
+    loss_of = nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)
+    start, spent = _restore(checkpoint, fingerprint, network, optimizer, average)
+    if start:
+        progress(f"going on after epoch {start}")
+    for epoch in range(start, config.epochs):
+        began = time.monotonic()
+        rng = np.random.default_rng([config.seed, epoch])
+        torch.manual_seed(config.seed * 100_003 + epoch)
+        network.train()
+        total = 0.0
+        for step in range(steps_per_epoch):
+            number = epoch * steps_per_epoch + step
+            done = number / (config.epochs * steps_per_epoch)
+            for group in optimizer.param_groups:
+                group["lr"] = config.learning_rate * one_cycle(done, config.warm_up)
+            chosen = rng.choice(len(data.maps), config.batch_size, p=data.chance)
+            batch = kind.encode([data.maps[i] for i in chosen], rng).to(device)
+            logits, _ = network(batch)
+            loss = loss_of(logits, torch.from_numpy(data.classes[chosen]).to(device))
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(network.parameters(), MAX_GRADIENT)
+            optimizer.step()
+            # The average forgets the first steps quickly, however short the training.
+            _update(average, network, min(config.ema_decay, (1 + number) / (10 + number)))
+            total += loss.item()
+        spent += time.monotonic() - began
+        progress(f"epoch {epoch + 1}/{config.epochs}: loss {total / steps_per_epoch:.4f}, {spent:.0f} s")
+        _save(checkpoint, fingerprint, epoch + 1, spent, network, optimizer, average)
+    network.load_state_dict(average)
+    network.eval()
+    return spent
+
+
+def one_cycle(done: float, warm_up: float) -> float:
+    """Share of the learning rate at the share `done` of the training: a linear rise, then half a cosine."""
+    if done < warm_up:
+        return 0.04 + 0.96 * done / warm_up
+    return 0.5 * (1 + math.cos(math.pi * (done - warm_up) / (1 - warm_up)))
+
+
+def _optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
+    weights = [p for p in network.parameters() if p.ndim > 1]
+    others = [p for p in network.parameters() if p.ndim <= 1]
+    groups = [
+        {"params": weights, "weight_decay": config.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.learning_rate)
+
+
+@torch.no_grad()
+def _update(average: dict[str, Tensor], network: nn.Module, decay: float) -> None:
+    for name, value in network.state_dict().items():
+        if value.is_floating_point():
+            average[name].lerp_(value, 1 - decay)
+        else:
+            average[name].copy_(value)
+
+
+def _save(
+    path: Path,
+    fingerprint: str,
+    epoch: int,
+    spent: float,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: dict[str, Tensor],
+) -> None:
+    tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
+    tensors |= {f"average.{name}": value for name, value in average.items()}
+    for number, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{number}.{name}": torch.as_tensor(value) for name, value in state.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_suffix(".new")
+    metadata = {"fingerprint": fingerprint, "epoch": str(epoch), "seconds": str(spent)}
+    save_file({name: value.detach().cpu().clone() for name, value in tensors.items()}, new, metadata)
+    new.replace(path)
+
+
+def _restore(
+    path: Path,
+    fingerprint: str,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: dict[str, Tensor],
+) -> tuple[int, float]:
+    """Load a checkpoint if there is one; returns the epochs done and the seconds they took."""
+    if not path.is_file():
+        return 0, 0.0
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+        if metadata.get("fingerprint") != fingerprint:
+            raise UserError(
+                f"{path} is a checkpoint of another training (other data or settings); "
+                "remove it, or train without --resume"
+            )
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    network.load_state_dict(
+        {n.removeprefix("network."): t for n, t in tensors.items() if n[:8] == "network."}
+    )
+    for name, value in average.items():
+        value.copy_(tensors[f"average.{name}"])
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        if name.startswith("optimizer."):
+            _, number, field = name.split(".")
+            state.setdefault(int(number), {})[field] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+    return int(metadata["epoch"]), float(metadata["seconds"])

@@ -1,0 +1,1 @@
+"""Synthetic wafer maps: training data, samples and malformed files, all deterministic for a seed."""

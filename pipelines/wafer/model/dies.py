@@ -1,0 +1,157 @@
+"""Die-level maps: failing dies as sparse sites on the wafer's own die grid, and their network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import ModuleType
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pipelines.wafer.data.record import FAIL, NO_DIE
+from sparse_backbones.blocks import ConvBlock, ResidualBlock
+from sparse_backbones.resnet import SparseResNet
+
+# Half widths, in dies, of the neighbourhoods whose share of failing dies every site is told.
+REACHES = (1, 3)
+SITE_FEATURES = 7 + 2 * len(REACHES)
+MAP_FEATURES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class DieBatch:
+    """A batch of die-level maps.
+
+    dies: int32 (N, 3), map, row and column of each failing die on the wafer's own grid.
+    cells: int32 (N, 3), map, row and column of each failing die on a grid of fixed size that spans the wafer.
+    features: float32 (N, SITE_FEATURES). extra: float32 (B, MAP_FEATURES).
+    """
+
+    dies: Tensor
+    cells: Tensor
+    features: Tensor
+    extra: Tensor
+
+    def __len__(self) -> int:
+        return len(self.extra)
+
+    def to(self, device: torch.device) -> DieBatch:
+        return DieBatch(*(getattr(self, name).to(device) for name in ("dies", "cells", "features", "extra")))
+
+
+def crop(status: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The part of the grid (rows, cols) that holds dies; (0, 0) if there is none."""
+    rows = np.flatnonzero((status != NO_DIE).any(axis=1))
+    if not len(rows):
+        return status[:0, :0]
+    cols = np.flatnonzero((status != NO_DIE).any(axis=0))
+    return status[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
+
+
+def encode_dies(grids: Sequence[NDArray[np.uint8]], cells: int) -> DieBatch:
+    """Grids (rows, cols) of die status, notch down, as a batch. cells: side of the fixed grid."""
+    dies, coarse, features = [], [], []
+    extra = np.zeros((len(grids), MAP_FEATURES), dtype=np.float32)
+    for number, status in enumerate(grids):
+        status = crop(status)
+        rows, cols = status.shape
+        if not rows:
+            continue
+        row, col = np.nonzero(status == FAIL)
+        here = np.empty((len(row), SITE_FEATURES), dtype=np.float32)
+        exists = status != NO_DIE
+        total = int(exists.sum())
+        extra[number] = len(row) / total, np.log(total) / 10, np.log1p(len(row)) / 10
+        # Position in the wafer's ellipse, -1 to 1: says where the edge is whatever the size of the dies.
+        y, x = 1 - (2 * row + 1) / rows, (2 * col + 1) / cols - 1
+        here[:, 0] = x
+        here[:, 1] = y
+        here[:, 2] = np.hypot(x, y)
+        here[:, 3:6] = extra[number]
+        here[:, 6] = 2 / min(rows, cols) * 10
+        for place, reach in enumerate(REACHES):
+            fails, dies_near = _box_sums(status == FAIL, row, col, reach), _box_sums(exists, row, col, reach)
+            here[:, 7 + 2 * place] = fails / dies_near
+            here[:, 8 + 2 * place] = dies_near / (2 * reach + 1) ** 2
+        map_index = np.full(len(row), number)
+        dies.append(np.stack([map_index, row, col], axis=1))
+        coarse.append(np.stack([map_index, row * cells // rows, col * cells // cols], axis=1))
+        features.append(here)
+    empty = np.zeros((0, 3), dtype=np.int64)
+    return DieBatch(
+        dies=torch.from_numpy(np.concatenate([*dies, empty]).astype(np.int32)),
+        cells=torch.from_numpy(np.concatenate([*coarse, empty]).astype(np.int32)),
+        features=torch.from_numpy(
+            np.concatenate([*features, np.zeros((0, SITE_FEATURES), dtype=np.float32)])
+        ),
+        extra=torch.from_numpy(extra),
+    )
+
+
+def _box_sums(
+    mask: NDArray[np.bool_], row: NDArray[np.int64], col: NDArray[np.int64], reach: int
+) -> NDArray[np.int32]:
+    """How many of `mask` lie within `reach` rows and columns of each (row, col)."""
+    rows, cols = mask.shape
+    table = np.zeros((rows + 1, cols + 1), dtype=np.int32)
+    np.cumsum(np.cumsum(mask, axis=0, dtype=np.int32), axis=1, out=table[1:, 1:])
+    top, bottom = np.maximum(row - reach, 0), np.minimum(row + reach + 1, rows)
+    left, right = np.maximum(col - reach, 0), np.minimum(col + reach + 1, cols)
+    sums: NDArray[np.int32] = (
+        table[bottom, right] - table[top, right] - table[bottom, left] + table[top, left]
+    )
+    return sums
+
+
+class DieNetwork(nn.Module):
+    """Submanifold convolutions on the wafer's own die grid, then a sparse ResNet on a grid of fixed size.
+
+    The first part sees dies as neighbours, so a scratch one die wide stays connected. Sites that share a cell
+    of the fixed grid are averaged; from there on the scale is the wafer's, whatever its number of dies.
+    """
+
+    def __init__(
+        self,
+        engine: ModuleType,
+        num_classes: int,
+        *,
+        native_channels: int = 32,
+        native_blocks: int = 2,
+        cells: int = 32,
+        channels: Sequence[int] = (64, 96, 128),
+        blocks: Sequence[int] = (1, 1, 1),
+        latent: int = 128,
+        dropout: float = 0.2,
+    ) -> None:
+        super().__init__()
+        self.sparse = engine.SparseTensor
+        self.average = engine.SparseTensorQuantizationMode.UNWEIGHTED_AVERAGE
+        self.cells = cells
+        self.stem = ConvBlock(engine, SITE_FEATURES, native_channels)
+        self.native = nn.Sequential(
+            *(ResidualBlock(engine, native_channels, native_channels) for _ in range(native_blocks))
+        )
+        self.body = SparseResNet(
+            engine,
+            native_channels + SITE_FEATURES,
+            num_classes,
+            channels=channels,
+            blocks=blocks,
+            latent=latent,
+            dropout=dropout,
+            extra=MAP_FEATURES,
+        )
+
+    def forward(self, batch: DieBatch) -> tuple[Tensor, Tensor]:
+        """Logits (B, num_classes) and latent (B, latent)."""
+        dies = self.native(self.stem(self.sparse(batch.features, batch.dies)))
+        wafer = self.sparse(
+            torch.cat([dies.F, batch.features], dim=1),
+            batch.cells,
+            quantization_mode=self.average,
+        )
+        logits, latent = self.body(wafer, len(batch), batch.extra)
+        return logits, latent

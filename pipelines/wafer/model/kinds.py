@@ -1,0 +1,92 @@
+"""The two kinds of input, die results and defect coordinates, behind one small interface."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from pipelines.wafer.augment import augment_defects, augment_dies
+from pipelines.wafer.data.record import FAIL, NO_DIE, WaferMap
+from pipelines.wafer.model.dies import DieBatch, DieNetwork, crop, encode_dies
+from pipelines.wafer.model.fullres import DefectBatch, DefectNetwork, encode_defects
+
+KindName = Literal["dies", "coordinates"]
+Batch = DieBatch | DefectBatch
+
+
+class UnsuitableMap(ValueError):
+    """A map lacks what a model needs. The message is meant for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dies:
+    """Die results on the wafer's own grid. cells: side of the fixed grid of the network's second part."""
+
+    cells: int = 32
+    name: KindName = "dies"
+
+    def build(self, engine: ModuleType, num_classes: int, architecture: Mapping[str, Any]) -> nn.Module:
+        return DieNetwork(engine, num_classes, cells=self.cells, **architecture)
+
+    def encode(self, maps: Sequence[WaferMap], rng: np.random.Generator | None = None) -> DieBatch:
+        """The batch of these maps, each changed at random if `rng` is given."""
+        grids = [die_status(wafer) for wafer in maps]
+        if rng is not None:
+            grids = [augment_dies(grid, rng) for grid in grids]
+        return encode_dies(grids, self.cells)
+
+    def settings(self) -> dict[str, Any]:
+        return {"cells": self.cells}
+
+
+@dataclass(frozen=True, slots=True)
+class Coordinates:
+    """Defect coordinates. resolution: sites across the wafer's diameter."""
+
+    resolution: int = 20_000
+    name: KindName = "coordinates"
+
+    def build(self, engine: ModuleType, num_classes: int, architecture: Mapping[str, Any]) -> nn.Module:
+        return DefectNetwork(engine, num_classes, **architecture)
+
+    def encode(self, maps: Sequence[WaferMap], rng: np.random.Generator | None = None) -> DefectBatch:
+        """The batch of these maps, each changed at random if `rng` is given."""
+        defects = [wafer.defects for wafer in maps]
+        diameters = [wafer.diameter_mm for wafer in maps]
+        if rng is not None:
+            defects = [
+                augment_defects(each, size, rng) for each, size in zip(defects, diameters, strict=True)
+            ]
+        return encode_defects(defects, diameters, self.resolution)
+
+    def settings(self) -> dict[str, Any]:
+        return {"resolution": self.resolution}
+
+
+Kind = Dies | Coordinates
+KINDS: dict[str, type[Dies] | type[Coordinates]] = {"dies": Dies, "coordinates": Coordinates}
+
+
+def die_status(wafer: WaferMap) -> NDArray[np.uint8]:
+    """uint8 (rows, cols): the dies of a map, cropped to those that exist; a die with a defect has failed."""
+    if wafer.dies is None:
+        raise UnsuitableMap(
+            "this model classifies die results, and the file does not say which dies there are"
+        )
+    status = wafer.dies.status
+    if not wafer.die_level:
+        status = np.minimum(status, 1)
+        (x, y), (wide, high) = wafer.dies.origin_mm, wafer.dies.pitch_mm
+        col = np.rint((wafer.defects[:, 0] - x) / wide).astype(np.int64)
+        row = np.rint((y - wafer.defects[:, 1]) / high).astype(np.int64)
+        inside = (row >= 0) & (row < status.shape[0]) & (col >= 0) & (col < status.shape[1])
+        row, col = row[inside], col[inside]
+        real = status[row, col] != NO_DIE
+        status[row[real], col[real]] = FAIL
+    return crop(status)

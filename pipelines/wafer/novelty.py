@@ -1,0 +1,120 @@
+"""Novelty: how unlikely a map's latent is under a Gaussian mixture of the known maps' latents."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+from sklearn.mixture import GaussianMixture
+from torch import Tensor
+
+Covariance = Literal["full", "tied"]
+QUANTILES = 10_001
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mixture:
+    """A Gaussian mixture on the principal components of the latent; all float64.
+
+    mean (L,), axes (L, D): latent to components. log_weights (K,), centres (K, D).
+    precisions (K, D, D): Cholesky factors P with inverse covariance P P^T, as scikit-learn gives them.
+    known (QUANTILES,): quantiles of the score over held-out maps of known classes, in rising order.
+    """
+
+    mean: Tensor
+    axes: Tensor
+    log_weights: Tensor
+    centres: Tensor
+    precisions: Tensor
+    known: Tensor
+
+    def score(self, latent: Tensor) -> Tensor:
+        """Negative log-likelihood (B,) of latents (B, L): the higher, the more novel."""
+        points = (latent.double() - self.mean) @ self.axes
+        # (B, K, D): each point whitened by each component.
+        white = torch.einsum("bd,kde->bke", points, self.precisions) - torch.einsum(
+            "kd,kde->ke", self.centres, self.precisions
+        )
+        log_det = self.precisions.diagonal(dim1=1, dim2=2).log().sum(1)
+        dimension = points.shape[1]
+        log_prob = log_det - 0.5 * (dimension * math.log(2 * math.pi) + white.square().sum(2))
+        return -torch.logsumexp(log_prob + self.log_weights, dim=1)
+
+    def threshold(self, false_alarm_rate: float) -> float:
+        """The score that this share of held-out known maps exceeds."""
+        place = (1 - false_alarm_rate) * (len(self.known) - 1)
+        low = min(int(place), len(self.known) - 2)
+        return float(torch.lerp(self.known[low], self.known[low + 1], place - low))
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {f"novelty.{name}": getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, Tensor]) -> Mixture:
+        return cls(**{name: tensors[f"novelty.{name}"].double() for name in cls.__slots__})
+
+    def to(self, device: torch.device) -> Mixture:
+        return Mixture(*(getattr(self, name).to(device) for name in self.__slots__))
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """One mixture that was tried, and its Bayesian information criterion (lower is better)."""
+
+    components: int
+    covariance: Covariance
+    dimension: int
+    bic: float
+
+
+def fit_mixture(
+    latent: NDArray[np.float32],
+    held_out: NDArray[np.float32],
+    *,
+    components: tuple[int, ...],
+    covariances: tuple[Covariance, ...],
+    dimension: int,
+    seed: int,
+) -> tuple[Mixture, list[Fit]]:
+    """Fit mixtures to latents (N, L) of training maps and keep the one of the lowest BIC.
+
+    held_out (M, L): latents of maps that trained neither the network nor the mixture; they set the quantiles
+    from which thresholds are taken. Returns the mixture and all that were tried, the best first.
+    """
+    dimension = min(dimension, *latent.shape)
+    pca = PCA(dimension, random_state=seed).fit(latent)
+    points = pca.transform(latent).astype(np.float64)
+    tried: list[tuple[Fit, GaussianMixture]] = []
+    for covariance in covariances:
+        for count in components:
+            if count > len(points):
+                continue
+            model = GaussianMixture(
+                count, covariance_type=covariance, reg_covar=1e-4, random_state=seed, max_iter=200
+            ).fit(points)
+            tried.append((Fit(count, covariance, dimension, float(model.bic(points))), model))
+    tried.sort(key=lambda each: each[0].bic)
+    best = tried[0][1]
+    factors = best.precisions_cholesky_
+    if best.covariance_type == "tied":
+        factors = np.broadcast_to(factors, (best.n_components, *factors.shape))
+    mixture = Mixture(
+        mean=torch.from_numpy(pca.mean_).double(),
+        axes=torch.from_numpy(pca.components_.T.copy()).double(),
+        log_weights=torch.from_numpy(np.log(best.weights_)),
+        centres=torch.from_numpy(best.means_),
+        precisions=torch.from_numpy(np.ascontiguousarray(factors)),
+        known=torch.zeros(2, dtype=torch.float64),
+    )
+    scores = mixture.score(torch.from_numpy(held_out))
+    known = torch.from_numpy(np.quantile(scores.numpy(), np.linspace(0, 1, QUANTILES)))
+    return Mixture(**{**_fields(mixture), "known": known}), [fit for fit, _ in tried]
+
+
+def _fields(mixture: Mixture) -> dict[str, Tensor]:
+    return {name: getattr(mixture, name) for name in mixture.__slots__}

@@ -1,0 +1,192 @@
+"""From labelled maps to a model folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import softmax
+from sklearn.model_selection import train_test_split
+
+from pipelines.common.errors import UserError
+from pipelines.common.hardware import environment, resolve_device
+from pipelines.common.models import check_model_target, save_model
+from pipelines.wafer.calibrate import expected_calibration_error, fit_temperature
+from pipelines.wafer.card import model_card
+from pipelines.wafer.data import WaferFileError, WaferMap, read_labelled
+from pipelines.wafer.fit import TrainingSet, drawing_chances, fit
+from pipelines.wafer.model.kinds import Coordinates, Dies, Kind
+from pipelines.wafer.model.trained import TASK, run_network
+from pipelines.wafer.novelty import fit_mixture
+from pipelines.wafer.train_config import TrainConfig
+from sparse_backbones import engines
+
+NORMAL_LABELS = ("None", "none", "normal", "Normal")
+MIN_PER_CLASS = 4
+MIXTURE_MAPS = 20_000
+
+
+def train(
+    data: Path,
+    out: Path,
+    config: TrainConfig,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    command: str = "",
+    progress: Callable[[str], None] = lambda text: None,
+) -> dict[str, Any]:
+    """Train a model on the labelled data set `data` and write the model folder `out`; returns its metrics.
+
+    Held-out maps set temperature and novelty threshold. Checkpoints lie beside `out` in `.<name>.training`
+    until the model is written. Raises UserError.
+    """
+    check_model_target(out, overwrite=overwrite)
+    device = resolve_device(config.device)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    maps, names = _read(data, progress)
+    labels, classes = np.unique(names, return_inverse=True)
+    kind = _kind(maps, config)
+    train_rows, held_rows = _split(classes, labels, config)
+    chance, shift = drawing_chances(classes[train_rows], len(labels), config.sampling_power)
+
+    torch.manual_seed(config.seed)
+    network = kind.build(engines.load(config.engine), len(labels), config.architecture)
+    scratch = out.with_name(f".{out.name}.training")
+    if not resume:
+        shutil.rmtree(scratch, ignore_errors=True)
+    seconds = fit(
+        network,
+        kind,
+        TrainingSet([maps[i] for i in train_rows], classes[train_rows], chance),
+        config,
+        device=device,
+        checkpoint=scratch / "checkpoint.safetensors",
+        fingerprint=_fingerprint(data, config),
+        progress=progress,
+    )
+
+    progress("calibrating on held-out maps")
+    logits, held_latent = run_network(network, kind, [maps[i] for i in held_rows], device=device)
+    shifted = logits.astype(np.float64) + shift
+    temperature = fit_temperature(shifted, classes[held_rows])
+    progress("fitting the Gaussian mixture")
+    fitted = np.random.default_rng(config.seed).permutation(train_rows)[:MIXTURE_MAPS]
+    _, latent = run_network(network, kind, [maps[i] for i in fitted], device=device)
+    mixture, tried = fit_mixture(
+        latent,
+        held_latent,
+        components=config.components,
+        covariances=config.covariances,
+        dimension=config.novelty_dimension,
+        seed=config.seed,
+    )
+
+    normal = config.normal_label or next((name for name in NORMAL_LABELS if name in labels), None)
+    stored = {
+        "task": TASK,
+        "kind": kind.name,
+        "preprocessing": kind.settings(),
+        "architecture": config.architecture,
+        "labels": labels.tolist(),
+        "normal_label": normal,
+        "temperature": temperature,
+        "false_alarm_rate": config.false_alarm_rate,
+        "units": {"probability": "0 to 1", "novelty": "nats, negative log-likelihood"},
+        "training": config.model_dump(mode="json"),
+    }
+    metrics = {
+        "held_out": _held_out(shifted / temperature, classes[held_rows], labels),
+        "held_out_ece_before_temperature": _ece(shifted, classes[held_rows]),
+        "mixtures": [asdict(each) for each in tried],
+        "threshold": mixture.threshold(config.false_alarm_rate),
+        "maps": {"train": len(train_rows), "held_out": len(held_rows)},
+        "per_class": {name: int(n) for name, n in zip(labels, np.bincount(classes), strict=True)},
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "seconds": round(seconds, 1),
+        "environment": environment(),
+        "command": command,
+    }
+    tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
+    tensors |= {"prior_shift": torch.from_numpy(shift), **mixture.tensors()}
+    card = model_card(out.name, stored, metrics, data=data.name, terms=config.data_terms, notes=config.notes)
+    save_model(out, tensors=tensors, config=stored, metrics=metrics, card=card, overwrite=overwrite)
+    shutil.rmtree(scratch, ignore_errors=True)
+    return metrics
+
+
+def _read(data: Path, progress: Callable[[str], None]) -> tuple[list[WaferMap], list[str]]:
+    progress(f"reading {data}")
+    try:
+        pairs = list(read_labelled(data))
+    except WaferFileError as error:
+        raise UserError(str(error)) from error
+    if not pairs:
+        raise UserError(f"{data} holds no labelled map")
+    return [wafer for wafer, _ in pairs], [label for _, label in pairs]
+
+
+def _kind(maps: list[WaferMap], config: TrainConfig) -> Kind:
+    name = config.kind
+    if name == "auto":
+        name = "dies" if all(wafer.die_level for wafer in maps) else "coordinates"
+    if name == "coordinates":
+        return Coordinates(config.resolution)
+    missing = sum(wafer.dies is None for wafer in maps)
+    if missing:
+        raise UserError(f"kind=dies needs die results, which {missing} of {len(maps)} maps do not have")
+    return Dies(config.cells)
+
+
+def _split(
+    classes: NDArray[np.int64], labels: NDArray[np.str_], config: TrainConfig
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    counts = np.bincount(classes)
+    if len(labels) < 2:
+        raise UserError(f"training needs at least two classes; all maps are labelled {labels[0]!r}")
+    if counts.min() < MIN_PER_CLASS:
+        raise UserError(
+            f"class {labels[counts.argmin()]!r} has {counts.min()} maps; "
+            f"each class needs at least {MIN_PER_CLASS}"
+        )
+    held = max(round(config.held_out * len(classes)), len(labels))
+    train_rows, held_rows = train_test_split(
+        np.arange(len(classes)), test_size=held, stratify=classes, random_state=config.seed
+    )
+    return np.sort(train_rows), np.sort(held_rows)
+
+
+def _fingerprint(data: Path, config: TrainConfig) -> str:
+    files = sorted(path for path in ([data] if data.is_file() else data.rglob("*")) if path.is_file())
+    state = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    settings = config.model_dump(mode="json", exclude={"device", "threads", "data_terms", "notes"})
+    return hashlib.sha256(json.dumps([state, settings], sort_keys=True).encode()).hexdigest()
+
+
+def _ece(logits: NDArray[np.float64], classes: NDArray[np.int64]) -> float:
+    probability = softmax(logits, axis=1)
+    return expected_calibration_error(probability.max(1), probability.argmax(1) == classes)
+
+
+def _held_out(
+    logits: NDArray[np.float64], classes: NDArray[np.int64], labels: NDArray[np.str_]
+) -> dict[str, Any]:
+    from sklearn.metrics import f1_score, recall_score
+
+    predicted = logits.argmax(1)
+    recall = recall_score(classes, predicted, average=None, labels=range(len(labels)), zero_division=0.0)
+    return {
+        "accuracy": float((predicted == classes).mean()),
+        "macro_f1": float(f1_score(classes, predicted, average="macro", zero_division=0.0)),
+        "ece": _ece(logits, classes),
+        "recall": {name: float(value) for name, value in zip(labels, recall, strict=True)},
+    }

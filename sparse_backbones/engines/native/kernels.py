@@ -1,0 +1,140 @@
+"""The arithmetic over kernel maps: convolution, sums and maxima, with their gradients.
+
+Each output row's terms are added in one fixed order, so results do not change from run to run.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import embedding_bag
+
+from sparse_backbones.engines.native.maps import KernelMap
+
+# Above this many gathered numbers a convolution goes offset by offset, to bound its memory.
+FUSED_LIMIT = 2**22
+
+
+def segment_sum(values: Tensor, order: Tensor, starts: Tensor) -> Tensor:
+    """Sums rows of `values` (M, C): output row i is the sum of values[order[starts[i]:starts[i + 1]]]."""
+    if order.numel() == 0:
+        return values.new_zeros(len(starts) - 1, values.shape[1])
+    return embedding_bag(order, values, starts, mode="sum", include_last_offset=True)
+
+
+def convolve(features: Tensor, kernel: Tensor, pairs: KernelMap) -> Tensor:
+    """Sparse convolution. features (n_in, Cin), kernel (K, Cin, Cout) -> (n_out, Cout)."""
+    return _Convolution.apply(features, kernel, pairs)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def sum_rows(features: Tensor, pairs: KernelMap) -> Tensor:
+    """Sum over the pairs of each output row. features (n_in, C) -> (n_out, C)."""
+    return _SumRows.apply(features, pairs)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def max_rows(features: Tensor, pairs: KernelMap) -> Tensor:
+    """Maximum over the pairs of each output row, per channel. A tie goes to the lowest kernel offset."""
+    return _MaxRows.apply(features, pairs)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def _products(source: Tensor, rows: Tensor, weights: Tensor, pairs: KernelMap) -> Tensor:
+    """For every pair: source[row] @ weights[offset], (P, weights.shape[2])."""
+    gathered = source.index_select(0, rows)
+    result = source.new_empty(len(rows), weights.shape[2])
+    start = 0
+    for offset, count in enumerate(pairs.counts):
+        if count:
+            torch.mm(gathered[start : start + count], weights[offset], out=result[start : start + count])
+            start += count
+    return result
+
+
+def _spread(source: Tensor, weights: Tensor, pairs: KernelMap) -> Tensor:
+    """Sum over pairs of source[in] @ weights[offset] at each output row."""
+    if pairs.in_rows.numel() * max(weights.shape[1:]) <= FUSED_LIMIT:
+        result = segment_sum(_products(source, pairs.in_rows, weights, pairs), *pairs.by_output)
+    else:
+        result = source.new_zeros(pairs.n_out, weights.shape[2])
+        start = 0
+        for offset, count in enumerate(pairs.counts):
+            if count:
+                part = slice(start, start + count)
+                terms = source.index_select(0, pairs.in_rows[part]) @ weights[offset]
+                result.index_add_(0, pairs.out_rows[part], terms)
+                start += count
+    if pairs.identity is not None:
+        result.addmm_(source, weights[pairs.identity])
+    return result
+
+
+class _Convolution(Function):
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, kernel: Tensor, pairs: KernelMap) -> Tensor:
+        ctx.save_for_backward(features, kernel)
+        ctx.pairs = pairs
+        return _spread(features, kernel, pairs)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        features, kernel = ctx.saved_tensors
+        pairs: KernelMap = ctx.pairs
+        grad = grad.contiguous()
+        grad_features = grad_kernel = None
+        if ctx.needs_input_grad[0]:
+            grad_features = _spread(grad, kernel.transpose(1, 2).contiguous(), pairs.transposed)
+        if ctx.needs_input_grad[1]:
+            grad_kernel = torch.zeros_like(kernel)
+            start = 0
+            for offset, count in enumerate(pairs.counts):
+                if count:
+                    part = slice(start, start + count)
+                    seen = features.index_select(0, pairs.in_rows[part])
+                    reached = grad.index_select(0, pairs.out_rows[part])
+                    torch.mm(seen.t(), reached, out=grad_kernel[offset])
+                    start += count
+            if pairs.identity is not None:
+                torch.mm(features.t(), grad, out=grad_kernel[pairs.identity])
+        return grad_features, grad_kernel, None
+
+
+class _SumRows(Function):
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, pairs: KernelMap) -> Tensor:
+        ctx.pairs = pairs
+        order, starts = pairs.by_output
+        return segment_sum(features, pairs.in_rows[order], starts)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return sum_rows(grad.contiguous(), ctx.pairs.transposed), None
+
+
+class _MaxRows(Function):
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, pairs: KernelMap) -> Tensor:
+        channels = features.shape[1]
+        gathered = features.index_select(0, pairs.in_rows)
+        target = pairs.out_rows[:, None].expand(-1, channels)
+        result = features.new_full((pairs.n_out, channels), -torch.inf)
+        result.scatter_reduce_(0, target, gathered, "amax")
+        # Pairs are sorted by offset, so the lowest pair that reaches the maximum is the lowest offset.
+        number = torch.arange(len(gathered), device=features.device)[:, None].expand(-1, channels)
+        number = torch.where(gathered == result[pairs.out_rows], number, len(gathered))
+        winner = number.new_full(result.shape, len(gathered)).scatter_reduce_(0, target, number, "amin")
+        ctx.save_for_backward(winner)
+        ctx.pairs = pairs
+        return result.masked_fill_(result == -torch.inf, 0)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (winner,) = ctx.saved_tensors
+        pairs: KernelMap = ctx.pairs
+        rows = torch.cat([pairs.in_rows, pairs.in_rows.new_full((1,), pairs.n_in)])[winner]
+        result = grad.new_zeros(pairs.n_in + 1, grad.shape[1]).scatter_add_(0, rows, grad)
+        return result[:-1], None

@@ -1,0 +1,171 @@
+"""Coordinate maps (which sites are active) and kernel maps (which pairs of sites a kernel joins)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from sparse_backbones.engines.native.index import MARGIN, CoordinateIndex
+
+
+class CoordinateMap:
+    """Distinct active sites at one tensor stride.
+
+    coordinates: int32 (N, 1 + D), batch index first, multiples of `stride`.
+    """
+
+    def __init__(self, coordinates: Tensor, stride: tuple[int, ...]) -> None:
+        self.coordinates = coordinates
+        self.stride = stride
+
+    def __len__(self) -> int:
+        return len(self.coordinates)
+
+    @cached_property
+    def steps(self) -> Tensor:
+        """Coordinates in units of the stride, int64 (N, 1 + D)."""
+        divisor = torch.tensor((1, *self.stride), device=self.coordinates.device)
+        return torch.div(self.coordinates.long(), divisor, rounding_mode="floor")
+
+    @cached_property
+    def index(self) -> CoordinateIndex:
+        return CoordinateIndex(self.steps)
+
+    def strided(self, factor: tuple[int, ...]) -> CoordinateMap:
+        """The map whose sites are this map's, rounded down to `stride * factor`."""
+        stride = tuple(s * f for s, f in zip(self.stride, factor, strict=True))
+        divisor = torch.tensor((1, *factor), device=self.coordinates.device)
+        steps = torch.div(self.steps, divisor, rounding_mode="floor")
+        index = CoordinateIndex(steps)
+        steps = steps[index.first]
+        scale = torch.tensor((1, *stride), device=self.coordinates.device)
+        return CoordinateMap((steps * scale).int(), stride)
+
+
+@dataclass(frozen=True, eq=False)
+class KernelMap:
+    """The pairs (input row, output row) that each kernel offset joins, sorted by offset.
+
+    in_rows, out_rows: int64 (P,). counts: pairs per offset, length K.
+    identity: the offset at which every row meets itself, whose pairs are then left out of the lists, or None.
+    """
+
+    in_rows: Tensor
+    out_rows: Tensor
+    counts: list[int]
+    n_in: int
+    n_out: int
+    identity: int | None = None
+
+    @cached_property
+    def by_output(self) -> tuple[Tensor, Tensor]:
+        """`order` (P,), pairs sorted by output row, and `starts` (n_out + 1,), where each row begins."""
+        return _segments(self.out_rows, self.n_out)
+
+    @cached_property
+    def by_input(self) -> tuple[Tensor, Tensor]:
+        return _segments(self.in_rows, self.n_in)
+
+    @cached_property
+    def transposed(self) -> KernelMap:
+        """The same pairs with input and output exchanged."""
+        other = KernelMap(self.out_rows, self.in_rows, self.counts, self.n_out, self.n_in, self.identity)
+        other.__dict__["transposed"] = self
+        return other
+
+    @cached_property
+    def complete(self) -> KernelMap:
+        """The same map with the identity's pairs listed too (as pooling wants them)."""
+        if self.identity is None:
+            return self
+        rows = torch.arange(self.n_in, device=self.in_rows.device)
+        at = sum(self.counts[: self.identity])
+        counts = list(self.counts)
+        counts[self.identity] = self.n_in
+        return KernelMap(
+            torch.cat([self.in_rows[:at], rows, self.in_rows[at:]]),
+            torch.cat([self.out_rows[:at], rows, self.out_rows[at:]]),
+            counts,
+            self.n_in,
+            self.n_out,
+        )
+
+
+def submanifold_map(sites: CoordinateMap, offsets: Tensor) -> KernelMap:
+    """Pairs within one map for a centred kernel.
+
+    offsets: int64 (K, D) in units of the stride, symmetric about 0.
+
+    Offsets k and K - 1 - k mirror each other, so only half of the look-ups are made.
+    """
+    volume = len(offsets)
+    half = volume // 2
+    place, hit = _shifted(sites.index, sites.index.keys, sites.steps, offsets[:half].to(sites.steps.device))
+    which, out_rows = torch.nonzero(hit, as_tuple=True)
+    in_rows = sites.index.first[place[which, out_rows]]
+    counts = torch.bincount(which, minlength=half).tolist() if half else []
+    # The mirrored half in rising order of offset: the runs of the first half, last run first.
+    in_runs, out_runs = torch.split(in_rows, counts), torch.split(out_rows, counts)
+    return KernelMap(
+        torch.cat([in_rows, *reversed(out_runs)]),
+        torch.cat([out_rows, *reversed(in_runs)]),
+        [*counts, 0, *reversed(counts)],
+        len(sites),
+        len(sites),
+        identity=half,
+    )
+
+
+def strided_map(
+    fine: CoordinateMap, coarse: CoordinateMap, factor: tuple[int, ...], offsets: Tensor
+) -> KernelMap:
+    """Pairs from a fine map to a coarse one. offsets: int64 (K, D) in units of the fine stride."""
+    device = fine.steps.device
+    offsets = offsets.to(device)
+    scale = torch.tensor((1, *factor), device=device)
+    base = coarse.steps * scale
+    index = fine.index
+    reach = int(offsets.abs().max()) + max(factor)
+    if index.shiftable and reach <= MARGIN and len(fine):
+        place, hit = index.find_keys(index.pack(base) + index.key_delta(offsets)[:, None])
+    else:
+        place, hit = _exact(index, base, offsets)
+    which, out_rows = torch.nonzero(hit, as_tuple=True)
+    in_rows = index.first[place[which, out_rows]]
+    counts = torch.bincount(which, minlength=len(offsets)).tolist()
+    return KernelMap(in_rows, out_rows, counts, len(fine), len(coarse))
+
+
+def grouping_map(groups: Tensor, n_groups: int) -> KernelMap:
+    """Every input row goes to the output row `groups` (N,)."""
+    rows = torch.arange(len(groups), device=groups.device)
+    return KernelMap(rows, groups, [len(groups)], len(groups), n_groups)
+
+
+def _shifted(index: CoordinateIndex, keys: Tensor, steps: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
+    """Position and hit, both (K, N), of every site plus every offset."""
+    if offsets.numel() == 0:
+        shape = (0, len(steps))
+        return steps.new_zeros(shape), torch.zeros(shape, dtype=torch.bool, device=steps.device)
+    if index.shiftable and int(offsets.abs().max()) <= MARGIN:
+        return index.find_keys(keys + index.key_delta(offsets)[:, None])
+    return _exact(index, steps, offsets)
+
+
+def _exact(index: CoordinateIndex, steps: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
+    places, hits = [], []
+    for offset in offsets:
+        shift = torch.cat([offset.new_zeros(1), offset])
+        place, hit = index.find(steps + shift)
+        places.append(place)
+        hits.append(hit)
+    return torch.stack(places), torch.stack(hits)
+
+
+def _segments(rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    starts = torch.zeros(count + 1, dtype=torch.int64, device=rows.device)
+    torch.cumsum(torch.bincount(rows, minlength=count), 0, out=starts[1:])
+    return torch.sort(rows, stable=True).indices, starts

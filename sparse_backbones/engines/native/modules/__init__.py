@@ -1,0 +1,1 @@
+"""Layers of the native engine, under MinkowskiEngine's names."""

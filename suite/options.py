@@ -1,0 +1,70 @@
+"""Options that mean the same in every command."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+COMPUTING, CONFIGURING, RUNNING, PRINTING = "Where to compute", "Config", "The run", "Output"
+
+
+class Engine(StrEnum):
+    """The sparse engines, and `auto`."""
+
+    auto = "auto"
+    native = "native"
+    minkowski = "minkowski"
+
+
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model", metavar="NAME|FOLDER", help="A bundled model, a model folder, or auto, the default."
+    ),
+]
+Out = Annotated[
+    Path | None, typer.Option("--out", metavar="RUN", help="The run folder.", rich_help_panel=RUNNING)
+]
+EngineOption = Annotated[
+    Engine | None,
+    typer.Option("--engine", help="The sparse engine. Default: auto.", rich_help_panel=COMPUTING),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        "--device", metavar="auto|cpu|cuda[:N]", help="The device. Default: auto.", rich_help_panel=COMPUTING
+    ),
+]
+Seed = Annotated[
+    int | None, typer.Option("--seed", help="The seed of everything random.", rich_help_panel=CONFIGURING)
+]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", metavar="FILE", help="A YAML or JSON file of fields.", rich_help_panel=CONFIGURING
+    ),
+]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="One field of the config; may be repeated.",
+        rich_help_panel=CONFIGURING,
+    ),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Continue a run that was stopped.", rich_help_panel=RUNNING)
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace what is at --out.", rich_help_panel=RUNNING)
+]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Check everything and say what would be done.", rich_help_panel=RUNNING),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.", rich_help_panel=PRINTING)]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.", rich_help_panel=PRINTING)]

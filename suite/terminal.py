@@ -1,0 +1,99 @@
+"""What reaches the terminal: results on stdout, progress and messages on stderr.
+
+Names come from files that others wrote, so control characters in them never reach a terminal, where
+they could move the cursor, change colours or hide text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from typing import Any
+
+MAX_RICH_ROWS = 200  # rich measures every cell; longer tables are written as plain text, which is quick
+
+# C0 and C1 controls, line and paragraph separators, marks that change the direction of text, lone surrogates.
+_CONTROL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+)
+
+
+def printable(text: str) -> str:
+    """The text with every control character as a visible escape such as `\\x1b`."""
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def error(text: str) -> None:
+    """Say what went wrong, on stderr; errors are never silent."""
+    lines = [printable(line) for line in text.splitlines()]
+    sys.stderr.write("error: " + "\n".join(lines) + "\n")
+
+
+@contextmanager
+def progress(quiet: bool) -> Iterator[Callable[[str], None]]:
+    """A function that shows how far a command is; it is silent off a terminal, or if `quiet`."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda text: None
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    with Console(stderr=True).status(Text("starting")) as status:
+        yield lambda text: status.update(Text(printable(text)))
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout."""
+    json.dump(value, sys.stdout, indent=2)
+    sys.stdout.write("\n")
+
+
+def print_table(
+    columns: Sequence[str],
+    rows: Callable[[], Iterable[Sequence[str]]],
+    *,
+    right: Sequence[str] = (),
+    tone: Callable[[Sequence[str]], str] = lambda row: "",
+    count: int | None = None,
+) -> None:
+    """A table on stdout: in rich's style on a terminal, else in plain columns.
+
+    rows: called for each pass over the rows, so that a long table need not be held in memory.
+    right: the columns that are set to the right, such as numbers.
+    tone: the rich style of a row.
+    count: how many rows there are, if known to be many.
+    """
+    if sys.stdout.isatty() and (count or 0) <= MAX_RICH_ROWS:
+        _print_rich(columns, rows(), right, tone)
+        return
+    widths = [len(name) for name in columns]
+    for row in rows():
+        widths = [max(width, len(printable(cell))) for width, cell in zip(widths, row, strict=True)]
+    for row in chain([columns], rows()):
+        cells = [
+            cell.rjust(width) if name in right else cell.ljust(width)
+            for name, cell, width in zip(columns, map(printable, row), widths, strict=True)
+        ]
+        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+
+
+def _print_rich(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    right: Sequence[str],
+    tone: Callable[[Sequence[str]], str],
+) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for name in columns:
+        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row), style=tone(row))
+    Console().print(table)

@@ -1,0 +1,268 @@
+"""`suite wafer`: classify, train, evaluate."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipelines.common.errors import UserError
+from suite import exits, options, settings, terminal, wafer_tables
+
+if TYPE_CHECKING:
+    from pipelines.wafer.config import ClassifyConfig
+    from pipelines.wafer.predict import Predictor
+
+app = typer.Typer(no_args_is_help=True)
+
+FalseAlarmRate = Annotated[
+    float | None,
+    typer.Option(
+        "--false-alarm-rate",
+        metavar="SHARE",
+        help="The share of maps of known classes that may be called novel, such as 0.01."
+        " Default: what is stored with the model.",
+    ),
+]
+AlarmOn = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--alarm-on", metavar="novel|CLASS", help="End with exit code 4 if there is one; may be repeated."
+    ),
+]
+WriteKlarf = Annotated[
+    Path | None,
+    typer.Option("--write-klarf", metavar="FILE", help="Also write maps and results to a new KLARF file."),
+]
+Diameter = Annotated[
+    float | None,
+    typer.Option("--diameter", metavar="MM", help="The diameter for files that state none. Default: 300."),
+]
+Paths = Annotated[
+    list[Path],
+    typer.Argument(metavar="PATH", help="Files, and folders that are searched for wafer maps.", exists=True),
+]
+Data = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DATA", help="Labelled maps: an .npz file, or a folder with labels.csv.", exists=True
+    ),
+]
+ModelOut = Annotated[Path, typer.Option("--out", metavar="MODEL", help="The model folder to write.")]
+
+
+@app.command("classify")
+def classify(
+    paths: Paths,
+    model: options.Model = None,
+    false_alarm_rate: FalseAlarmRate = None,
+    alarm_on: AlarmOn = None,
+    diameter: Diameter = None,
+    write_klarf: WriteKlarf = None,
+    out: options.Out = None,
+    resume: options.Resume = False,
+    overwrite: options.Overwrite = False,
+    dry_run: options.DryRun = False,
+    engine: options.EngineOption = None,
+    device: options.Device = None,
+    config_file: options.ConfigFile = None,
+    sets: options.Sets = None,
+    seed: options.Seed = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Which known pattern is on each wafer, how sure that is, and which wafers show an unknown one.
+
+    Reads KLARF, SINF, SEMI G85 and E142, STDF, CSV and numpy files, gzipped or not. Writes a run folder with
+    results.csv, results.jsonl, run.json and report.html, and prints one row per wafer.
+    """
+    with exits.exits():
+        from pipelines.common.runs import check_target
+        from pipelines.wafer.alarms import alarm_names
+        from pipelines.wafer.config import ClassifyConfig
+
+        given = {
+            "model": model,
+            "engine": engine and engine.value,
+            "device": device,
+            "seed": seed,
+            "false_alarm_rate": false_alarm_rate,
+            "alarm_on": alarm_on or None,
+            "diameter_mm": diameter,
+        }
+        config = settings.resolve(ClassifyConfig, config_file, sets or (), given)
+        config = config.model_copy(update={"alarm_on": alarm_names(config.alarm_on, config.model)})
+        if resume and out is None:
+            raise UserError("--resume needs --out with the folder of the run to continue")
+        target = out or _new_run_folder()
+        check_target(target, resume=resume, overwrite=overwrite)
+        if write_klarf is not None and write_klarf.exists():
+            raise UserError(f"{write_klarf} exists; --write-klarf needs a new file")
+        if dry_run:
+            _plan(paths, target, config, as_json, quiet)
+            return
+        code = _classify(paths, target, config, resume, overwrite, write_klarf, as_json, quiet)
+    raise typer.Exit(code)
+
+
+def _classify(
+    paths: list[Path],
+    target: Path,
+    config: ClassifyConfig,
+    resume: bool,
+    overwrite: bool,
+    write_klarf: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    from pipelines.wafer.classify import classify as run
+    from pipelines.wafer.write_back import write_back
+
+    hint = f"the rows so far are saved: repeat the command with --out {target} --resume to go on"
+    with exits.exits(when_interrupted=hint), terminal.progress(quiet) as progress:
+        predictor = _predictor(config, progress)
+        summary = run(
+            paths,
+            predictor=predictor,
+            out=target,
+            config=config,
+            resume=resume,
+            overwrite=overwrite,
+            progress=progress,
+        )
+        if write_klarf is not None:
+            progress(f"writing {write_klarf}")
+            write_back(target, paths, write_klarf, assumed_diameter_mm=config.diameter_mm)
+    if as_json:
+        wafer_tables.print_run_json(summary)
+    else:
+        wafer_tables.print_run(summary, write_klarf)
+    return _exit_code(paths, summary.counts)
+
+
+def _exit_code(paths: list[Path], counts: dict[str, Any]) -> int:
+    if counts["alarms"]:
+        return exits.ALARM
+    if not counts["ok"] and any(path.is_dir() for path in paths):
+        terminal.error("none of the wafer maps could be used; the reasons are in the results")
+        return exits.USAGE
+    return exits.SOME_FAILED if counts["failed"] else exits.OK
+
+
+def _predictor(config: ClassifyConfig, progress: Callable[[str], None]) -> Predictor:
+    progress("loading the model")
+    from pipelines.wafer.predict import Predictor
+
+    return Predictor.load(
+        config.model,
+        engine=config.engine,
+        device=config.device,
+        false_alarm_rate=config.false_alarm_rate,
+    )
+
+
+def _new_run_folder() -> Path:
+    name = f"wafer-{datetime.now():%Y%m%d-%H%M%S}"
+    candidates = (Path("runs", name if number == 1 else f"{name}-{number}") for number in count(1))
+    return next(folder for folder in candidates if not folder.exists())
+
+
+def _plan(paths: list[Path], target: Path, config: ClassifyConfig, as_json: bool, quiet: bool) -> None:
+    """Read everything, classify nothing, and say what a run would do."""
+    from pipelines.wafer.alarms import chosen_models
+    from pipelines.wafer.data import FailedMap, SkippedFile, iter_maps
+
+    models = [folder.name for folder in chosen_models(config.model)]
+    found = {"maps": 0, "failed": 0, "skipped": 0}
+    with terminal.progress(quiet) as progress:
+        for item in iter_maps(paths, assumed_diameter_mm=config.diameter_mm):
+            kind = {FailedMap: "failed", SkippedFile: "skipped"}.get(type(item), "maps")
+            found[kind] += 1
+            progress(f"{found['maps']:,} maps, at {item.source.name}")
+    if not found["maps"]:
+        raise UserError(f"there is no usable wafer map in {', '.join(map(str, paths))}")
+    plan = {**found, "out": str(target), "models": models, "config": config.model_dump(mode="json")}
+    if as_json:
+        terminal.print_json(plan)
+    else:
+        wafer_tables.print_plan(plan)
+
+
+@app.command("train")
+def train(
+    data: Data,
+    out: ModelOut,
+    resume: options.Resume = False,
+    overwrite: options.Overwrite = False,
+    dry_run: options.DryRun = False,
+    engine: options.EngineOption = None,
+    device: options.Device = None,
+    config_file: options.ConfigFile = None,
+    sets: options.Sets = None,
+    seed: options.Seed = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Train a model on labelled maps: the network, its calibration and its novelty threshold."""
+    hint = "repeat the command with --resume to go on from the last saved epoch"
+    with exits.exits(when_interrupted=hint):
+        from pipelines.common.models import check_model_target
+        from pipelines.wafer.train_config import TrainConfig
+
+        given = {"engine": engine and engine.value, "device": device, "seed": seed}
+        config = settings.resolve(TrainConfig, config_file, sets or (), given)
+        check_model_target(out, overwrite=overwrite)
+        if dry_run:
+            plan = {"data": str(data), "out": str(out), "config": config.model_dump(mode="json")}
+            terminal.print_json(plan) if as_json else wafer_tables.print_plan(plan)
+            return
+        from pipelines.wafer.train import train as run
+
+        with terminal.progress(quiet) as progress:
+            command = shlex.join(["suite", *sys.argv[1:]])
+            metrics = run(
+                data, out, config, resume=resume, overwrite=overwrite, command=command, progress=progress
+            )
+        if as_json:
+            terminal.print_json({"model": str(out), "metrics": metrics})
+        else:
+            wafer_tables.print_metrics(metrics)
+            typer.echo(f"Model: {terminal.printable(str(out))}")
+
+
+@app.command("evaluate")
+def evaluate(
+    data: Data,
+    model: options.Model = None,
+    false_alarm_rate: FalseAlarmRate = None,
+    engine: options.EngineOption = None,
+    device: options.Device = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Accuracy, macro-F1, calibration error, per-class scores and confusion matrix on labelled maps."""
+    with exits.exits():
+        from pipelines.wafer.config import ClassifyConfig
+
+        given = {
+            "model": model,
+            "engine": engine and engine.value,
+            "device": device,
+            "false_alarm_rate": false_alarm_rate,
+        }
+        config = settings.resolve(ClassifyConfig, None, (), given)
+        with terminal.progress(quiet) as progress:
+            predictor = _predictor(config, progress)
+            from pipelines.wafer.evaluate import evaluate as measure
+
+            metrics = measure(data, predictor)
+        if as_json:
+            terminal.print_json(metrics)
+        else:
+            wafer_tables.print_metrics(metrics)

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+
+from suite.terminal import error, print_table, printable, progress
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("LOT-7 / Ω µm 晶圆", "LOT-7 / Ω µm 晶圆"),
+        ("\x1b[2J\x1b]0;owned\x07", "\\x1b[2J\\x1b]0;owned\\x07"),
+        ("a\r\nb\tc\x00", "a\\r\\nb\\tc\\x00"),
+        ("\x9b31m", "\\x9b31m"),
+        ("abc\u202egnp.exe", "abc\\u202egnp.exe"),
+        ("name\udcff", "name\\udcff"),
+    ],
+)
+def test_control_characters_are_shown_not_obeyed(text: str, shown: str) -> None:
+    assert printable(text) == shown
+    assert printable(text).encode("utf-8")
+
+
+def test_a_table_off_a_terminal_is_plain_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [("A", "1"), ("\x1b[31mred", "1000")]
+    print_table(("name", "count"), lambda: rows, right=("count",))
+    assert capsys.readouterr().out == "name         count\nA                1\n\\x1b[31mred   1000\n"
+
+
+def test_an_error_is_one_message_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    error("the file \x1b[1m is bad\nand so is the next")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "error: the file \\x1b[1m is bad\nand so is the next\n"
+
+
+def test_progress_is_silent_off_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress(quiet=False) as tell:
+        tell("half way")
+    captured = capsys.readouterr()
+    assert captured.out + captured.err == ""
