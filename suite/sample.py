@@ -1,4 +1,4 @@
-"""`suite sample`: small inputs to try a task on."""
+"""`suite sample`: small inputs to try a task on, and synthetic data to train on."""
 
 from __future__ import annotations
 
@@ -14,19 +14,45 @@ from suite.terminal import print_json, printable
 
 app = typer.Typer(help="Write small inputs to try a task on.", no_args_is_help=True)
 
+DATASET = "maps.npz"
+# Most wafers of a fab are normal, so a training set holds more of them than of any one pattern.
+NORMAL_FACTOR = 2.0
+
 SampleOut = Annotated[Path, typer.Option("--out", metavar="DIR", help="A new or empty folder.")]
+MapsPerClass = Annotated[
+    int | None,
+    typer.Option(
+        "--maps-per-class",
+        min=1,
+        help=f"Write one labelled training set instead, {DATASET}: this many synthetic full-resolution maps "
+        "of every pattern, and twice as many normal ones.",
+    ),
+]
 
 
 @app.command("wafer")
-def wafer(out: SampleOut, seed: options.Seed = None, as_json: options.Json = False) -> None:
+def wafer(
+    out: SampleOut,
+    maps_per_class: MapsPerClass = None,
+    seed: options.Seed = None,
+    as_json: options.Json = False,
+) -> None:
     """About 30 small wafer maps, in every format that `suite wafer classify` reads."""
     with exits():
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise UserError(f"{out} is not empty; give --out a new folder")
-        from pipelines.wafer.generate.samples import write_samples
+        if maps_per_class is None:
+            from pipelines.wafer.generate.samples import write_samples
 
-        written = [str(path) for path in write_samples(out, seed=seed or 0)]
-        if as_json:
-            print_json({"out": str(out), "files": written})
+            written = write_samples(out, seed=seed or 0)
         else:
-            typer.echo("\n".join(printable(path) for path in written))
+            from pipelines.wafer.generate.dataset import write_dataset
+
+            written = [out / DATASET]
+            write_dataset(
+                written[0], maps_per_class=maps_per_class, seed=seed or 0, normal_factor=NORMAL_FACTOR
+            )
+        if as_json:
+            print_json({"out": str(out), "files": [str(path) for path in written]})
+        else:
+            typer.echo("\n".join(printable(str(path)) for path in written))

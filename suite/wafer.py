@@ -167,6 +167,11 @@ def _predictor(config: ClassifyConfig, progress: Callable[[str], None]) -> Predi
     )
 
 
+def _command() -> str:
+    """The command for a model's card. Going on with `--resume` ends with the same weights as one go."""
+    return shlex.join(["suite", *(word for word in sys.argv[1:] if word != "--resume")])
+
+
 def _new_run_folder() -> Path:
     name = f"wafer-{datetime.now():%Y%m%d-%H%M%S}"
     candidates = (Path("runs", name if number == 1 else f"{name}-{number}") for number in count(1))
@@ -225,7 +230,7 @@ def train(
         from pipelines.wafer.train import train as run
 
         with terminal.progress(quiet) as progress:
-            command = shlex.join(["suite", *sys.argv[1:]])
+            command = _command()
             metrics = run(
                 data, out, config, resume=resume, overwrite=overwrite, command=command, progress=progress
             )

@@ -31,7 +31,7 @@ class Input:
 
 
 def some_of(source: Path, target: Path, maps: int) -> Path:
-    """The file `target` of `maps` maps drawn at random from one in the WM-811K layout; all if it has no more."""
+    """The file `target` of `maps` maps drawn at random from one in the WM-811K layout, or of all it has."""
     if not target.exists():
         stored = wm811k.load(source)
         chosen = np.random.default_rng(SEED).permutation(len(stored))[:maps]

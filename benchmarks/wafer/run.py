@@ -25,26 +25,31 @@ from pipelines.wafer.model.trained import TASK
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much is measured. train_maps, val_maps: None takes all."""
+    """How much is measured.
+
+    commands: how many inputs the whole command is run on. train_maps, val_maps: None takes all.
+    """
 
     recipe: Recipe
     die_maps: int
     files: int
     full_maps: int
     commands: int
+    command_repeats: int
     train_maps: int | None = None
     val_maps: int | None = None
     defects: tuple[int, ...] = (100, 1_000, 10_000, 20_000, 50_000, 100_000)
     sides: tuple[int, ...] = (2_000, 5_000, 10_000, 20_000, 40_000)
 
 
-FULL = Sizes(Recipe(), die_maps=4096, files=208, full_maps=520, commands=3)
+FULL = Sizes(Recipe(), die_maps=4096, files=208, full_maps=520, commands=3, command_repeats=3)
 QUICK = Sizes(
     Recipe(epochs=2),
     die_maps=256,
     files=13,
     full_maps=26,
     commands=1,
+    command_repeats=1,
     train_maps=1024,
     val_maps=512,
     defects=(100, 10_000, 20_000, 100_000),
@@ -54,7 +59,10 @@ QUICK = Sizes(
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """data: folder of `train.npz` and `val.npz`. target: the JSON. models: name or folder by kind of map."""
+    """data: folder of `train.npz` and `val.npz`. target: the JSON. models: name or folder by kind of map.
+
+    cache: where the peer's training and the inputs are kept; None is `.cache/benchmarks/wafer`.
+    """
 
     data: Path
     target: Path
@@ -62,6 +70,7 @@ class Settings:
     threads: int
     repeats: int
     models: dict[str, str]
+    cache: Path | None = None
 
 
 def run(settings: Settings, sizes: Sizes | None = None) -> dict[str, Any]:
@@ -71,7 +80,7 @@ def run(settings: Settings, sizes: Sizes | None = None) -> dict[str, Any]:
     """
     sizes = sizes or (QUICK if settings.quick else FULL)
     torch.set_num_threads(settings.threads)
-    cache = cache_folder("wafer")
+    cache = settings.cache or cache_folder("wafer")
     scratch = cache / "scratch"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
@@ -109,7 +118,9 @@ def run(settings: Settings, sizes: Sizes | None = None) -> dict[str, Any]:
         )
     sections.run(
         "commands",
-        lambda: speed.memory(inputs, contestants, repeats=sizes.commands, threads=settings.threads),
+        lambda: speed.memory(
+            inputs[: sizes.commands], contestants, repeats=sizes.command_repeats, threads=settings.threads
+        ),
     )
     sections.run("defects", lambda: scaling.defects(contestants, sizes.defects, repeats=settings.repeats))
     sections.run("resolution", lambda: scaling.resolution(contestants, sizes.sides, repeats=settings.repeats))

@@ -112,7 +112,9 @@ def transposed_convolution(
         stride=kernel.stride,
         dilation=kernel.dilation,
     )
-    places = fine.long() - torch.cat([torch.zeros(1), low * torch.tensor(kernel.stride) + kernel.first]).long()
+    places = (
+        fine.long() - torch.cat([torch.zeros(1), low * torch.tensor(kernel.stride) + kernel.first]).long()
+    )
     # The transposed convolution reaches no further than this; a fine site beyond it gets nothing.
     inside = ((places[:, 1:] >= 0) & (places[:, 1:] < torch.tensor(dense.shape[2:]))).all(1)
     read = _read(dense, torch.where(inside[:, None], places, 0))
@@ -185,7 +187,7 @@ def outcome(sites: Tensor, features: Tensor, leaves: dict[str, Tensor]) -> Outco
     rows = in_order(sites)
     result = features[rows]
     weights = torch.sin(torch.arange(result.numel(), dtype=result.dtype)).reshape(result.shape)
-    if result.requires_grad:
+    if leaves:
         grads = torch.autograd.grad((result * weights).sum(), list(leaves.values()), materialize_grads=True)
     else:
         grads = ()
@@ -224,7 +226,9 @@ def _windows(
     sites: Tensor, features: Tensor, kernel: Kernel, fill: float, tensor_stride: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The dense grid whose unpadded windows are those of the coarser sites; these sites; their cells."""
-    steps = torch.div(sites.long(), torch.tensor([1] + [tensor_stride] * kernel.dimension), rounding_mode="floor")
+    steps = torch.div(
+        sites.long(), torch.tensor([1] + [tensor_stride] * kernel.dimension), rounding_mode="floor"
+    )
     targets = coarser(steps, kernel.stride)
     cells = targets // torch.tensor([1, *kernel.stride])
     low = cells[:, 1:].amin(0)

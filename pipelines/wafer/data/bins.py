@@ -17,8 +17,7 @@ from .xml import attributes
 
 MAX_ROW: Final = 200_000  # characters
 
-# Orientation: where the flat or notch is, in degrees clockwise from the bottom (SEMI G85 and E142, as in
-# SECS-II).
+# Orientation: where the flat or notch is, in degrees clockwise from the bottom.
 _NOTCH: Final[dict[int, Notch]] = {0: "down", 90: "left", 180: "up", 270: "right"}
 # Characters of a code where codes follow one another without a space.
 _WIDTH: Final = {"ascii": 1, "decimal": 3, "hexadecimal": 2, "integer2": 4}
@@ -84,7 +83,8 @@ def grid(rows: Iterable[str], table: BinTable, columns: int | None) -> NDArray[n
         if len(text) > MAX_ROW:
             raise WaferFileError(f"row {len(cells) + 1} has more than {MAX_ROW:,} characters")
         cells.append(_split(text, table, columns))
-        if columns is not None and len(cells[-1]) != columns:
+        columns = columns or len(cells[0])
+        if len(cells[-1]) != columns:
             raise WaferFileError(f"row {len(cells)} has {len(cells[-1])} dies instead of {columns}")
         check_shape(len(cells), max(len(cells[-1]), 1))
     if not cells:

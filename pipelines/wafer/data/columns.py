@@ -45,7 +45,7 @@ class Columns:
     """The places of the columns that matter.
 
     unit_mm: millimetres in the unit of x and y, None where the header states none.
-    dies: x and y count dies, and `result` says which of them fail.
+    dies: x and y count dies, and `result` says which of them fail; None where the numbers must tell.
     rows_down: y counts rows from the top.
     texts: the places of lot, wafer and so on by their names in `WaferMap`.
     """
@@ -54,7 +54,7 @@ class Columns:
     x: int
     y: int
     unit_mm: float | None
-    dies: bool
+    dies: bool | None
     rows_down: bool
     result: int | None
     diameter: int | None
@@ -93,7 +93,7 @@ def parse_header(line: str) -> Columns | None:
             x=x,
             y=y,
             unit_mm=unit,
-            dies=result is not None and unit is None,
+            dies=kind != "positions" or (None if result is not None and unit is None else False),
             rows_down=kind == "rows",
             result=result,
             diameter=diameter,

@@ -20,7 +20,7 @@ from . import bins
 from .dies import check_shape, die_map
 from .record import FailedMap, WaferFileError, WaferMap
 from .text import decode_head, number, timestamp, unit_mm, whole_number
-from .xml import attributes, descendants, parse
+from .xml import attributes, descendants, local, parse
 
 _ROOT: Final = re.compile(r"<(?:\w+:)?(?:MapData|SubstrateMaps?)[\s/>]")
 _WAFERS: Final = frozenset({"", "wafer", "frame"})  # a frame holds a wafer
@@ -111,9 +111,7 @@ def _substrate(root: Element, identifier: str) -> dict[str, str]:
     for element in descendants(root, "Substrate"):
         values = attributes(element)
         if values.get("substrateid") == identifier:
-            children = {
-                str(child.tag).rpartition("}")[2].lower(): (child.text or "").strip() for child in element
-            }
+            children = {local(child.tag).lower(): (child.text or "").strip() for child in element}
             return {**children, **values}
     return {}
 

@@ -87,7 +87,7 @@ def read_all(path: Path, limit: int = MAX_BYTES) -> bytes:
 def _open(path: Path) -> BinaryIO:
     # Opening a named pipe or a device would wait for ever, so the kind is asked first.
     if not stat.S_ISREG(path.stat().st_mode):
-        raise WaferFileError("this is neither a file nor a folder")
+        raise WaferFileError("this is not a regular file")
     return path.open("rb")
 
 

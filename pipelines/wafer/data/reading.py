@@ -69,14 +69,18 @@ def iter_maps(
     """
     named = [Path(path) for path in paths]
     for path in named:
-        if not path.exists():
-            raise WaferFileError(f"{path} does not exist")
+        try:
+            path.stat()
+        except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # ValueError: a NUL in the name
+            raise WaferFileError(f"{path} does not exist") from error
+        except OSError:
+            continue  # it exists but may not be looked at, which becomes a row
     return _iter_maps(named, assumed_diameter_mm)
 
 
 def _iter_maps(named: list[Path], diameter_mm: float) -> Iterator[WaferMap | FailedMap | SkippedFile]:
     for path in named:
-        if not path.is_dir():
+        if not _is_folder(path):
             yield from read_file(path, assumed_diameter_mm=diameter_mm)
             continue
         for found in walk(path):
@@ -84,6 +88,13 @@ def _iter_maps(named: list[Path], diameter_mm: float) -> Iterator[WaferMap | Fai
                 yield from _read(found, diameter_mm)
             else:
                 yield found
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def _read(path: Path, diameter_mm: float) -> Iterator[WaferMap | FailedMap | SkippedFile]:
@@ -112,12 +123,14 @@ def with_diameter(wafer: WaferMap, diameter_mm: float) -> WaferMap:
     """
     if not wafer.diameter_assumed or diameter_mm in (ASSUMED_DIAMETER_MM, wafer.diameter_mm):
         return wafer
-    if wafer.dies is None or wafer.die_pitch_mm is not None:
-        return replace(wafer, diameter_mm=diameter_mm)
     scale = diameter_mm / wafer.diameter_mm
+    notes = (*wafer.notes, f"a diameter of {diameter_mm:g} mm was taken, as asked for")
+    wafer = replace(wafer, diameter_mm=diameter_mm, notes=notes)
+    if wafer.dies is None or wafer.die_pitch_mm is not None:
+        return wafer
     (width, height), (x, y) = wafer.dies.pitch_mm, wafer.dies.origin_mm
     dies = DieGrid(wafer.dies.status, (width * scale, height * scale), (x * scale, y * scale))
-    return replace(wafer, diameter_mm=diameter_mm, defects=wafer.defects * scale, dies=dies)
+    return replace(wafer, defects=wafer.defects * scale, dies=dies)
 
 
 def reason(error: BaseException) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from .dies import Notch, check_shape, die_map, status_grid
+from .dies import MAX_DIES, MAX_SIDE, Notch, die_map, status_grid
 from .record import FAIL, NO_DIE, PASS, FailedMap, WaferFileError, WaferMap
 from .text import decode_head, lines, number, timestamp, unit_mm, whole_number
 
@@ -39,6 +39,7 @@ def read(data: bytes, source: Path) -> Iterator[WaferMap | FailedMap]:
 def _wafers(data: bytes) -> Iterator[tuple[dict[str, str], list[list[str]]]]:
     header: dict[str, str] = {}
     rows: list[list[str]] = []
+    dies = 0
     for line in lines(data):
         name, colon, value = line.partition(":")
         if not colon:
@@ -46,11 +47,13 @@ def _wafers(data: bytes) -> Iterator[tuple[dict[str, str], list[list[str]]]]:
         name = name.strip().upper()
         if name == _ROW:
             rows.append(value.split())
-            check_shape(len(rows), max(len(rows[-1]), 1))
+            dies += len(rows[-1])
+            if dies > MAX_DIES or len(rows) > MAX_SIDE:
+                raise WaferFileError(f"a map has more than {MAX_SIDE:,} rows or {MAX_DIES:,} dies")
             continue
         if rows:
             yield header, rows
-            header, rows = {}, []
+            header, rows, dies = {}, [], 0
         header[name] = value.strip()
         if len(header) > MAX_HEADER:
             raise WaferFileError(f"the header has more than {MAX_HEADER} lines")

@@ -27,8 +27,7 @@ MAX_PARTS: Final = 2_000_000
 MAX_WAFERS: Final = 1_000
 _MIR, _WCR, _WIR, _WRR, _PRR = (1, 10), (2, 30), (2, 10), (2, 20), (5, 20)
 # HEAD_NUM, SITE_NUM, PART_FLG, NUM_TEST, HARD_BIN, SOFT_BIN, X_COORD, Y_COORD: the fixed part of a PRR is
-# unpacked here, because the package needs 50 us for each record and a lot has hundreds of thousands of
-# them.
+# unpacked here, because the package needs 50 us for each record, and a lot has hundreds of thousands.
 _PART: Final = "BBBHHHhh"
 _HEAD_NUM: Final = 4  # where the head stands in WIR, WRR and PRR
 _NO_COORDINATE: Final = -32768
@@ -68,11 +67,7 @@ def read(data: bytes, source: Path) -> Iterator[WaferMap | FailedMap]:
     order = "<" if data[:2] == b"\x02\x00" else ">"
     try:
         wafers, master, layout = _collect(package, data, order)
-    except (
-        package.STDFError,
-        TypeError,
-        struct.error,
-    ) as error:  # TypeError: from its way of reporting some damage
+    except (package.STDFError, TypeError, struct.error) as error:  # TypeError: some of its reports of damage
         raise WaferFileError(f"a record is damaged: {str(error)[:200]}") from error
     if not wafers:
         raise WaferFileError("the file holds no wafer (WIR); it may be the test of packaged parts")

@@ -13,7 +13,8 @@ import csv
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, repeat
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,23 +47,25 @@ def read(data: bytes, source: Path) -> Iterator[WaferMap | FailedMap]:
     if columns is None:
         raise WaferFileError("the header names no x and y")
     table = _parse(text, columns)
+    counted = all(bool((values[np.isfinite(values)] % 1 == 0).all()) for values in (table.x, table.y))
+    make = _dies if columns.dies or (columns.dies is None and counted) else _defects
     order = np.argsort(table.wafer, kind="stable")
     parts = np.split(order, np.flatnonzero(np.diff(table.wafer[order])) + 1)
     for position, (part, key) in enumerate(zip(parts, table.keys, strict=True)):
+        stated = dict(zip(_key_names(columns), key, strict=True))
         try:
-            make = _dies if columns.dies else _defects
-            yield make(
-                table, part, dict(zip(_key_names(columns), key, strict=True)), columns, source, position
-            )
+            yield make(table, part, stated, columns, source, position)
         except WaferFileError as error:
             yield FailedMap(source, position, str(error))
 
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """The rows of a file: x and y float64 (N,), NaN where missing; fails bool (N,), whether a die fails;
-    wafer int64
-    (N,), the index in `keys`, which holds the texts that tell wafers apart."""
+    """The rows of a file.
+
+    x, y: float64 (N,), NaN where missing. fails: bool (N,), whether a die fails.
+    wafer: int64 (N,), the index in `keys`, which holds the texts that tell wafers apart.
+    """
 
     x: NDArray[np.float64]
     y: NDArray[np.float64]
@@ -82,46 +85,45 @@ def _key_names(columns: Columns) -> list[str]:
 
 
 def _parse(text: Iterator[str], columns: Columns) -> _Table:
-    places = [*columns.texts.values(), *([columns.diameter] if columns.diameter is not None else [])]
-    needed = max(columns.x, columns.y, *places, columns.result if columns.result is not None else 0) + 1
+    places = [columns.x, columns.y, columns.x if columns.result is None else columns.result]
+    places += [*columns.texts.values(), *([] if columns.diameter is None else [columns.diameter])]
+    # A comma is the decimal mark where a semicolon parts the cells.
+    decimal = "," if columns.delimiter == ";" else "."
     wafers: defaultdict[tuple[str, ...], int] = defaultdict()
     wafers.default_factory = wafers.__len__
     blocks: list[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_], NDArray[np.int64]]] = []
-    total = 0
-    reader = csv.reader(text, delimiter=columns.delimiter, skipinitialspace=True)
-    try:
-        while block := list(islice(reader, _BLOCK)):
-            if not (rows := [row for row in block if row]):
-                continue
-            if min(map(len, rows)) < needed:
-                short = next(index for index, row in enumerate(rows) if len(row) < needed)
-                raise WaferFileError(
-                    f"row {total + short + 1} has {len(rows[short])} cells; {needed} are needed"
-                )
-            total += len(rows)
-            if total > MAX_ROWS:
-                raise WaferFileError(f"the table has more than {MAX_ROWS:,} rows")
-            # A comma is the decimal mark where a semicolon parts the cells.
-            decimal = "," if columns.delimiter == ";" else "."
-            x, y = (_numbers([row[place] for row in rows], decimal) for place in (columns.x, columns.y))
-            fails = np.zeros(len(rows), dtype=bool)
-            if columns.dies and columns.result is not None:
-                fails = np.array([row[columns.result].strip().lower() not in _GOOD for row in rows])
-            keys = zip(*([row[place].strip() for row in rows] for place in places), strict=True)
-            index = np.zeros(len(rows), dtype=np.int64)
-            if places:
-                index = np.fromiter(map(wafers.__getitem__, keys), np.int64, len(rows))
-            if len(wafers) > MAX_WAFERS:
-                raise WaferFileError(f"the table has more than {MAX_WAFERS:,} wafers")
-            blocks.append((x, y, fails, index))
-    except csv.Error as error:
-        raise WaferFileError(f"row {total + 1} or one soon after it cannot be read: {error}") from error
+    rows = _picked(csv.reader(text, delimiter=columns.delimiter, skipinitialspace=True), places)
+    while block := list(islice(rows, _BLOCK)):
+        if (len(blocks) + 1) * _BLOCK > MAX_ROWS:
+            raise WaferFileError(f"the table has more than {MAX_ROWS:,} rows")
+        x, y, result, *texts = zip(*block, strict=True)
+        fails = [cell.strip().lower() not in _GOOD for cell in result] if columns.result is not None else 0
+        keys = zip(*(map(str.strip, column) for column in texts), strict=True) if texts else repeat(())
+        index = np.fromiter(map(wafers.__getitem__, islice(keys, len(block))), np.int64, len(block))
+        if len(wafers) > MAX_WAFERS:
+            raise WaferFileError(f"the table has more than {MAX_WAFERS:,} wafers")
+        failing = np.broadcast_to(np.array(fails, dtype=bool), len(block))
+        blocks.append((_numbers(x, decimal), _numbers(y, decimal), failing, index))
     if not blocks:
-        raise WaferFileError(
-            "the table has a header but no rows, so it is not known whether a wafer was inspected"
-        )
-    x, y, fails, wafer = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
-    return _Table(x, y, fails, wafer, list(wafers) or [()])
+        raise WaferFileError("the table has a header but no rows: was a wafer inspected or not?")
+    joined = [np.concatenate(parts) for parts in zip(*blocks, strict=True)]
+    return _Table(joined[0], joined[1], joined[2], joined[3], list(wafers))
+
+
+def _picked(rows: Iterator[list[str]], places: list[int]) -> Iterator[tuple[str, ...]]:
+    """The cells at these places of each row that is not empty; the others are not kept."""
+    pick, needed = itemgetter(*places), max(places) + 1
+    count = 0
+    try:
+        for row in rows:
+            if not row:
+                continue
+            count += 1
+            if len(row) < needed:
+                raise WaferFileError(f"row {count} has {len(row)} cells; {needed} are needed")
+            yield pick(row)
+    except csv.Error as error:
+        raise WaferFileError(f"row {count + 1} cannot be read: {error}") from error
 
 
 def _numbers(cells: Sequence[str], decimal: str) -> NDArray[np.float64]:
@@ -190,20 +192,15 @@ def _dies(
     x, y = table.x[rows], table.y[rows]
     if not len(rows):
         raise WaferFileError("no die of this wafer has a position")
-    if not (
-        np.isfinite(x).all() and np.isfinite(y).all() and (x == x.round()).all() and (y == y.round()).all()
-    ):
-        raise WaferFileError(
-            "dies are counted in whole numbers; for positions, state a unit in the header (x_mm)"
-        )
+    if not (np.isfinite([x, y]).all() and (x % 1 == 0).all() and (y % 1 == 0).all()):
+        raise WaferFileError("dies are counted in whole numbers; for positions, state a unit as in x_mm")
     width, height = float(np.ptp(x)) + 1, float(np.ptp(y)) + 1
     check_shape(int(height), int(width))
     column = (x - x.min()).astype(np.int64)
     row = ((y - y.min()) if columns.rows_down else (y.max() - y)).astype(np.int64)
     status = np.zeros((int(height), int(width)), dtype=np.uint8)
     row_of = np.zeros(status.shape, dtype=np.int64)
-    # A die that is there twice was tested again: the last of the assignments to one place is the one that
-    # stays.
+    # A die that is there twice was tested again: of the assignments to one place the last one stays.
     status[row, column] = np.where(table.fails[rows], FAIL, PASS)
     row_of[row, column] = rows
     wafer = die_map(

@@ -13,14 +13,13 @@ from .record import WaferFileError
 
 MAX_DEPTH: Final = 32
 MAX_ELEMENTS: Final = 500_000
-MAX_PIECES: Final = 2_000_000  # of text; the parser hands over a line at a time
 MAX_BYTES: Final = 16 * 2**20
 
 
 class _LimitedBuilder(TreeBuilder):
     def __init__(self) -> None:
         super().__init__()
-        self._depth = self._elements = self._pieces = 0
+        self._depth = self._elements = 0
 
     def start(self, tag: Any, attrs: dict[Any, Any], /) -> Element:
         self._depth += 1
@@ -34,12 +33,6 @@ class _LimitedBuilder(TreeBuilder):
     def end(self, tag: str, /) -> Element:
         self._depth -= 1
         return super().end(tag)
-
-    def data(self, data: str, /) -> None:
-        self._pieces += 1
-        if self._pieces > MAX_PIECES:
-            raise WaferFileError(f"the XML has more than {MAX_PIECES:,} lines of text, more than any map")
-        super().data(data)
 
 
 def parse(data: bytes) -> Element:

@@ -67,6 +67,15 @@ class CoordinateIndex:
         weights = torch.tensor(_weights(self.radix[1:]), dtype=torch.int64, device=offsets.device)
         return (offsets.long() * weights).sum(1)
 
+    def within_margin(self, coordinates: Tensor, reach: int) -> bool:
+        """Whether coordinates (M, 1 + D) shifted by up to `reach` stay inside the box widened by MARGIN."""
+        if len(coordinates) == 0 or reach > MARGIN:
+            return reach <= MARGIN
+        slack = torch.full_like(self.low, MARGIN - reach)
+        slack[0] = 0
+        below, above = coordinates.amin(0) - self.low, coordinates.amax(0) - self.low - self.span
+        return bool(((below >= -slack) & (above < slack)).all())
+
     def pack(self, coordinates: Tensor) -> Tensor:
         """Keys (M,) of coordinates (M, 1 + D) inside the box widened by MARGIN. Only if `shiftable`."""
         keys, _ = self._pack(coordinates.long(), build=False)

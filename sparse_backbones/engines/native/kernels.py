@@ -37,7 +37,10 @@ def sum_rows(features: Tensor, pairs: KernelMap) -> Tensor:
 
 
 def max_rows(features: Tensor, pairs: KernelMap) -> Tensor:
-    """Maximum over the pairs of each output row, per channel. A tie goes to the lowest kernel offset."""
+    """Maximum over the pairs of each output row, per channel; 0 for a row without pairs.
+
+    A tie goes to the lowest kernel offset.
+    """
     return _MaxRows.apply(features, pairs)  # type: ignore[no-any-return, no-untyped-call]
 
 
@@ -128,7 +131,9 @@ class _MaxRows(Function):
         winner = number.new_full(result.shape, len(gathered)).scatter_reduce_(0, target, number, "amin")
         ctx.save_for_backward(winner)
         ctx.pairs = pairs
-        return result.masked_fill_(result == -torch.inf, 0)
+        reached = torch.zeros(pairs.n_out, dtype=torch.bool, device=features.device)
+        reached[pairs.out_rows] = True
+        return result.masked_fill_(~reached[:, None], 0)
 
     @staticmethod
     @once_differentiable

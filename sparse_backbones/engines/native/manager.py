@@ -75,6 +75,8 @@ class CoordinateManager:
             )
         key = self._free_key(stride, string_id)
         index = CoordinateIndex(coordinates)
+        if int(index.low[0]) < 0:
+            raise ValueError(f"batch indices must not be negative, and there is {int(index.low[0])}")
         if len(index.unique) == len(coordinates):
             unique = torch.arange(len(coordinates), device=coordinates.device)
             inverse = unique.new_empty(0)

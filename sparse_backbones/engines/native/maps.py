@@ -27,7 +27,8 @@ class CoordinateMap:
     @cached_property
     def steps(self) -> Tensor:
         """Coordinates in units of the stride, int64 (N, 1 + D)."""
-        divisor = torch.tensor((1, *self.stride), device=self.coordinates.device)
+        # The map that global pooling makes has the stride 0 and its sites at 0.
+        divisor = torch.tensor((1, *self.stride), device=self.coordinates.device).clamp_(min=1)
         return torch.div(self.coordinates.long(), divisor, rounding_mode="floor")
 
     @cached_property
@@ -41,8 +42,13 @@ class CoordinateMap:
         steps = torch.div(self.steps, divisor, rounding_mode="floor")
         index = CoordinateIndex(steps)
         steps = steps[index.first]
-        scale = torch.tensor((1, *stride), device=self.coordinates.device)
-        return CoordinateMap((steps * scale).int(), stride)
+        coordinates = steps * torch.tensor((1, *stride), device=self.coordinates.device)
+        if len(coordinates) and int(coordinates.min()) < torch.iinfo(torch.int32).min:
+            raise ValueError(
+                f"coordinates rounded down to multiples of the stride {list(stride)} do not fit in 32 bits; "
+                "move them away from the lowest number"
+            )
+        return CoordinateMap(coordinates.int(), stride)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,8 +134,8 @@ def strided_map(
     scale = torch.tensor((1, *factor), device=device)
     base = coarse.steps * scale
     index = fine.index
-    reach = int(offsets.abs().max()) + max(factor)
-    if index.shiftable and reach <= MARGIN and len(fine):
+    # The coarse map need not come from this fine one, so its sites may lie anywhere.
+    if index.shiftable and len(fine) and index.within_margin(base, int(offsets.abs().max())):
         place, hit = index.find_keys(index.pack(base) + index.key_delta(offsets)[:, None])
     else:
         place, hit = _exact(index, base, offsets)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import enum
 import math
+import operator
 from collections.abc import Sequence
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -22,7 +24,9 @@ def to_ints(value: IntOrInts | Tensor, dimension: int, name: str = "value") -> l
     """One int per spatial dimension."""
     if isinstance(value, Tensor):
         value = value.tolist()
-    values = [value] * dimension if isinstance(value, int) else [int(v) for v in value]
+    if isinstance(value, (int, Integral)):
+        value = [int(value)] * dimension
+    values = [operator.index(number) for number in value]
     if len(values) != dimension:
         raise ValueError(f"{name} has {len(values)} numbers, but there are {dimension} spatial dimensions")
     return values

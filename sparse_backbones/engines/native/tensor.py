@@ -60,19 +60,17 @@ class SparseTensor:
         else:
             if coordinate_map_key is not None:
                 raise ValueError("give coordinates or a coordinate_map_key, not both")
+            if coordinates.ndim != 2 or coordinates.shape[1] < 2:
+                raise ValueError(
+                    "coordinates must have the shape (N, 1 + D), batch index first, "
+                    f"not {tuple(coordinates.shape)}"
+                )
             if len(features) != len(coordinates):
                 raise ValueError(f"{len(features)} features for {len(coordinates)} coordinates")
-            coordinates = coordinates.to(features.device)
-            if coordinates.is_floating_point():
-                coordinates = torch.floor(coordinates)
-            limit = torch.iinfo(torch.int32)
-            if coordinates.numel() and (
-                bool(coordinates.max() > limit.max) or bool(coordinates.min() < limit.min)
-            ):
-                raise ValueError("coordinates must fit in 32 bits")
+            coordinates = _as_int32(coordinates.to(features.device))
             coordinate_manager = coordinate_manager or CoordinateManager(D=coordinates.shape[1] - 1)
             coordinate_map_key, (unique, inverse) = coordinate_manager.insert_and_map(
-                coordinates.int(), tensor_stride
+                coordinates, tensor_stride
             )
             self.unique_index = unique
             self.inverse_mapping = inverse if inverse.numel() else unique
@@ -168,7 +166,8 @@ class SparseTensor:
         min_coordinate: a multiple of the stride, else 0, or the smallest coordinate where some are negative.
         A site outside the shape is an error.
         """
-        stride = torch.tensor(self.tensor_stride, device=self.device)
+        # The map that global pooling makes has the stride 0.
+        stride = torch.tensor(self.tensor_stride, device=self.device).clamp_(min=1)
         coordinates = self.C.long()
         batch, places = coordinates[:, 0], coordinates[:, 1:]
         if min_coordinate is None:
@@ -221,6 +220,17 @@ class SparseTensor:
 
     def __repr__(self) -> str:
         return f"SparseTensor(sites={len(self)}, channels={self._F.shape[1]}, stride={self.tensor_stride})"
+
+
+def _as_int32(coordinates: Tensor) -> Tensor:
+    if coordinates.is_floating_point():
+        coordinates = torch.floor(coordinates.double())
+    elif coordinates.dtype is not torch.int64:
+        return coordinates.int()
+    # Written so that NaN fails too.
+    if not bool(((coordinates >= -(2**31)) & (coordinates < 2**31)).all()):
+        raise ValueError("coordinates must be finite and fit in 32 bits")
+    return coordinates.int()
 
 
 def _merge(features: Tensor, unique: Tensor, inverse: Tensor, mode: SparseTensorQuantizationMode) -> Tensor:

@@ -174,7 +174,7 @@ CASES = [
         "endless elements", lambda: b"<Maps><Map><Device>" + b"<a/>" * 3_000_000, "more than 500,000 elements"
     ),
     Case("endless attributes", lambda: g85_with_attributes(800_000), "cut short or damaged"),
-    Case("endless lines", lambda: g85()[:-9] + b"\n" * 10_000_000, "more than 2,000,000 lines of text"),
+    Case("endless lines", lambda: g85()[:-9] + b"\n" * 10_000_000, "cut short or damaged"),
     Case(
         "endless row",
         lambda: g85().replace(b"<Row>", b"<Row>" + b"1" * 10_000_000, 1),
@@ -291,7 +291,9 @@ CASES = [
         lambda: gzip_bomb(sinf() + b"RowData:", 250 * MIB, b" 01"),
         "a line has more than",
     ),
-    Case("gzip bomb of rows", lambda: gzip_bomb(sinf(), 250 * MIB, b"RowData:01 01\n"), "20,000 on a side"),
+    Case(
+        "gzip bomb of rows", lambda: gzip_bomb(sinf(), 250 * MIB, b"RowData:01 01\n"), "more than 20,000 rows"
+    ),
     Case(
         "gzip bomb of empty lines", lambda: gzip_bomb(sinf(), 250 * MIB, b"\n"), "more than 3,000,000 lines"
     ),

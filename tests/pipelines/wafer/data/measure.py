@@ -2,8 +2,8 @@
 
     python -m tests.pipelines.wafer.data.measure SECONDS BYTES FOLDER...
 
-One line of JSON for each folder: `maps` (name to count), `failed` and `skipped` (name to reasons), `seconds`,
-`bytes` held at most, and `ended`, how the process ended.
+One line of JSON for each folder: `maps` (name to count), `failed` and `skipped` (name to reasons), `seconds`
+of the processor, `bytes` held at most, and `ended`, how the process ended.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ KIBIBYTE = 1 if sys.platform == "darwin" else 1024  # the unit of ru_maxrss
 def read_folder(folder: Path, seconds: float) -> dict[str, Any]:
     """What comes out of a folder."""
     result: dict[str, Any] = {"maps": {}, "failed": {}, "skipped": {}}
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    started = time.perf_counter()
+    # Processor time, so that a busy machine fails no test; the clock ends what waits without working.
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.setitimer(signal.ITIMER_REAL, 30 * seconds)
+    started = time.process_time()
     for item in iter_maps([folder]):
         name = item.source.name
         if isinstance(item, WaferMap):
@@ -35,7 +37,7 @@ def read_folder(folder: Path, seconds: float) -> dict[str, Any]:
             result["failed"].setdefault(name, []).append(item.error)
         else:
             result["skipped"].setdefault(name, []).append(item.reason)
-    result["seconds"] = time.perf_counter() - started
+    result["seconds"] = time.process_time() - started
     return result
 
 

@@ -68,4 +68,4 @@ def test_the_measurement_sees_memory_and_time(tmp_path: Path) -> None:
     rows = measured([small, large], SECONDS, ADDRESS_SPACE)
     assert rows["large"]["bytes"] - rows["small"]["bytes"] > 90 * 2**20
     assert rows["large"]["maps"] == {BAD: 1, GOOD: 1}
-    assert measured([large], 0.001, ADDRESS_SPACE)["large"]["ended"] == "SIGALRM"
+    assert measured([large], 0.001, ADDRESS_SPACE)["large"]["ended"] in ("SIGPROF", "SIGALRM")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 import pytest
@@ -93,8 +93,8 @@ class TestWithThePackage:
     def test_a_hundred_thousand_parts_are_quick(self) -> None:
         parts = [stdf_part(x, y, fails=False) for x in range(400) for y in range(250)]
         data = builders.stdf(*parts)
-        started = perf_counter()
+        started = process_time()
         wafer = read_one(data)
-        assert perf_counter() - started < 3
+        assert process_time() - started < 3
         assert wafer.dies is not None
         assert (wafer.dies.status == 1).sum() == 100_000

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 import pytest
@@ -98,6 +98,12 @@ def test_dies_by_number_with_y_upwards(header: str) -> None:
     assert wafer.source_rows.tolist() == [3]
 
 
+def test_bins_of_defects_do_not_make_them_dies() -> None:
+    wafer = read_one("x,y,bin\n1.5,2,7\n3,4,1\n")
+    assert not wafer.die_level
+    np.testing.assert_allclose(wafer.defects, [(1.5, 2), (3, 4)])
+
+
 def test_dies_by_row_and_column_count_from_the_top() -> None:
     wafer = read_one("row,col,result\n0,0,pass\n1,0,FAIL\n1,1,Pass\n")
     assert wafer.dies is not None
@@ -149,7 +155,7 @@ def test_a_hundred_thousand_rows_are_quick() -> None:
     rng = np.random.default_rng(0)
     points = rng.uniform(-100, 100, (100_000, 2))
     text = "x_mm,y_mm\n" + "\n".join(f"{x:.4f},{y:.4f}" for x, y in points)
-    started = perf_counter()
+    started = process_time()
     wafer = read_one(text)
-    assert perf_counter() - started < 5
+    assert process_time() - started < 5
     np.testing.assert_allclose(wafer.defects, points, atol=1e-4)

@@ -1,0 +1,190 @@
+"""Kernel maps against pairs found one by one, and maps made once and shared."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import pytest
+import torch
+
+from sparse_backbones.engines.native import manager as manager_module
+from sparse_backbones.engines.native.maps import CoordinateMap, KernelMap, strided_map, submanifold_map
+from sparse_backbones.engines.native.regions import KernelGenerator
+from tests.sparse_backbones.oracle import Kernel, joined_pairs, random_sites
+
+SUBMANIFOLD = [
+    Kernel.of(1, 3),
+    Kernel.of(2, 1),
+    Kernel.of(2, 3),
+    Kernel.of(2, (1, 5)),
+    Kernel.of(2, 3, dilation=(2, 1)),
+    Kernel.of(2, 3, dilation=25),
+    Kernel.of(3, 3),
+    Kernel.of(3, (3, 1, 5)),
+]
+
+
+def offsets(kernel: Kernel) -> torch.Tensor:
+    return KernelGenerator(kernel.size, kernel.stride, kernel.dilation, dimension=kernel.dimension).offsets()
+
+
+def listed(pairs: KernelMap) -> list[tuple[int, int, int]]:
+    numbers = torch.repeat_interleave(torch.arange(len(pairs.counts)), torch.tensor(pairs.counts))
+    return list(zip(numbers.tolist(), pairs.in_rows.tolist(), pairs.out_rows.tolist(), strict=True))
+
+
+def sites_for(kernel: Kernel) -> torch.Tensor:
+    spread = 12 if kernel.dimension < 3 else 5
+    sites = random_sites(90, kernel.dimension, -spread, spread)
+    if max(kernel.dilation) > 8:
+        sites[:, 1:] *= 5
+    return sites
+
+
+@pytest.mark.parametrize("kernel", SUBMANIFOLD, ids=str)
+def test_submanifold_map(kernel: Kernel) -> None:
+    sites = sites_for(kernel)
+    made = submanifold_map(CoordinateMap(sites, (1,) * kernel.dimension), offsets(kernel))
+    pairs = listed(made.complete)
+    assert len(set(pairs)) == len(pairs)
+    assert set(pairs) == joined_pairs(sites, sites, kernel)
+    assert made.identity == kernel.volume // 2
+    assert made.counts[made.identity] == 0
+    assert sum(made.counts) + len(sites) == len(pairs)
+
+
+@pytest.mark.parametrize("kernel", SUBMANIFOLD, ids=str)
+def test_the_second_half_mirrors_the_first(kernel: Kernel) -> None:
+    sites = sites_for(kernel)
+    made = submanifold_map(CoordinateMap(sites, (1,) * kernel.dimension), offsets(kernel))
+    assert made.counts == made.counts[::-1]
+    last = kernel.volume - 1
+    mirrored = {(last - number, out_row, in_row) for number, in_row, out_row in listed(made)}
+    assert mirrored == set(listed(made))
+
+
+@pytest.mark.parametrize("stride", [2, 3])
+def test_submanifold_map_at_a_coarser_stride(stride: int) -> None:
+    kernel = Kernel.of(2, 3)
+    sites = sites_for(kernel)
+    scaled = sites * torch.tensor([1, stride, stride], dtype=torch.int32)
+    made = submanifold_map(CoordinateMap(scaled, (stride, stride)), offsets(kernel))
+    assert set(listed(made.complete)) == joined_pairs(sites, sites, kernel)
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        Kernel.of(1, 2, 2),
+        Kernel.of(2, 2, 2),
+        Kernel.of(2, 3, 2),
+        Kernel.of(2, (4, 1), (4, 1)),
+        Kernel.of(2, 5, 3, 2),
+        Kernel.of(2, 2),
+        Kernel.of(2, 30, 30),
+        Kernel.of(3, 3, 2),
+    ],
+    ids=str,
+)
+def test_strided_map(kernel: Kernel) -> None:
+    fine = CoordinateMap(sites_for(kernel), (1,) * kernel.dimension)
+    coarse = fine.strided(kernel.stride)
+    assert coarse.stride == kernel.stride
+    made = strided_map(fine, coarse, kernel.stride, offsets(kernel))
+    pairs = listed(made)
+    assert len(set(pairs)) == len(pairs)
+    assert set(pairs) == joined_pairs(fine.coordinates, coarse.coordinates, kernel)
+    if kernel.size == kernel.stride and not max(kernel.dilation) > 1:
+        # Such a kernel parts the fine sites among the coarse ones.
+        assert sorted(made.in_rows.tolist()) == list(range(len(fine)))
+
+
+@pytest.mark.parametrize("kernel", [Kernel.of(2, 3), Kernel.of(2, 2, 2)], ids=str)
+def test_views_of_a_kernel_map(kernel: Kernel) -> None:
+    fine = CoordinateMap(sites_for(kernel), (1,) * kernel.dimension)
+    coarse = fine.strided(kernel.stride)
+    made = strided_map(fine, coarse, kernel.stride, offsets(kernel))
+    assert {(n, o, i) for n, i, o in listed(made)} == set(listed(made.transposed))
+    assert made.transposed.transposed is made
+    for (order, starts), rows, count in (
+        (made.by_output, made.out_rows, made.n_out),
+        (made.by_input, made.in_rows, made.n_in),
+    ):
+        assert sorted(order.tolist()) == list(range(len(rows)))
+        for row in range(count):
+            assert (rows[order[starts[row] : starts[row + 1]]] == row).all()
+        assert int(starts[-1]) == len(rows)
+
+
+def test_offsets_run_over_the_first_axis_fastest() -> None:
+    assert offsets(Kernel.of(2, (3, 2), dilation=(1, 5))).tolist() == [
+        [-1, 0],
+        [0, 0],
+        [1, 0],
+        [-1, 5],
+        [0, 5],
+        [1, 5],
+    ]
+
+
+class Counter:
+    """Counts the calls of a function that it stands in for."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        self.calls = 0
+        self.function = getattr(manager_module, name)
+        monkeypatch.setattr(manager_module, name, self)
+
+    def __call__(self, *arguments: object) -> object:
+        self.calls += 1
+        return self.function(*arguments)
+
+
+def test_maps_are_made_once(native: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    within, between = (Counter(monkeypatch, name) for name in ("submanifold_map", "strided_map"))
+    sites = random_sites(60, 2, -8, 9)
+    tensor = native.SparseTensor(torch.randn(len(sites), 2), sites)
+
+    def pass_through() -> None:
+        conv = native.MinkowskiConvolution(2, 2, kernel_size=3, dimension=2)
+        down = native.MinkowskiConvolution(2, 2, kernel_size=2, stride=2, dimension=2)
+        pool = native.MinkowskiMaxPooling(kernel_size=2, stride=2, dimension=2)
+        up = native.MinkowskiConvolutionTranspose(2, 2, kernel_size=2, stride=2, dimension=2)
+        fine = conv(conv(tensor))
+        coarse = down(fine)
+        assert pool(fine).coordinate_map_key == coarse.coordinate_map_key
+        assert up(conv(coarse)).coordinate_map_key == tensor.coordinate_map_key
+        native.MinkowskiGlobalAvgPooling()(coarse).F.sum().backward()
+
+    pass_through()
+    assert (within.calls, between.calls) == (2, 1)
+    state = repr(tensor.coordinate_manager)
+    pass_through()
+    assert (within.calls, between.calls) == (2, 1)
+    assert repr(tensor.coordinate_manager) == state
+
+
+def test_tensors_of_their_own_have_managers_of_their_own(native: ModuleType) -> None:
+    sites = random_sites(20, 2, -8, 9)
+    first, second = (native.SparseTensor(torch.ones(len(sites), 1), sites) for _ in range(2))
+    assert first.coordinate_manager is not second.coordinate_manager
+    third = native.SparseTensor(torch.ones(len(sites), 1), sites, coordinate_manager=first.coordinate_manager)
+    assert third.coordinate_manager is first.coordinate_manager
+    assert third.coordinate_map_key != first.coordinate_map_key
+
+
+def test_what_the_manager_tells(native: ModuleType) -> None:
+    sites = torch.tensor([[0, 0, 0], [0, 3, 1]], dtype=torch.int32)
+    tensor = native.SparseTensor(torch.ones(2, 1), sites)
+    manager, key = tensor.coordinate_manager, tensor.coordinate_map_key
+    coarse = manager.stride(key, 2)
+    assert manager.stride(key, [2, 2]) == coarse
+    assert manager.exists(coarse)
+    assert manager.size(coarse) == 2
+    assert sorted(manager.get_coordinates(coarse).tolist()) == [[0, 0, 0], [0, 2, 0]]
+    assert coarse.get_tensor_stride() == [2, 2]
+    assert coarse.get_key() == ([2, 2], "")
+    assert coarse.get_dimension() == 3
+    assert len({coarse, manager.stride(key, 2), key}) == 2
+    assert "[2, 2]: 2" in repr(manager)
+    assert native.CoordinateMapKey(3, dimension=2).get_tensor_stride() == [3, 3]
