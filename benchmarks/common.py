@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +21,9 @@ from pipelines.common.hardware import environment, suite_version
 Row = dict[str, Any]
 Summary = dict[str, Any]
 Say = Callable[[str], None]
+
+PLAIN_WIDTH = 140
+MOST_CALLS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +54,31 @@ def interleaved(
     *,
     repeats: int,
     warm_up: int = 1,
+    least_seconds: float = 0.0,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, Timing]:
     """Time each call `repeats` times, in turn, after `warm_up` rounds that are not counted.
 
     In turn, so that whatever else the machine does in the meantime falls on all of them; the one that begins
-    changes from round to round.
+    changes from round to round. A call that took less than `least_seconds` in the last warm-up is made as often
+    as fills them each time, and the seconds are those of one.
     """
     if repeats < 1:
         raise ValueError(f"repeats must be at least 1, not {repeats}")
     names = list(calls)
     seconds: dict[str, list[float]] = {name: [] for name in names}
+    times = dict.fromkeys(names, 1)
     for number in range(warm_up + repeats):
         first = number % max(1, len(names))
         for name in names[first:] + names[:first]:
             started = clock()
-            calls[name]()
+            for _ in range(times[name]):
+                calls[name]()
             spent = clock() - started
             if number >= warm_up:
-                seconds[name].append(spent)
+                seconds[name].append(spent / times[name])
+            elif number == warm_up - 1 and spent < least_seconds:
+                times[name] = min(MOST_CALLS, math.ceil(least_seconds / max(spent, 1e-9)))
     return {name: Timing.of(spent) for name, spent in seconds.items()}
 
 
@@ -126,8 +137,10 @@ class Sections:
         replace_file(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
 
 
-def print_report(report: Mapping[str, Any], console: Console) -> None:
-    """A table of each section's rows, then the summary."""
+def print_report(report: Mapping[str, Any], console: Console | None = None) -> None:
+    """A table of each section's rows, then the summary; off a terminal on lines long enough for both."""
+    if console is None:
+        console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
     sections = dict.fromkeys(row["section"] for row in report["rows"])
     for section in sections:
         rows = [row for row in report["rows"] if row["section"] == section]

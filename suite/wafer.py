@@ -237,7 +237,7 @@ def train(
         if as_json:
             terminal.print_json({"model": str(out), "metrics": metrics})
         else:
-            wafer_tables.print_metrics(metrics)
+            wafer_tables.print_metrics(metrics["held_out"])
             typer.echo(f"Model: {terminal.printable(str(out))}")
 
 

@@ -49,11 +49,19 @@ def measure(validation: Path, peer: Peer, predictor: Predictor, cache: Path, *, 
                 "macro_f1_low": low,
                 "macro_f1_high": high,
                 "ece": expected_calibration_error(sure[name], truth == guess),
-                **{f"recall {label}": value for label, value in recalls(truth, guess).items()},
             }
         )
+    found = {name: recalls(truth, guess) for name, guess in guesses.items()}
+    rows += [
+        {
+            "class": label,
+            "maps": int((truth == label).sum()),
+            **{f"recall_{name}": found[name][label] for name in guesses},
+        }
+        for label in found["suite"]
+    ]
     low, high = interval(samples["suite"] - samples["dense"])
-    summary = {f"macro_f1_{row['model']}": row["macro_f1"] for row in rows}
+    summary = {f"macro_f1_{name}": row["macro_f1"] for name, row in zip(guesses, rows, strict=False)}
     summary |= {
         "macro_f1_difference": rows[0]["macro_f1"] - rows[1]["macro_f1"],
         "macro_f1_difference_low": low,

@@ -43,7 +43,7 @@ def images_of(path: Path) -> Iterator[tuple[list[str], NDArray[np.uint8]]]:
 
     Die maps are read without a record per map, the fastest way there is for the peer.
     """
-    if path.suffix == ".npz" and "shapes" in np.load(path, allow_pickle=False).files:
+    if _holds_dies(path):
         grids = wm811k.load(path).grids
         for start in range(0, len(grids), BATCH_MAPS):
             batch = grids[start : start + BATCH_MAPS]
@@ -58,6 +58,13 @@ def images_of(path: Path) -> Iterator[tuple[list[str], NDArray[np.uint8]]]:
             maps = []
     if maps:
         yield _binned(maps)
+
+
+def _holds_dies(path: Path) -> bool:
+    if path.suffix != ".npz":
+        return False
+    with np.load(path, allow_pickle=False) as stored:
+        return "shapes" in stored.files
 
 
 def _binned(maps: list[WaferMap]) -> tuple[list[str], NDArray[np.uint8]]:

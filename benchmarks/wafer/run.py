@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 
 from benchmarks.cache import cache_folder, fingerprint
 from benchmarks.common import Section, Sections, print_report
@@ -50,7 +49,7 @@ QUICK = Sizes(
     full_maps=26,
     commands=1,
     command_repeats=1,
-    train_maps=1024,
+    train_maps=512,
     val_maps=512,
     defects=(100, 10_000, 20_000, 100_000),
     sides=(2_000, 40_000),
@@ -126,7 +125,7 @@ def run(settings: Settings, sizes: Sizes | None = None) -> dict[str, Any]:
     sections.run("resolution", lambda: scaling.resolution(contestants, sizes.sides, repeats=settings.repeats))
     shutil.rmtree(scratch, ignore_errors=True)
     report = sections.finish()
-    print_report(report, Console())
+    print_report(report)
     return report
 
 

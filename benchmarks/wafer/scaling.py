@@ -13,6 +13,7 @@ from benchmarks.wafer.inputs import scattered_map
 from pipelines.wafer.model.kinds import Coordinates
 
 HEADLINE_DEFECTS = 20_000
+LEAST_SECONDS = 0.05
 # Below this, what a call costs at all hides what a defect costs.
 FIT_FROM = 10_000
 
@@ -23,7 +24,7 @@ def defects(contestants: Contestants, counts: Sequence[int], *, repeats: int) ->
     timings: dict[str, dict[int, Timing]] = {}
     for count in counts:
         calls = contestants.predict([scattered_map(count)], "coordinates")
-        for name, timing in interleaved(calls, repeats=repeats).items():
+        for name, timing in interleaved(calls, repeats=repeats, least_seconds=LEAST_SECONDS).items():
             rows.append({"engine": name, "defects": count, **timing.columns()})
             timings.setdefault(name, {})[count] = timing
     summary: Summary = {}

@@ -37,7 +37,7 @@ thresholds. Terms: {{ terms }}.
 |---|---|---|---|
 | {{ "%.4f"|format(held.accuracy) }} | {{ "%.4f"|format(held.macro_f1) }} | {{ "%.4f"|format(held.ece) }} | {{ "%.4f"|format(metrics.held_out_ece_before_temperature) }} |
 
-Recall per class: {% for label, value in held.recall.items() %}{{ label }} {{ "%.3f"|format(value) }}{{ ", " if not loop.last else "." }}{% endfor %}
+Recall per class: {% for label, of in held.per_class.items() %}{{ label }} {{ "%.3f"|format(of.recall) }}{{ ", " if not loop.last else "." }}{% endfor %}
 
 
 ## Novelty

@@ -168,7 +168,7 @@ def _check_unchanged(item: Item, before: str | None) -> None:
 
 
 def _predict(batch: Sequence[Item], predictor: Classifier) -> Iterator[tuple[Item, Prediction | str | None]]:
-    """Each item with its prediction, with the reason why it has none, or with None where none was asked for."""
+    """Each item with its prediction, the reason why it has none, or None where none was asked for."""
     maps = [item for item in batch if isinstance(item, WaferMap) and item.locatable]
     predictions = iter(_predict_maps(maps, predictor))
     for item in batch:

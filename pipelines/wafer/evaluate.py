@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from pipelines.common.errors import UserError
@@ -34,26 +35,32 @@ def evaluate(data: Path, predictor: Predictor) -> dict[str, Any]:
 
 
 def metrics(truth: list[str], predictions: list[Prediction]) -> dict[str, Any]:
+    """What `scores` says of the predicted labels, with the number of maps and the share flagged as novel."""
+    probability = np.array([each.probability for each in predictions])
+    return {
+        "maps": len(truth),
+        "novel": float(np.mean([each.decision == "novel" for each in predictions])),
+        **scores(truth, [each.label for each in predictions], probability),
+    }
+
+
+def scores(truth: list[str], predicted: list[str], probability: NDArray[np.float64]) -> dict[str, Any]:
     """Accuracy, macro-F1, expected calibration error, and per class precision, recall, F1 and support.
 
-    The confusion matrix has the true class in rows, the predicted one in columns. Classes are all that occur
-    in the truth or in the predictions; macro-F1 is the mean over those that occur in the truth.
-    `novel` is the share of maps that the novelty threshold flags.
+    probability: float64 (N,), of the predicted labels. The confusion matrix has the true class in rows, the
+    predicted one in columns. Classes are all that occur in the truth or in the predictions; macro-F1 is the
+    mean over those that occur in the truth.
     """
-    predicted = [each.label for each in predictions]
     labels = sorted({*truth, *predicted})
     matrix = confusion_matrix(truth, predicted, labels=labels)
     precision, recall, f1, support = precision_recall_fscore_support(
         truth, predicted, labels=labels, average=None, zero_division=0.0
     )
     correct = np.array([a == b for a, b in zip(truth, predicted, strict=True)])
-    probability = np.array([each.probability for each in predictions])
     return {
-        "maps": len(truth),
         "accuracy": float(correct.mean()),
         "macro_f1": float(f1[support > 0].mean()),
         "ece": expected_calibration_error(probability, correct),
-        "novel": float(np.mean([each.decision == "novel" for each in predictions])),
         "per_class": {
             label: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(n)}
             for label, p, r, f, n in zip(labels, precision, recall, f1, support, strict=True)

@@ -22,6 +22,7 @@ from pipelines.common.models import check_model_target, save_model
 from pipelines.wafer.calibrate import expected_calibration_error, fit_temperature
 from pipelines.wafer.card import model_card
 from pipelines.wafer.data import WaferFileError, WaferMap, read_labelled
+from pipelines.wafer.evaluate import scores
 from pipelines.wafer.fit import TrainingSet, drawing_chances, fit
 from pipelines.wafer.model.kinds import Coordinates, Dies, Kind
 from pipelines.wafer.model.trained import TASK, run_network
@@ -110,7 +111,7 @@ def train(
         "mixtures": [asdict(each) for each in tried],
         "threshold": mixture.threshold(config.false_alarm_rate),
         "maps": {"train": len(train_rows), "held_out": len(held_rows)},
-        "per_class": {name: int(n) for name, n in zip(labels, np.bincount(classes), strict=True)},
+        "maps_per_class": dict(zip(labels.tolist(), np.bincount(classes).tolist(), strict=True)),
         "parameters": sum(p.numel() for p in network.parameters()),
         "seconds": round(seconds, 1),
         "environment": environment(),
@@ -180,13 +181,6 @@ def _ece(logits: NDArray[np.float64], classes: NDArray[np.int64]) -> float:
 def _held_out(
     logits: NDArray[np.float64], classes: NDArray[np.int64], labels: NDArray[np.str_]
 ) -> dict[str, Any]:
-    from sklearn.metrics import f1_score, recall_score
-
-    predicted = logits.argmax(1)
-    recall = recall_score(classes, predicted, average=None, labels=range(len(labels)), zero_division=0.0)
-    return {
-        "accuracy": float((predicted == classes).mean()),
-        "macro_f1": float(f1_score(classes, predicted, average="macro", zero_division=0.0)),
-        "ece": _ece(logits, classes),
-        "recall": {name: float(value) for name, value in zip(labels, recall, strict=True)},
-    }
+    probability = softmax(logits, axis=1)
+    predicted = labels[probability.argmax(1)].tolist()
+    return scores(labels[classes].tolist(), predicted, probability.max(1))

@@ -45,6 +45,18 @@ def test_the_warm_up_does_not_count_and_the_spread_is_kept() -> None:
     assert timing.columns() == {"seconds": 2.0, "seconds_min": 1.0, "seconds_max": 4.0, "repeats": 3}
 
 
+def test_a_short_call_is_made_often_enough() -> None:
+    clock, made = Clock(), []
+
+    def call() -> None:
+        made.append(clock.now)
+        clock.spend(0.25)
+
+    timing = interleaved({"a": call}, repeats=2, warm_up=2, least_seconds=2.0, clock=clock)["a"]
+    assert len(made) == 2 + 2 * 8
+    assert timing == Timing(0.25, 0.25, 0.25, 2)
+
+
 def test_no_repeat_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         interleaved({}, repeats=0)

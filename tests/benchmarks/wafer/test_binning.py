@@ -56,7 +56,7 @@ def test_defects_fall_into_their_bins_with_row_0_on_top() -> None:
     side, diameter = 8, 200.0
     rng = np.random.default_rng(0)
     points = rng.uniform(-110, 110, (60, 2))
-    points[:5] = [[99.9, 99.9], [-99.9, 99.9], [0.1, 0.1], [0.1, 0.1], [500, -500]]
+    points[:5] = np.array([[99.9, 99.9], [-99.9, 99.9], [0.1, 0.1], [0.1, 0.1], [500, -500]])
     image = bin_defects([points, points[:0]], [diameter, 300.0], side)
     counts = np.zeros((side, side), dtype=int)
     for x, y in points:

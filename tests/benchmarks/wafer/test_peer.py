@@ -38,9 +38,8 @@ def rows_of(path: Path, weights: Path, out: Path) -> list[dict[str, str]]:
 
 def test_die_maps_give_a_row_each(tmp_path: Path, weights: Path) -> None:
     rng = np.random.default_rng(0)
-    grids = [
-        rng.integers(0, 3, (rng.integers(3, 30), 9)).astype(np.uint8) for _ in range(peer.BATCH_MAPS + 3)
-    ]
+    heights = rng.integers(3, 30, peer.BATCH_MAPS + 3)
+    grids = [rng.integers(0, 3, (height, 9)).astype(np.uint8) for height in heights]
     source = tmp_path / "maps.npz"
     save(source, DieMaps(grids, np.empty(0, dtype=np.str_)))
     rows = rows_of(source, weights, tmp_path / "rows.csv")

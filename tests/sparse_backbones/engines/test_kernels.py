@@ -1,8 +1,8 @@
-"""Gradients of the native arithmetic against finite differences, and results that do not change between runs."""
+"""Gradients of the native arithmetic against finite differences, and results that stay the same."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import ModuleType
 
 import pytest
@@ -66,53 +66,38 @@ def test_gradient_of_a_strided_view(native: ModuleType) -> None:
         assert_close(actual, expected)
 
 
-class Net(nn.Module):
-    """A convolution, a pooling down, a convolution and the way back up."""
-
-    def __init__(self, engine: ModuleType) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            engine.MinkowskiConvolution(8, 16, kernel_size=3, dimension=3),
-            engine.MinkowskiBatchNorm(16),
-            engine.MinkowskiMaxPooling(kernel_size=2, stride=2, dimension=3),
-            engine.MinkowskiConvolution(16, 16, kernel_size=3, bias=True, dimension=3),
-            engine.MinkowskiAvgPooling(kernel_size=3, dimension=3),
-            engine.MinkowskiConvolutionTranspose(16, 8, kernel_size=2, stride=2, dimension=3),
-        )
-
-
 def results(native: ModuleType) -> list[Tensor]:
-    """Output and gradients of a fixed network for a fixed input of a few thousand sites."""
+    """Output and gradients of a fixed network, for a fixed input large enough to be shared among threads."""
     torch.manual_seed(3)
-    sites = random_sites(4000, 3, -10, 11, batch=(0, 1, 2))
-    leaf = torch.randn(len(sites), 8, requires_grad=True)
-    net = Net(native).layers
+    sites = random_sites(4000, 2, 0, 40, batch=(0, 1, 2))
+    leaf = torch.randn(len(sites), 16, requires_grad=True)
+    net = nn.Sequential(
+        native.MinkowskiConvolution(16, 16, kernel_size=3, dimension=2),
+        native.MinkowskiMaxPooling(kernel_size=2, stride=2, dimension=2),
+        native.MinkowskiAvgPooling(kernel_size=3, dimension=2),
+        native.MinkowskiConvolutionTranspose(16, 8, kernel_size=2, stride=2, bias=True, dimension=2),
+        native.MinkowskiBatchNorm(8),
+    )
     output = net(native.SparseTensor(leaf, sites)).F
     upstream = torch.randn_like(output)
     return [output.detach(), *torch.autograd.grad(output, [leaf, *net.parameters()], upstream)]
 
 
 @pytest.fixture
-def threads() -> Iterator[None]:
-    """Puts the number of threads back."""
+def set_threads() -> Iterator[Callable[[int], None]]:
+    """Sets the number of threads, and puts it back in the end."""
     before = torch.get_num_threads()
-    yield
+    yield torch.set_num_threads
     torch.set_num_threads(before)
 
 
-@pytest.mark.usefixtures("threads")
-@pytest.mark.parametrize("count", [1, 2])
-def test_the_same_bits_every_time(native: ModuleType, count: int) -> None:
-    torch.set_num_threads(count)
-    first = results(native)
-    for _ in range(3):
-        assert all(torch.equal(a, b) for a, b in zip(first, results(native), strict=True))
-
-
-@pytest.mark.usefixtures("threads")
-def test_the_number_of_threads_changes_nothing(native: ModuleType) -> None:
-    torch.set_num_threads(1)
+def test_the_same_every_time(native: ModuleType, set_threads: Callable[[int], None]) -> None:
+    """The same bits with the same number of threads; the same numbers with another."""
+    set_threads(1)
     single = results(native)
-    torch.set_num_threads(2)
-    for one, two in zip(single, results(native), strict=True):
+    assert all(torch.equal(a, b) for a, b in zip(single, results(native), strict=True))
+    set_threads(2)
+    double = results(native)
+    assert all(torch.equal(a, b) for a, b in zip(double, results(native), strict=True))
+    for one, two in zip(single, double, strict=True):
         torch.testing.assert_close(one, two, rtol=1e-5, atol=1e-5 * float(one.abs().max()))

@@ -14,7 +14,9 @@ import pytest
 from tests.pipelines.wafer.data import builders
 from tests.pipelines.wafer.data.hostile import CASES, Case
 
-SECONDS = 10.0
+pytestmark = pytest.mark.slow
+
+SECONDS = 10.0  # of the processor
 BYTES = 2**30
 ADDRESS_SPACE = 4 * BYTES  # what a process may reserve, as libraries do, without holding it
 BAD, GOOD = "bad", "good.map"

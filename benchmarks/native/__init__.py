@@ -1,0 +1,1 @@
+"""The convolution of the native engine beside MinkowskiEngine's and a dense one."""
