@@ -60,8 +60,8 @@ def interleaved(
     """Time each call `repeats` times, in turn, after `warm_up` rounds that are not counted.
 
     In turn, so that whatever else the machine does in the meantime falls on all of them; the one that begins
-    changes from round to round. A call that took less than `least_seconds` in the last warm-up is made as often
-    as fills them each time, and the seconds are those of one.
+    changes from round to round. A call shorter than `least_seconds` in the last warm-up is made as often as
+    fills them each time, and the seconds are those of one.
     """
     if repeats < 1:
         raise ValueError(f"repeats must be at least 1, not {repeats}")

@@ -44,7 +44,9 @@ def read_file(path: Path) -> dict[str, Any]:
             raise UserError(f"{path} is larger than a config file can be ({MAX_CONFIG_BYTES:,} bytes)")
         text = path.read_text(encoding="utf-8")
         values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except OSError as error:
+        raise UserError(f"the config {path} cannot be read: {error.strerror or error}") from None
+    except (ValueError, yaml.YAMLError) as error:
         raise UserError(f"the config {path} cannot be read: {error}") from None
     if values is None:
         return {}

@@ -31,6 +31,8 @@ def print_run(summary: RunSummary, klarf: Path | None) -> None:
     )
     _print_failures(summary)
     sys.stdout.write("\n" + printable(_counts(summary)) + "\n")
+    if alarms := summary.counts["alarms"]:
+        sys.stdout.write(f"Alarm: {alarms:,} of them are what --alarm-on names\n")
     sys.stdout.write(f"Report: {printable(str(summary.report))}\n")
     if klarf is not None:
         sys.stdout.write(f"KLARF: {printable(str(klarf))}\n")
@@ -74,9 +76,14 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
     confusion = metrics.get("confusion")
     if confusion:
         labels: Sequence[str] = confusion["labels"]
-        matrix = [(label, *map(str, line)) for label, line in zip(labels, confusion["matrix"], strict=True)]
+        # Classes are numbered, since a column as wide as each name makes a table that no terminal holds.
+        numbered = [str(number) for number in range(1, len(labels) + 1)]
+        matrix = [
+            (number, label, *map(str, line))
+            for number, label, line in zip(numbered, labels, confusion["matrix"], strict=True)
+        ]
         sys.stdout.write("\nConfusion matrix: a row per true class, a column per predicted one\n")
-        print_table(("", *labels), lambda: matrix, right=labels)
+        print_table(("", "class", *numbered), lambda: matrix, right=("", *numbered))
 
 
 def read_rows(out: Path) -> Iterator[Row]:
@@ -95,8 +102,8 @@ def _cells(row: Row) -> tuple[str, ...]:
         "" if row["defects"] is None else str(row["defects"]),
         row["class"],
         "" if row["probability"] is None else f"{row['probability']:.3f}",
-        _short(row["novelty"]),
-        _short(row["threshold"]),
+        "" if row["novelty"] is None else f"{row['novelty']:.2f}",
+        "" if row["threshold"] is None else f"{row['threshold']:.2f}",
         "failed" if failed else row["decision"] or "unplaced",
     )
 

@@ -142,7 +142,8 @@ class _Dense:
         kind = nn.Conv2d if shape.dimension == 2 else nn.Conv3d
         # Channels last: the faster order on a CPU.
         order = torch.channels_last if shape.dimension == 2 else torch.channels_last_3d
-        self.conv = kind(shape.channels, shape.channels, 3, padding=1, bias=False).to(memory_format=order)
+        conv = kind(shape.channels, shape.channels, 3, padding=1, bias=False)
+        self.conv = conv.to(memory_format=order)  # type: ignore[call-overload]
         grid = torch.zeros(1, shape.channels, *[shape.side] * shape.dimension)
         grid[0][(slice(None), *coordinates[:, 1:].long().T)] = features.T
         self.x = grid.contiguous(memory_format=order).requires_grad_()

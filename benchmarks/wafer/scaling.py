@@ -10,7 +10,10 @@ import numpy as np
 from benchmarks.common import Row, Section, Summary, Timing, interleaved
 from benchmarks.wafer.contestants import DENSE, Contestants
 from benchmarks.wafer.inputs import scattered_map
+from pipelines.common.models import find_model, read_config
 from pipelines.wafer.model.kinds import Coordinates
+from pipelines.wafer.model.trained import TASK
+from sparse_backbones.engines import load
 
 HEADLINE_DEFECTS = 20_000
 LEAST_SECONDS = 0.05
@@ -49,14 +52,17 @@ def resolution(
 ) -> Section:
     """Encoding and the network on the same map with its wafer spread over ever more sites a side.
 
-    Both engines at all sides are timed in turn. The network is the trained one of the model's own resolution:
-    its answers at others mean nothing, its time does.
+    Both engines at all sides are timed in turn. The network is the model's own architecture, whose stem
+    follows the resolution, with random weights: its answers mean nothing, its time does.
     """
     wafer = scattered_map(defects)
+    architecture = read_config(find_model(TASK, contestants.models["coordinates"]), task=TASK)["architecture"]
     calls = {}
     for side in sides:
         for engine in contestants.engines:
-            model = replace(contestants.model("coordinates", engine), kind=Coordinates(side))
+            trained, kind = contestants.model("coordinates", engine), Coordinates(side)
+            network = kind.build(load(engine), len(trained.labels), architecture).eval()
+            model = replace(trained, kind=kind, network=network)
             calls[f"{engine} {side}"] = lambda model=model: model.run([wafer])
     rows: list[Row] = []
     seconds: dict[tuple[str, int], float] = {}

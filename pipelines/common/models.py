@@ -61,7 +61,7 @@ def save_model(
     `config` must name its `task`; the schema version is added here. Raises ModelError if the folder
     exists and `overwrite` is not set, or if what exists is no model folder.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     if not config.get("task"):
         raise ValueError("a model's config must name its task")
@@ -72,9 +72,9 @@ def save_model(
     new.mkdir()
     try:
         # Clones, since safetensors refuses tensors that share memory, as tied weights do.
-        save_file(
-            {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()},
-            str(new / TENSORS),
+        # Written by us, since safetensors makes a file that nobody but its owner may read.
+        (new / TENSORS).write_bytes(
+            save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()})
         )
         _write_json(new / CONFIG, {"schema_version": SCHEMA_VERSION, **config})
         _write_json(new / METRICS, metrics)

@@ -14,13 +14,17 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from pipelines.common.errors import UserError
 from pipelines.wafer.calibrate import expected_calibration_error
 from pipelines.wafer.data import WaferFileError, WaferMap, read_labelled
+from pipelines.wafer.model.kinds import UnsuitableMap
 from pipelines.wafer.predict import Prediction, Predictor
 
 BATCH = 256
 
 
 def evaluate(data: Path, predictor: Predictor) -> dict[str, Any]:
-    """Metrics on the labelled data set `data`; see `metrics`. Raises UserError if it cannot be read."""
+    """Metrics on the labelled data set `data`; see `metrics`.
+
+    Raises UserError if it cannot be read, or if a map in it lacks what the model needs.
+    """
     truth: list[str] = []
     predictions: list[Prediction] = []
     try:
@@ -29,6 +33,8 @@ def evaluate(data: Path, predictor: Predictor) -> dict[str, Any]:
             predictions += predictor.predict([wafer for wafer, _ in batch])
     except WaferFileError as error:
         raise UserError(str(error)) from error
+    except UnsuitableMap as error:
+        raise UserError(f"{data}: {error}") from error
     if not truth:
         raise UserError(f"{data} holds no labelled map")
     return metrics(truth, predictions)

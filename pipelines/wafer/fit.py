@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -93,6 +93,11 @@ def fit(
             # The average forgets the first steps quickly, however short the training.
             _update(average, network, min(config.ema_decay, (1 + number) / (10 + number)))
             total += loss.item()
+        if not math.isfinite(total):
+            raise UserError(
+                f"the loss is no longer a number in epoch {epoch + 1}: train with a smaller learning_rate"
+                f" than {config.learning_rate:g}"
+            )
         spent += time.monotonic() - began
         progress(f"epoch {epoch + 1}/{config.epochs}: loss {total / steps_per_epoch:.4f}, {spent:.0f} s")
         _save(checkpoint, fingerprint, epoch + 1, spent, network, optimizer, average)
@@ -157,14 +162,17 @@ def _restore(
     """Load a checkpoint if there is one; returns the epochs done and the seconds they took."""
     if not path.is_file():
         return 0, 0.0
-    with safe_open(path, framework="pt") as file:
-        metadata = file.metadata()
-        if metadata.get("fingerprint") != fingerprint:
-            raise UserError(
-                f"{path} is a checkpoint of another training (other data or settings); "
-                "remove it, or train without --resume"
-            )
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"the checkpoint {path} cannot be read ({error}); train without --resume") from error
+    if metadata.get("fingerprint") != fingerprint:
+        raise UserError(
+            f"{path} is a checkpoint of another training (other data or settings); "
+            "remove it, or train without --resume"
+        )
     network.load_state_dict(
         {n.removeprefix("network."): t for n, t in tensors.items() if n[:8] == "network."}
     )

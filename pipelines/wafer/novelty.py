@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +16,7 @@ from torch import Tensor
 
 Covariance = Literal["full", "tied"]
 QUANTILES = 10_001
+MAPS_PER_COMPONENT = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,8 +57,24 @@ class Mixture:
         return {f"novelty.{name}": getattr(self, name) for name in self.__slots__}
 
     @classmethod
-    def from_tensors(cls, tensors: dict[str, Tensor]) -> Mixture:
-        return cls(**{name: tensors[f"novelty.{name}"].double() for name in cls.__slots__})
+    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Mixture:
+        """What `tensors` gave. Raises KeyError for a missing tensor, ValueError for shapes that do not fit."""
+        mixture = cls(**{name: tensors[f"novelty.{name}"].double() for name in cls.__slots__})
+        shapes = {name: tuple(getattr(mixture, name).shape) for name in cls.__slots__}
+        if len(shapes["axes"]) != 2 or len(shapes["log_weights"]) != 1:
+            raise ValueError("novelty.axes must have two dimensions, and novelty.log_weights one")
+        (latent, dimension), (count,) = shapes["axes"], shapes["log_weights"]
+        wanted = {
+            "mean": (latent,),
+            "centres": (count, dimension),
+            "precisions": (count, dimension, dimension),
+        }
+        for name, shape in wanted.items():
+            if shapes[name] != shape:
+                raise ValueError(f"novelty.{name} has the shape {shapes[name]}, not {shape}")
+        if mixture.known.ndim != 1 or len(mixture.known) < 2 or (mixture.known.diff() < 0).any():
+            raise ValueError("novelty.known must hold two scores or more, in rising order")
+        return mixture
 
     def to(self, device: torch.device) -> Mixture:
         return Mixture(*(getattr(self, name).to(device) for name in self.__slots__))
@@ -84,16 +102,16 @@ def fit_mixture(
     """Fit mixtures to latents (N, L) of training maps and keep the one of the lowest BIC.
 
     held_out (M, L): latents of maps that trained neither the network nor the mixture; they set the quantiles
-    from which thresholds are taken. Returns the mixture and all that were tried, the best first.
+    from which thresholds are taken. Returns the mixture and all that were tried, the best first. No more
+    components are tried than leave each a few maps, MAPS_PER_COMPONENT.
     """
     dimension = min(dimension, *latent.shape)
     pca = PCA(dimension, random_state=seed).fit(latent)
     points = pca.transform(latent).astype(np.float64)
     tried: list[tuple[Fit, GaussianMixture]] = []
+    most = max(1, len(points) // MAPS_PER_COMPONENT)
     for covariance in covariances:
-        for count in components:
-            if count > len(points):
-                continue
+        for count in sorted({min(count, most) for count in components}):
             model = GaussianMixture(
                 count, covariance_type=covariance, reg_covar=1e-4, random_state=seed, max_iter=200
             ).fit(points)

@@ -103,7 +103,12 @@ class Predictor:
         """Models, engine and device, as JSON holds them."""
         return {
             "models": {
-                kind: {"name": model.name, "threshold": self.thresholds[kind], "labels": list(model.labels)}
+                kind: {
+                    "name": model.name,
+                    "sha256": model.sha256,
+                    "threshold": self.thresholds[kind],
+                    "labels": list(model.labels),
+                }
                 for kind, model in self.models.items()
             },
             "false_alarm_rate": {

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import softmax
 from sklearn.model_selection import train_test_split
+from torch import nn
 
 from pipelines.common.errors import UserError
 from pipelines.common.hardware import environment, resolve_device
@@ -25,10 +26,9 @@ from pipelines.wafer.data import WaferFileError, WaferMap, read_labelled
 from pipelines.wafer.evaluate import scores
 from pipelines.wafer.fit import TrainingSet, drawing_chances, fit
 from pipelines.wafer.model.kinds import Coordinates, Dies, Kind
-from pipelines.wafer.model.trained import TASK, run_network
+from pipelines.wafer.model.trained import TASK, load_engine, run_network
 from pipelines.wafer.novelty import fit_mixture
 from pipelines.wafer.train_config import TrainConfig
-from sparse_backbones import engines
 
 NORMAL_LABELS = ("None", "none", "normal", "Normal")
 MIN_PER_CLASS = 4
@@ -61,7 +61,7 @@ def train(
     chance, shift = drawing_chances(classes[train_rows], len(labels), config.sampling_power)
 
     torch.manual_seed(config.seed)
-    network = kind.build(engines.load(config.engine), len(labels), config.architecture)
+    network = _build(kind, len(labels), config)
     scratch = out.with_name(f".{out.name}.training")
     if not resume:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -148,6 +148,17 @@ def _kind(maps: list[WaferMap], config: TrainConfig) -> Kind:
     return Dies(config.cells)
 
 
+def _build(kind: Kind, num_classes: int, config: TrainConfig) -> nn.Module:
+    engine = load_engine(config.engine)
+    try:
+        return kind.build(engine, num_classes, config.architecture)
+    except (ArithmeticError, LookupError, TypeError, ValueError, RuntimeError) as error:
+        raise UserError(
+            f"no network can be built from the architecture {config.architecture}: {error};"
+            f" a network for {kind.name} takes {', '.join(kind.sizes())}"
+        ) from error
+
+
 def _split(
     classes: NDArray[np.int64], labels: NDArray[np.str_], config: TrainConfig
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -160,6 +171,11 @@ def _split(
             f"each class needs at least {MIN_PER_CLASS}"
         )
     held = max(round(config.held_out * len(classes)), len(labels))
+    if held > len(classes) - len(labels):
+        raise UserError(
+            f"held_out={config.held_out:g} leaves too few of the {len(classes)} maps to train on;"
+            f" at least {len(labels)} are needed, one of each class"
+        )
     train_rows, held_rows = train_test_split(
         np.arange(len(classes)), test_size=held, stratify=classes, random_state=config.seed
     )

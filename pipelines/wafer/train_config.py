@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -42,8 +42,8 @@ class TrainConfig(BaseModel):
     ema_decay: float = Field(0.99, ge=0, lt=1)
     normal_label: str | None = None
     false_alarm_rate: float = Field(0.01, gt=0, lt=1)
-    components: tuple[int, ...] = (8, 16, 24, 32)
-    covariances: tuple[Literal["full", "tied"], ...] = ("full", "tied")
+    components: tuple[Annotated[int, Field(ge=1)], ...] = Field((8, 16, 24, 32), min_length=1)
+    covariances: tuple[Literal["full", "tied"], ...] = Field(("full", "tied"), min_length=1)
     novelty_dimension: int = Field(32, ge=1)
     cells: int = Field(32, ge=4, le=1024)
     resolution: int = Field(20_000, ge=64, le=2**20)

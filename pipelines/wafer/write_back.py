@@ -46,6 +46,6 @@ def write_back(run: Path, paths: Sequence[Path], file: Path, *, assumed_diameter
 def _results(run: Path) -> Iterator[tuple[tuple[str, int], Result]]:
     with (run / ROWS).open(encoding="utf-8") as lines:
         for row in map(json.loads, lines):
-            if row["status"] == "ok":
+            if row["status"] == "ok" and row["decision"]:  # else it was read but has no positions
                 found = Result(row["class"], row["decision"], row["probability"] or 0.0)
                 yield (row["source"], row["map"]), found

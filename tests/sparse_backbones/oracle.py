@@ -64,8 +64,14 @@ class Kernel(NamedTuple):
 def random_sites(count: int, dimension: int, low: int, high: int, batch: Ints = (0, 2)) -> Tensor:
     """Up to `count` distinct sites of the given batch items in [low, high), in random order."""
     items = torch.tensor(batch)[torch.randint(len(batch), (count, 1))]
-    sites = torch.cat([items, torch.randint(low, high, (count, dimension))], dim=1).unique(dim=0)
+    sites = distinct(torch.cat([items, torch.randint(low, high, (count, dimension))], dim=1))
     return sites[torch.randperm(len(sites))].int()
+
+
+def distinct(sites: Tensor) -> Tensor:
+    """The distinct rows, sorted."""
+    rows: Tensor = torch.unique(sites, dim=0)
+    return rows
 
 
 def in_order(sites: Tensor) -> Tensor:
@@ -76,7 +82,7 @@ def in_order(sites: Tensor) -> Tensor:
 def coarser(sites: Tensor, stride: Ints) -> Tensor:
     """The distinct sites rounded down to multiples of `stride`, sorted, int64."""
     scale = torch.tensor([1, *stride])
-    return (torch.div(sites.long(), scale, rounding_mode="floor") * scale).unique(dim=0)
+    return distinct(torch.div(sites.long(), scale, rounding_mode="floor") * scale)
 
 
 def dense_weight(kernel: Tensor, size: Ints) -> Tensor:

@@ -66,7 +66,7 @@ def test_a_run_prints_one_row_per_wafer_and_the_report(good: Path, tmp_path: Pat
         "threshold",
         "decision",
     ]
-    assert lines[2].split() == ["L1", "W1", "17", "scratch", "0.250", "17", "20.5", "novel"]
+    assert lines[2].split() == ["L1", "W1", "17", "scratch", "0.250", "17.00", "20.50", "novel"]
     assert lines[-2] == "3 maps: 1 normal, 1 novel, 1 known"
     assert lines[-1] == "Report: run/report.html"
     assert (tmp_path / "run" / "results.csv").read_text().splitlines()[0] == HEADER
@@ -123,7 +123,9 @@ def test_a_folder_with_nothing_usable_ends_with_2(tmp_path: Path, good: Path, br
 
 @pytest.mark.parametrize(("name", "code"), [("novel", 4), ("ring", 4), ("RING", 4), ("scratch", 0)])
 def test_alarms_end_with_4(good: Path, name: str, code: int) -> None:
-    assert classify(good, "--out", "run", "--alarm-on", name).exit_code == code
+    result = classify(good, "--out", "run", "--alarm-on", name)
+    assert result.exit_code == code
+    assert ("Alarm: 1 of them" in result.stdout) == (code == 4)
 
 
 def test_an_alarm_weighs_more_than_a_failure(good: Path, broken: Path) -> None:

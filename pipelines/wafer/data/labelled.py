@@ -115,4 +115,6 @@ def _label_rows(path: Path) -> list[tuple[str, int, str]]:
 def _good(item: WaferMap | FailedMap) -> WaferMap:
     if isinstance(item, FailedMap):
         raise WaferFileError(f"{item.source} map {item.position}: {item.error}")
+    if not item.locatable:
+        raise WaferFileError(f"{item.source} map {item.position}: its defects have no positions")
     return item

@@ -51,7 +51,7 @@ PATTERNS: dict[str, Pattern] = {
     "zigzag": zigzag,
 }
 
-FEWEST_BACKGROUND, MOST_BACKGROUND = 20, 2000
+FEWEST_BACKGROUND, MOST_BACKGROUND = 1, 2000
 
 # Background defects for each defect of the pattern, at most: one that drowns has no name to a person.
 BACKGROUND_PER_DEFECT = {
@@ -86,7 +86,7 @@ def make_map(rng: np.random.Generator, pattern: str, diameter_mm: float = 300.0)
     most = MOST_BACKGROUND
     if pattern != "normal":
         share = BACKGROUND_PER_DEFECT.get(pattern, NOVEL_BACKGROUND_PER_DEFECT)
-        most = min(most, max(int(share * len(shown)), FEWEST_BACKGROUND + 5))
+        most = min(most, max(int(share * len(shown)), 25))
     parts = [shown, background(rng, int(log_uniform(rng, FEWEST_BACKGROUND, most)), radius)]
     if rng.random() < 0.2:
         parts.append(distractor(rng, radius))

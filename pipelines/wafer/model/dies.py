@@ -38,6 +38,16 @@ class DieBatch:
     def __len__(self) -> int:
         return len(self.extra)
 
+    def with_a_site(self) -> DieBatch:
+        """This batch and one more map, of one failing die."""
+        site = self.dies.new_tensor([[len(self), 0, 0]])
+        return DieBatch(
+            torch.cat([self.dies, site]),
+            torch.cat([self.cells, site]),
+            torch.cat([self.features, self.features.new_zeros(1, SITE_FEATURES)]),
+            torch.cat([self.extra, self.extra.new_zeros(1, MAP_FEATURES)]),
+        )
+
     def to(self, device: torch.device) -> DieBatch:
         return DieBatch(*(getattr(self, name).to(device) for name in ("dies", "cells", "features", "extra")))
 
@@ -147,6 +157,10 @@ class DieNetwork(nn.Module):
 
     def forward(self, batch: DieBatch) -> tuple[Tensor, Tensor]:
         """Logits (B, num_classes) and latent (B, latent)."""
+        if not len(batch.dies):
+            # MinkowskiEngine 0.5.4 crashes on a tensor without sites.
+            logits, latent = self(batch.with_a_site())
+            return logits[:-1], latent[:-1]
         dies = self.native(self.stem(self.sparse(batch.features, batch.dies)))
         wafer = self.sparse(
             torch.cat([dies.F, batch.features], dim=1),

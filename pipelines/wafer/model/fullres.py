@@ -13,6 +13,9 @@ from torch import Tensor, nn
 
 from sparse_backbones.resnet import SparseResNet
 
+# The stem takes the wafer down to at most this many cells across, whatever the resolution.
+STEM_CELLS = 160
+FAR_OUT = 2.0  # in radii of the wafer
 SITE_FEATURES = 4
 MAP_FEATURES = 2
 
@@ -32,6 +35,14 @@ class DefectBatch:
     def __len__(self) -> int:
         return len(self.extra)
 
+    def with_a_site(self) -> DefectBatch:
+        """This batch and one more map, of one site."""
+        return DefectBatch(
+            torch.cat([self.sites, self.sites.new_tensor([[len(self), 0, 0]])]),
+            torch.cat([self.features, self.features.new_zeros(1, SITE_FEATURES)]),
+            torch.cat([self.extra, self.extra.new_zeros(1, MAP_FEATURES)]),
+        )
+
     def to(self, device: torch.device) -> DefectBatch:
         return DefectBatch(self.sites.to(device), self.features.to(device), self.extra.to(device))
 
@@ -44,13 +55,13 @@ def encode_defects(
     diameters = np.asarray(diameters_mm, dtype=np.float64)
     number = np.repeat(np.arange(len(counts)), counts)
     points = np.concatenate([*defects, np.zeros((0, 2))]) / (diameters[number, None] / 2)
+    # Defects a little beyond the edge, as some tools report them, keep their place: sites may be negative.
+    # What lies far out, by an error of the file, must not outweigh all others.
+    points = np.clip(points, -FAR_OUT, FAR_OUT)
     features = np.ones((len(points), SITE_FEATURES), dtype=np.float32)
     features[:, 1:3] = points
     features[:, 3] = np.hypot(points[:, 0], points[:, 1])
-    # Defects a little beyond the edge, as some tools report them, keep their place: sites may be negative.
-    places = np.floor((points + 1) / 2 * resolution)
-    limit = 4 * resolution
-    sites = np.concatenate([number[:, None], np.clip(places, -limit, limit)], axis=1)
+    sites = np.concatenate([number[:, None], np.floor((points + 1) / 2 * resolution)], axis=1)
     extra = np.stack([np.log1p(counts) / 10, diameters / 300], axis=1)
     return DefectBatch(
         sites=torch.from_numpy(sites.astype(np.int32)),
@@ -59,10 +70,20 @@ def encode_defects(
     )
 
 
+def stem_strides(resolution: int) -> tuple[int, ...]:
+    """Strides of 4, and of 2 at the end, that take `resolution` sites across to at most STEM_CELLS."""
+    strides = []
+    while resolution > STEM_CELLS:
+        strides.append(4 if resolution > 2 * STEM_CELLS else 2)
+        resolution = -(-resolution // strides[-1])
+    return tuple(strides)
+
+
 class DefectNetwork(nn.Module):
     """A sparse ResNet whose stem takes defects at full resolution down by its strides.
 
-    Defects at the very same site count once.
+    resolution: sites across the wafer, from which the stem's strides follow. stem_channels: the last one goes
+    for all further stem convolutions. Defects at the very same site count once.
     """
 
     def __init__(
@@ -70,7 +91,7 @@ class DefectNetwork(nn.Module):
         engine: ModuleType,
         num_classes: int,
         *,
-        stem_strides: Sequence[int] = (4, 4, 4, 2),
+        resolution: int,
         stem_channels: Sequence[int] = (16, 16, 32, 32),
         channels: Sequence[int] = (32, 64, 96, 128),
         blocks: Sequence[int] = (1, 1, 1, 1),
@@ -79,12 +100,13 @@ class DefectNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.sparse = engine.SparseTensor
+        strides = stem_strides(resolution)
         self.body = SparseResNet(
             engine,
             SITE_FEATURES,
             num_classes,
-            stem_strides=stem_strides,
-            stem_channels=stem_channels,
+            stem_strides=strides,
+            stem_channels=[stem_channels[min(i, len(stem_channels) - 1)] for i in range(len(strides))],
             channels=channels,
             blocks=blocks,
             latent=latent,
@@ -94,5 +116,9 @@ class DefectNetwork(nn.Module):
 
     def forward(self, batch: DefectBatch) -> tuple[Tensor, Tensor]:
         """Logits (B, num_classes) and latent (B, latent)."""
+        if not len(batch.sites):
+            # MinkowskiEngine 0.5.4 crashes on a tensor without sites.
+            logits, latent = self(batch.with_a_site())
+            return logits[:-1], latent[:-1]
         logits, latent = self.body(self.sparse(batch.features, batch.sites), len(batch), batch.extra)
         return logits, latent

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -44,6 +45,10 @@ class Dies:
     def settings(self) -> dict[str, Any]:
         return {"cells": self.cells}
 
+    def sizes(self) -> list[str]:
+        """What `architecture` may hold."""
+        return _sizes(DieNetwork)
+
 
 @dataclass(frozen=True, slots=True)
 class Coordinates:
@@ -53,7 +58,7 @@ class Coordinates:
     name: KindName = "coordinates"
 
     def build(self, engine: ModuleType, num_classes: int, architecture: Mapping[str, Any]) -> nn.Module:
-        return DefectNetwork(engine, num_classes, **architecture)
+        return DefectNetwork(engine, num_classes, resolution=self.resolution, **architecture)
 
     def encode(self, maps: Sequence[WaferMap], rng: np.random.Generator | None = None) -> DefectBatch:
         """The batch of these maps, each changed at random if `rng` is given."""
@@ -68,9 +73,19 @@ class Coordinates:
     def settings(self) -> dict[str, Any]:
         return {"resolution": self.resolution}
 
+    def sizes(self) -> list[str]:
+        """What `architecture` may hold."""
+        return _sizes(DefectNetwork)
+
 
 Kind = Dies | Coordinates
 KINDS: dict[str, type[Dies] | type[Coordinates]] = {"dies": Dies, "coordinates": Coordinates}
+
+
+def _sizes(network: type[nn.Module]) -> list[str]:
+    parameters = inspect.signature(network).parameters.values()
+    own = {"cells", "resolution"}
+    return [each.name for each in parameters if each.kind is each.KEYWORD_ONLY and each.name not in own]
 
 
 def die_status(wafer: WaferMap) -> NDArray[np.uint8]:
@@ -83,10 +98,10 @@ def die_status(wafer: WaferMap) -> NDArray[np.uint8]:
     if not wafer.die_level:
         status = np.minimum(status, 1)
         (x, y), (wide, high) = wafer.dies.origin_mm, wafer.dies.pitch_mm
-        col = np.rint((wafer.defects[:, 0] - x) / wide).astype(np.int64)
-        row = np.rint((y - wafer.defects[:, 1]) / high).astype(np.int64)
+        col = np.rint((wafer.defects[:, 0] - x) / wide)
+        row = np.rint((y - wafer.defects[:, 1]) / high)
         inside = (row >= 0) & (row < status.shape[0]) & (col >= 0) & (col < status.shape[1])
-        row, col = row[inside], col[inside]
+        row, col = row[inside].astype(np.int64), col[inside].astype(np.int64)
         real = status[row, col] != NO_DIE
         status[row[real], col[real]] = FAIL
     return crop(status)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pipelines.common.errors import UserError
 from pipelines.common.models import ModelError, load_model
 from pipelines.wafer.data.record import WaferMap
 from pipelines.wafer.model.kinds import KINDS, Batch, Kind
@@ -19,6 +22,8 @@ from pipelines.wafer.novelty import Mixture
 from sparse_backbones import engines
 
 TASK = "wafer"
+# As many maps go through the network at once as keep its intermediate results in the processor's cache.
+CHUNK = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,6 +34,7 @@ class TrainedModel:
     prior_shift: float32 (K,), added to the logits: log of the classes' share in the data over their share in
         what training drew. temperature: divides the shifted logits.
     false_alarm_rate: the one from which the threshold is taken unless another is asked for.
+    sha256: of the model folder; see `pipelines.common.models`.
     """
 
     name: str
@@ -41,13 +47,18 @@ class TrainedModel:
     novelty: Mixture
     false_alarm_rate: float
     device: torch.device
+    sha256: str
 
     @torch.inference_mode()
     def run(self, maps: Sequence[WaferMap]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Probabilities (B, K) and novelty scores (B,) of maps of this model's kind."""
-        logits, latent = self.network(self.kind.encode(maps).to(self.device))
-        calibrated = (logits.double() + self.prior_shift) / self.temperature
-        return calibrated.softmax(1).cpu().numpy(), self.novelty.score(latent).cpu().numpy()
+        logits, latents = [], []
+        for start in range(0, len(maps), CHUNK):
+            scores, latent = self.network(self.kind.encode(maps[start : start + CHUNK]).to(self.device))
+            logits.append(scores)
+            latents.append(latent)
+        calibrated = (torch.cat(logits).double() + self.prior_shift) / self.temperature
+        return calibrated.softmax(1).cpu().numpy(), self.novelty.score(torch.cat(latents)).cpu().numpy()
 
 
 @torch.inference_mode()
@@ -65,32 +76,75 @@ def run_network(
     return np.concatenate(logits), np.concatenate(latents)
 
 
+def load_engine(name: str) -> ModuleType:
+    """The engine's namespace. Raises UserError, with what to run, if it is not installed."""
+    try:
+        return engines.load(name)
+    except ImportError as error:
+        raise UserError(str(error)) from error
+
+
 def load_trained(folder: Path, *, engine: str = "auto", device: torch.device | None = None) -> TrainedModel:
     """Load a model folder for inference. Raises ModelError, in words for the user, if it is no such model."""
     device = device or torch.device("cpu")
+    namespace = load_engine(engine)
     stored = load_model(folder, task=TASK)
     config = stored.config
     try:
         kind = KINDS[config["kind"]](**config["preprocessing"])
-        labels = tuple(config["labels"])
-        network = kind.build(engines.load(engine), len(labels), config["architecture"])
+        labels, normal = _labels(config)
+        network = kind.build(namespace, len(labels), config["architecture"])
         network.load_state_dict(_network_tensors(stored.tensors))
+        _check_finite(stored.tensors)
+        novelty = Mixture.from_tensors(stored.tensors)
+        latent = stored.tensors["network.body.classifier.weight"].shape[1]
+        if len(novelty.mean) != latent:
+            raise ValueError(f"the mixture is for a latent of {len(novelty.mean)} numbers, not {latent}")
+        prior_shift = stored.tensors["prior_shift"]
+        if prior_shift.shape != (len(labels),):
+            raise ValueError(f"prior_shift has the shape {tuple(prior_shift.shape)}, not ({len(labels)},)")
         return TrainedModel(
             name=stored.name,
             kind=kind,
             network=network.to(device).eval(),
             labels=labels,
-            normal=config["normal_label"],
-            prior_shift=stored.tensors["prior_shift"].double().to(device),
-            temperature=float(config["temperature"]),
-            novelty=Mixture.from_tensors(stored.tensors).to(device),
-            false_alarm_rate=float(config["false_alarm_rate"]),
+            normal=normal,
+            prior_shift=prior_shift.double().to(device),
+            temperature=_number(config, "temperature", math.inf),
+            novelty=novelty.to(device),
+            false_alarm_rate=_number(config, "false_alarm_rate", 1),
             device=device,
+            sha256=stored.sha256,
         )
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
         raise ModelError(f"{folder} is not a usable wafer model: {error}") from error
 
 
 def _network_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     prefix = "network."
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _labels(config: Mapping[str, Any]) -> tuple[tuple[str, ...], str | None]:
+    """The classes, and the one among them that means nothing is wrong."""
+    labels, normal = config["labels"], config["normal_label"]
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise ValueError("labels must be a list of names")
+    if len(labels) < 2 or len(set(labels)) < len(labels):
+        raise ValueError("labels must be two names or more, each once")
+    if normal is not None and normal not in labels:
+        raise ValueError(f"normal_label {normal!r} is none of the labels")
+    return tuple(labels), normal
+
+
+def _number(config: Mapping[str, Any], name: str, below: float) -> float:
+    value = float(config[name])
+    if not 0 < value < below:
+        raise ValueError(f"{name} must lie between 0 and {below}, not {value}")
+    return value
+
+
+def _check_finite(tensors: Mapping[str, Tensor]) -> None:
+    for name, value in tensors.items():
+        if not value.isfinite().all():
+            raise ValueError(f"{name} holds a value that is not a finite number")

@@ -15,8 +15,9 @@ from torch.nn.functional import embedding_bag
 
 from sparse_backbones.engines.native.maps import KernelMap
 
-# Above this many gathered numbers a convolution goes offset by offset, to bound its memory.
-FUSED_LIMIT = 2**22
+# Above this many gathered numbers a convolution goes offset by offset: it bounds the memory, and what is
+# gathered stays in the processor's cache.
+FUSED_LIMIT = 2**20
 
 
 def segment_sum(values: Tensor, order: Tensor, starts: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from sparse_backbones.engines.native.maps import (
     grouping_map,
     strided_map,
     submanifold_map,
+    tiling_map,
 )
 from sparse_backbones.engines.native.regions import IntOrInts, KernelGenerator, to_ints
 
@@ -152,6 +153,8 @@ class CoordinateManager:
             offsets = kernel.offsets()
             if fine == coarse and all(size % 2 for size in kernel.kernel_size):
                 made = submanifold_map(self.sites(fine), offsets)
+            elif kernel.tiles:
+                made = tiling_map(self.sites(fine), self.sites(coarse), tuple(kernel.kernel_stride))
             else:
                 factor = tuple(kernel.kernel_stride)
                 made = strided_map(self.sites(fine), self.sites(coarse), factor, offsets)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -142,6 +143,25 @@ def strided_map(
     which, out_rows = torch.nonzero(hit, as_tuple=True)
     in_rows = index.first[place[which, out_rows]]
     counts = torch.bincount(which, minlength=len(offsets)).tolist()
+    return KernelMap(in_rows, out_rows, counts, len(fine), len(coarse))
+
+
+def tiling_map(fine: CoordinateMap, coarse: CoordinateMap, factor: tuple[int, ...]) -> KernelMap:
+    """Pairs of an even kernel as large as its stride: every fine site lies under exactly one offset.
+
+    One look-up per fine site does, whatever the size of the kernel.
+    """
+    scale = torch.tensor((1, *factor), device=fine.steps.device)
+    tile = torch.div(fine.steps, scale, rounding_mode="floor")
+    within = (fine.steps - tile * scale)[:, 1:]
+    # Offsets run over the first axis fastest.
+    weights = torch.tensor([math.prod(factor[:axis]) for axis in range(len(factor))], device=scale.device)
+    offset = (within * weights).sum(1)
+    place, hit = coarse.index.find(tile)
+    in_rows = torch.sort(offset, stable=True).indices
+    in_rows = in_rows[hit[in_rows]]
+    counts = torch.bincount(offset[in_rows], minlength=math.prod(factor)).tolist()
+    out_rows = coarse.index.first[place[in_rows]] if len(coarse) else in_rows
     return KernelMap(in_rows, out_rows, counts, len(fine), len(coarse))
 
 

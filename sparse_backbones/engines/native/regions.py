@@ -82,6 +82,14 @@ class KernelGenerator:
         """Whether every site looks at itself only."""
         return self.kernel_volume == 1 and all(s == 1 for s in self.kernel_stride)
 
+    @property
+    def tiles(self) -> bool:
+        """Whether the kernel's places lie side by side: an even size that equals the stride, undilated."""
+        return self.kernel_size == self.kernel_stride and all(
+            size % 2 == 0 and dilation == 1
+            for size, dilation in zip(self.kernel_size, self.kernel_dilation, strict=True)
+        )
+
     def signature(self) -> tuple[tuple[int, ...], ...]:
         return tuple(self.kernel_size), tuple(self.kernel_stride), tuple(self.kernel_dilation)
 

@@ -25,7 +25,11 @@ def downwards() -> KernelMap:
     return strided_map(fine, fine.strided((2, 2)), (2, 2), KernelGenerator(3, 2, dimension=2).offsets())
 
 
-MAPS = {"submanifold": submanifold, "down": downwards, "up": lambda: downwards().transposed}
+MAPS: dict[str, Callable[[], KernelMap]] = {
+    "submanifold": submanifold,
+    "down": downwards,
+    "up": lambda: downwards().transposed,
+}
 
 
 @pytest.fixture(params=list(MAPS))
@@ -75,7 +79,7 @@ def results(native: ModuleType) -> list[Tensor]:
         native.MinkowskiConvolution(16, 16, kernel_size=3, dimension=2),
         native.MinkowskiMaxPooling(kernel_size=2, stride=2, dimension=2),
         native.MinkowskiAvgPooling(kernel_size=3, dimension=2),
-        native.MinkowskiConvolutionTranspose(16, 8, kernel_size=2, stride=2, bias=True, dimension=2),
+        native.MinkowskiConvolutionTranspose(16, 8, kernel_size=2, stride=2, dimension=2),
         native.MinkowskiBatchNorm(8),
     )
     output = net(native.SparseTensor(leaf, sites)).F

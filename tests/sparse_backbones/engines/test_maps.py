@@ -141,7 +141,7 @@ class Counter:
 
 
 def test_maps_are_made_once(native: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    within, between = (Counter(monkeypatch, name) for name in ("submanifold_map", "strided_map"))
+    within, between = (Counter(monkeypatch, name) for name in ("submanifold_map", "tiling_map"))
     sites = random_sites(60, 2, -8, 9)
     tensor = native.SparseTensor(torch.randn(len(sites), 2), sites)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from types import ModuleType
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.sparse_backbones.oracle import assert_close, assert_same, in_order, outcome, random_sites
+from tests.sparse_backbones.oracle import assert_close, assert_same, distinct, in_order, outcome, random_sites
 
 # MinkowskiEngine averages and sums duplicates by functions that torch has deprecated.
 minkowski_merges = pytest.mark.filterwarnings(
@@ -27,15 +28,15 @@ def duplicated(count: int = 60) -> tuple[Tensor, Tensor]:
 
 def merged(sites: Tensor, features: Tensor, mode: str) -> tuple[Tensor, Tensor]:
     """The distinct sites, and the features of each merged by hand."""
-    distinct = sites.unique(dim=0)
-    groups = [features[(sites == site).all(1)] for site in distinct]
+    kept = distinct(sites)
+    groups = [features[(sites == site).all(1)] for site in kept]
     by_mode = {
         "RANDOM_SUBSAMPLE": lambda group: group[0],
         "UNWEIGHTED_AVERAGE": lambda group: group.mean(0),
         "UNWEIGHTED_SUM": lambda group: group.sum(0),
         "MAX_POOL": lambda group: group.amax(0),
     }
-    return distinct, torch.stack([by_mode[mode](group) for group in groups])
+    return kept, torch.stack([by_mode[mode](group) for group in groups])
 
 
 def check_merge(engine: ModuleType, mode: str, dtype: torch.dtype) -> None:
@@ -72,9 +73,9 @@ def test_rows_can_be_followed_through_the_merge(engine: ModuleType) -> None:
     tensor = engine.SparseTensor(features, sites)
     assert torch.equal(tensor.C, sites[tensor.unique_index])
     assert torch.equal(tensor.C[tensor.inverse_mapping.long()], sites)
-    distinct = engine.SparseTensor(features[:1], sites[:1])
-    assert distinct.unique_index.tolist() == [0]
-    assert distinct.inverse_mapping.tolist() == [0]
+    single = engine.SparseTensor(features[:1], sites[:1])
+    assert single.unique_index.tolist() == [0]
+    assert single.inverse_mapping.tolist() == [0]
 
 
 def test_without_duplicates_the_rows_stay_in_place(native: ModuleType) -> None:
@@ -195,7 +196,7 @@ def test_different_maps_do_not_mix(native: ModuleType) -> None:
     neighbour = native.SparseTensor(torch.ones(2, 1), SITES, coordinate_manager=first.coordinate_manager)
     coarse = native.MinkowskiSumPooling(kernel_size=2, stride=2, dimension=2)(first)
     for other in (stranger, neighbour, coarse):
-        for operation in (lambda x, y: x + y, lambda x, y: x * y):
+        for operation in (operator.add, operator.mul):
             with pytest.raises(ValueError, match="same coordinate map"):
                 operation(first, other)
         with pytest.raises(ValueError, match="same coordinate map"):
