@@ -79,6 +79,9 @@ class PooledRows(nn.Module):
         self.maximum = engine.MinkowskiGlobalMaxPooling()
 
     def forward(self, x: Sparse, batch_size: int) -> Tensor:
+        if len(x.C) <= batch_size and len(x.C[:, 0].unique()) == len(x.C):
+            # One site an item: there is nothing to pool, and MinkowskiEngine 0.5.4 refuses to.
+            return _placed(x, batch_size).repeat(1, 2)
         # Engines differ in the order of their rows, so each pooled tensor is placed by its own batch index.
         return torch.cat([_placed(pool(x), batch_size) for pool in (self.mean, self.maximum)], dim=1)
 

@@ -13,7 +13,7 @@ import torch
 
 from benchmarks.cache import cache_folder, fingerprint
 from benchmarks.common import Section, Sections, print_report
-from benchmarks.wafer import accuracy, peer, scaling, speed
+from benchmarks.wafer import accuracy, novelty, peer, scaling, speed
 from benchmarks.wafer.contestants import Contestants
 from benchmarks.wafer.dense_cnn import Peer, Recipe, trained
 from benchmarks.wafer.inputs import some_of, speed_inputs
@@ -26,7 +26,8 @@ from pipelines.wafer.model.trained import TASK
 class Sizes:
     """How much is measured.
 
-    commands: how many inputs the whole command is run on. train_maps, val_maps: None takes all.
+    commands: how many inputs the whole command is run on. novelty_maps: per pattern.
+    train_maps, val_maps: None takes all.
     """
 
     recipe: Recipe
@@ -35,13 +36,16 @@ class Sizes:
     full_maps: int
     commands: int
     command_repeats: int
+    novelty_maps: int
     train_maps: int | None = None
     val_maps: int | None = None
     defects: tuple[int, ...] = (100, 1_000, 10_000, 20_000, 50_000, 100_000)
     sides: tuple[int, ...] = (2_000, 5_000, 10_000, 20_000, 40_000)
 
 
-FULL = Sizes(Recipe(), die_maps=4096, files=208, full_maps=520, commands=3, command_repeats=3)
+FULL = Sizes(
+    Recipe(), die_maps=4096, files=208, full_maps=520, commands=3, command_repeats=3, novelty_maps=40
+)
 QUICK = Sizes(
     Recipe(epochs=2),
     die_maps=256,
@@ -49,6 +53,7 @@ QUICK = Sizes(
     full_maps=26,
     commands=1,
     command_repeats=1,
+    novelty_maps=5,
     train_maps=512,
     val_maps=512,
     defects=(100, 10_000, 20_000, 100_000),
@@ -108,6 +113,8 @@ def run(settings: Settings, sizes: Sizes | None = None) -> dict[str, Any]:
     sections.run("training_of_peer", lambda: training(dense))
     native = partial(contestants.predictor, "dies", "native")
     sections.run("accuracy", lambda: accuracy.measure(data / "val.npz", dense, native(), cache))
+    full = partial(contestants.model, "coordinates", "native")
+    sections.run("novelty", lambda: novelty.measure(full(), scratch, maps_per_class=sizes.novelty_maps))
     inputs = speed_inputs(
         settings.data, cache, die_maps=sizes.die_maps, files=sizes.files, full_maps=sizes.full_maps
     )

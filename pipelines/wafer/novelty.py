@@ -58,7 +58,7 @@ class Mixture:
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Mixture:
-        """What `tensors` gave. Raises KeyError for a missing tensor, ValueError for shapes that do not fit."""
+        """What `tensors` gave. Raises KeyError for a missing one, ValueError for shapes that do not fit."""
         mixture = cls(**{name: tensors[f"novelty.{name}"].double() for name in cls.__slots__})
         shapes = {name: tuple(getattr(mixture, name).shape) for name in cls.__slots__}
         if len(shapes["axes"]) != 2 or len(shapes["log_weights"]) != 1:

@@ -179,6 +179,7 @@ def _defects(
         diameter_mm=diameter,
         die_level=False,
         diameter_assumed=assumed,
+        unplaced=len(part) - len(rows),
         notes=notes + missing,
         **texts,
     )

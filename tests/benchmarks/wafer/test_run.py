@@ -24,6 +24,7 @@ SIZES = benchmark.Sizes(
     full_maps=13,
     commands=1,
     command_repeats=1,
+    novelty_maps=4,
     train_maps=16,
     val_maps=12,
     defects=(10, 10_000, 20_000),

@@ -23,7 +23,7 @@ def test_arrays_of_the_layout(tmp_path: Path) -> None:
         assert set(data["diameter_mm"].tolist()) <= {200.0, 300.0}
         names = list(zip(data["lot"].tolist(), data["wafer"].tolist(), strict=True))
         for start, n, diameter in zip(offsets, counts, data["diameter_mm"], strict=True):
-            assert np.hypot(*data["defects"][start : start + n].T).max() < diameter / 2
+            assert np.hypot(*data["defects"][start : start + n].T).max(initial=0) < diameter / 2
     assert Counter(labels) == {name: 10 if name == "normal" else 4 for name in PATTERNS}
     assert labels != sorted(labels)
     assert len(set(names)) == len(names)

@@ -30,8 +30,9 @@ def test_every_map_lies_on_the_wafer_and_is_of_a_plausible_size(pattern: str, di
         assert defects.dtype == np.float64
         assert defects.shape[1:] == (2,)
         assert np.isfinite(defects).all()
-        assert np.hypot(*defects.T).max() < diameter / 2 - 1.0
-        assert 10 <= len(defects) <= 5 * 20_000 + MOST_BACKGROUND
+        assert np.hypot(*defects.T).max(initial=0) < diameter / 2 - 1.0
+        # A wafer without a pattern may be all but clean.
+        assert (0 if pattern == "normal" else 10) <= len(defects) <= 5 * 20_000 + MOST_BACKGROUND
 
 
 @pytest.mark.parametrize("pattern", EVERY)
