@@ -71,22 +71,21 @@ class PooledRows(nn.Module):
     """Mean and maximum over each batch item's sites, as one row per item.
 
     Returns (batch_size, 2 * C). An item without any site is a row of zeros.
+
+    In plain torch, since MinkowskiEngine's global pooling fails for a batch with an empty item or with one
+    site an item, and may give the mean of one item to another from three items on.
     """
 
-    def __init__(self, engine: ModuleType) -> None:
-        super().__init__()
-        self.mean = engine.MinkowskiGlobalAvgPooling()
-        self.maximum = engine.MinkowskiGlobalMaxPooling()
-
     def forward(self, x: Sparse, batch_size: int) -> Tensor:
-        if len(x.C) <= batch_size and len(x.C[:, 0].unique()) == len(x.C):
-            # One site an item: there is nothing to pool, and MinkowskiEngine 0.5.4 refuses to.
-            return _placed(x, batch_size).repeat(1, 2)
-        # Engines differ in the order of their rows, so each pooled tensor is placed by its own batch index.
-        return torch.cat([_placed(pool(x), batch_size) for pool in (self.mean, self.maximum)], dim=1)
-
-
-def _placed(pooled: Sparse, batch_size: int) -> Tensor:
-    rows = pooled.F.new_zeros(batch_size, pooled.F.shape[1])
-    placed: Tensor = rows.index_put((pooled.C[:, 0].long(),), pooled.F)
-    return placed
+        features: Tensor = x.F
+        batch = x.C[:, 0].long()
+        counts = torch.bincount(batch, minlength=batch_size)
+        if len(counts) > batch_size:
+            raise ValueError(
+                f"a site has the batch index {len(counts) - 1}, but the batch size is {batch_size}"
+            )
+        zeros = features.new_zeros(batch_size, features.shape[1])
+        mean = zeros.index_add(0, batch, features) / counts.clamp(min=1)[:, None]
+        rows = batch[:, None].expand_as(features)
+        maximum = zeros.scatter_reduce(0, rows, features, "amax", include_self=False)
+        return torch.cat([mean, maximum], dim=1)

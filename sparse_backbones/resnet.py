@@ -44,6 +44,8 @@ class SparseResNet(nn.Module):
             raise ValueError(f"{len(stem_strides)} stem strides for {len(stem_channels)} stem channels")
         if not channels or len(channels) != len(blocks):
             raise ValueError(f"{len(blocks)} numbers of blocks for {len(channels)} stages")
+        if min(blocks) < 1:
+            raise ValueError(f"every stage needs at least one block, not {list(blocks)}")
         if dimension not in (2, 3):
             raise ValueError(f"dimension must be 2 or 3, not {dimension}")
         width = in_channels
@@ -65,7 +67,7 @@ class SparseResNet(nn.Module):
                 width = wide
             stages.append(nn.Sequential(*layers))
         self.stages = nn.Sequential(*stages)
-        self.pool = PooledRows(engine)
+        self.pool = PooledRows()
         self.extra = extra
         self.head = nn.Sequential(
             nn.Linear(2 * width + extra, latent), nn.BatchNorm1d(latent), nn.ReLU(), nn.Dropout(dropout)

@@ -22,8 +22,3 @@ def load(name: str = "auto") -> ModuleType:
     if name not in ENGINES:
         raise ValueError(f"unknown engine {name!r}; choose auto, {', '.join(ENGINES)}")
     return importlib.import_module(ENGINES[name])
-
-
-def engine_name(engine: ModuleType) -> str:
-    """The name by which `load` gives this engine."""
-    return next(name for name, module in ENGINES.items() if module == engine.__name__)

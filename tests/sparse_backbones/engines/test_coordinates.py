@@ -165,30 +165,6 @@ def test_kernels_that_reach_further_than_a_key_can_be_shifted(native: ModuleType
     check_convolution(native, Kernel.of(2, 33, 33), sites)
 
 
-def test_a_coarse_map_of_its_own_far_from_the_fine_one(native: ModuleType) -> None:
-    """A coarse map that was put in beside a fine one joins only sites that really meet."""
-    fine = native.SparseTensor(torch.ones(2, 1), torch.tensor([[0, 0, 0], [0, 1, 1]], dtype=torch.int32))
-    places = torch.tensor([[0, 0, 0], [0, 2000, 0], [0, 0, -68], [0, 2, -68], [7, 0, 0]], dtype=torch.int32)
-    coarse = native.SparseTensor(
-        torch.arange(1.0, 6.0)[:, None], places, tensor_stride=2, coordinate_manager=fine.coordinate_manager
-    )
-    up = native.MinkowskiConvolutionTranspose(1, 1, kernel_size=2, stride=2, dimension=2)
-    nn.init.ones_(up.kernel)
-    assert up(coarse).F.tolist() == [[1.0], [1.0]]
-
-
-def test_a_coarse_map_of_its_own_everywhere_around_the_fine_one(native: ModuleType) -> None:
-    sites = random_sites(30, 2, -3, 4, batch=(0,))
-    fine = native.SparseTensor(torch.ones(len(sites), 1), sites)
-    places = torch.cartesian_prod(torch.tensor([0]), *[torch.arange(-200, 200, 2)] * 2).int()
-    coarse = native.SparseTensor(
-        torch.ones(len(places), 1), places, tensor_stride=2, coordinate_manager=fine.coordinate_manager
-    )
-    up = native.MinkowskiConvolutionTranspose(1, 1, kernel_size=2, stride=2, dimension=2)
-    nn.init.ones_(up.kernel)
-    assert up(coarse).F.tolist() == [[1.0]] * len(sites)
-
-
 def test_an_empty_item_between_others(engine: ModuleType) -> None:
     sites = random_sites(60, 2, -4, 5, batch=(0, 2))
     features = features_for(sites)

@@ -8,7 +8,13 @@ import pytest
 import torch
 
 from sparse_backbones.engines.native import manager as manager_module
-from sparse_backbones.engines.native.maps import CoordinateMap, KernelMap, strided_map, submanifold_map
+from sparse_backbones.engines.native.maps import (
+    CoordinateMap,
+    KernelMap,
+    strided_map,
+    submanifold_map,
+    tiling_map,
+)
 from sparse_backbones.engines.native.regions import KernelGenerator
 from tests.sparse_backbones.oracle import Kernel, joined_pairs, random_sites
 
@@ -90,13 +96,41 @@ def test_strided_map(kernel: Kernel) -> None:
     fine = CoordinateMap(sites_for(kernel), (1,) * kernel.dimension)
     coarse = fine.strided(kernel.stride)
     assert coarse.stride == kernel.stride
-    made = strided_map(fine, coarse, kernel.stride, offsets(kernel))
-    pairs = listed(made)
+    pairs = listed(strided_map(fine, coarse, kernel.stride, offsets(kernel)))
     assert len(set(pairs)) == len(pairs)
     assert set(pairs) == joined_pairs(fine.coordinates, coarse.coordinates, kernel)
-    if kernel.size == kernel.stride and not max(kernel.dilation) > 1:
-        # Such a kernel parts the fine sites among the coarse ones.
-        assert sorted(made.in_rows.tolist()) == list(range(len(fine)))
+
+
+@pytest.mark.parametrize(
+    "kernel", [Kernel.of(2, 2, 2), Kernel.of(2, (4, 2), (4, 2)), Kernel.of(3, 2, 2)], ids=str
+)
+def test_tiling_map(kernel: Kernel) -> None:
+    """It parts the fine sites among the coarse ones, and is what the general way gives."""
+    fine = CoordinateMap(sites_for(kernel), (1,) * kernel.dimension)
+    coarse = fine.strided(kernel.stride)
+    made = tiling_map(fine, coarse, kernel.stride)
+    assert sorted(made.in_rows.tolist()) == list(range(len(fine)))
+    general = strided_map(fine, coarse, kernel.stride, offsets(kernel))
+    assert made.counts == general.counts
+    assert set(listed(made)) == set(listed(general))
+
+
+@pytest.mark.parametrize("kernel", [Kernel.of(2, 2, 2), Kernel.of(2, 3, 2), Kernel.of(2, 4, 2)], ids=str)
+def test_a_coarse_map_that_does_not_come_from_the_fine_one(native: ModuleType, kernel: Kernel) -> None:
+    """It lies all around the fine one, and only sites that really meet are joined."""
+    sites = random_sites(20, 2, -3, 4, batch=(2, 3))
+    around = torch.cartesian_prod(torch.arange(6), *[torch.arange(-90, 90, 2)] * 2).int()
+    fine = native.SparseTensor(torch.ones(len(sites), 1), sites)
+    manager = fine.coordinate_manager
+    coarse = native.SparseTensor(
+        torch.ones(len(around), 1), around, tensor_stride=2, coordinate_manager=manager
+    )
+    generator = native.KernelGenerator(kernel.size, kernel.stride, dimension=2)
+    for transposed, start in ((False, fine), (True, coarse)):
+        key, pairs = manager.convolution_map(start.coordinate_map_key, generator, transposed)
+        assert key == (fine if transposed else coarse).coordinate_map_key
+        downwards = pairs.transposed if transposed else pairs
+        assert set(listed(downwards)) == joined_pairs(sites, around, kernel)
 
 
 @pytest.mark.parametrize("kernel", [Kernel.of(2, 3), Kernel.of(2, 2, 2)], ids=str)
@@ -141,14 +175,14 @@ class Counter:
 
 
 def test_maps_are_made_once(native: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    within, between = (Counter(monkeypatch, name) for name in ("submanifold_map", "tiling_map"))
+    made = [Counter(monkeypatch, name) for name in ("submanifold_map", "strided_map", "tiling_map")]
     sites = random_sites(60, 2, -8, 9)
     tensor = native.SparseTensor(torch.randn(len(sites), 2), sites)
 
     def pass_through() -> None:
         conv = native.MinkowskiConvolution(2, 2, kernel_size=3, dimension=2)
         down = native.MinkowskiConvolution(2, 2, kernel_size=2, stride=2, dimension=2)
-        pool = native.MinkowskiMaxPooling(kernel_size=2, stride=2, dimension=2)
+        pool = native.MinkowskiMaxPooling(kernel_size=3, stride=2, dimension=2)
         up = native.MinkowskiConvolutionTranspose(2, 2, kernel_size=2, stride=2, dimension=2)
         fine = conv(conv(tensor))
         coarse = down(fine)
@@ -157,10 +191,10 @@ def test_maps_are_made_once(native: ModuleType, monkeypatch: pytest.MonkeyPatch)
         native.MinkowskiGlobalAvgPooling()(coarse).F.sum().backward()
 
     pass_through()
-    assert (within.calls, between.calls) == (2, 1)
+    assert [counter.calls for counter in made] == [2, 1, 1]
     state = repr(tensor.coordinate_manager)
     pass_through()
-    assert (within.calls, between.calls) == (2, 1)
+    assert [counter.calls for counter in made] == [2, 1, 1]
     assert repr(tensor.coordinate_manager) == state
 
 

@@ -7,7 +7,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import nn
@@ -36,6 +36,7 @@ def a_batch(count: int = 5) -> list[NDArray[np.uint8]]:
     return [tiny.random_grid(rng, int(rng.integers(5, 20)), int(rng.integers(5, 20))) for _ in range(count)]
 
 
+@settings(deadline=None, max_examples=60)
 @given(grids, st.integers(0, 3), st.integers(0, 3))
 def test_crop_takes_off_the_frame_and_nothing_else(
     grid: NDArray[np.uint8], before: int, after: int
@@ -51,6 +52,7 @@ def test_crop_of_no_dies_is_empty() -> None:
     assert crop(np.zeros((0, 0), np.uint8)).shape == (0, 0)
 
 
+@settings(deadline=None, max_examples=60)
 @given(grids, st.sampled_from([1, 4, 32]))
 def test_every_site_is_what_a_loop_over_dies_says(grid: NDArray[np.uint8], cells: int) -> None:
     batch = encode_dies([grid], cells)
@@ -96,6 +98,7 @@ def test_types_and_ranges() -> None:
     assert batch.dies[:, 0].tolist() == sorted(batch.dies[:, 0].tolist())
 
 
+@settings(deadline=None, max_examples=60)
 @given(grids)
 def test_turning_the_grid_turns_the_sites(grid: NDArray[np.uint8]) -> None:
     grid = crop(grid)

@@ -1,0 +1,137 @@
+"""The mixture against scikit-learn's, and thresholds against the share of maps above them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+from sklearn.mixture import GaussianMixture
+
+from pipelines.wafer.novelty import Covariance, Mixture, fit_mixture
+
+RATES = (0.001, 0.01, 0.05, 0.2, 0.5, 0.9)
+
+
+def latents(seed: int, count: int) -> NDArray[np.float32]:
+    """Latents (count, 6) in three clusters of unlike shape."""
+    rng = np.random.default_rng(seed)
+    centres = np.random.default_rng(99).normal(0, 6, (3, 6))
+    shapes = np.random.default_rng(98).normal(0, 1, (3, 6, 6))
+    which = rng.integers(3, size=count)
+    noise = rng.normal(0, 1, (count, 6))
+    return (centres[which] + np.einsum("nd,nde->ne", noise, shapes[which])).astype(np.float32)
+
+
+def fitted(covariance: Covariance = "full", components: int = 3, dimension: int = 4) -> Mixture:
+    mixture, _ = fit_mixture(
+        latents(0, 300),
+        latents(1, 400),
+        components=(components,),
+        covariances=(covariance,),
+        dimension=dimension,
+        seed=0,
+    )
+    return mixture
+
+
+@pytest.mark.parametrize("covariance", ["full", "tied"])
+@pytest.mark.parametrize("dimension", [1, 4, 6])
+def test_the_score_is_scikit_learns(covariance: Covariance, dimension: int) -> None:
+    mixture = fitted(covariance, dimension=dimension)
+    train, new = latents(0, 300), latents(2, 100)
+    pca = PCA(dimension, random_state=0).fit(train)
+    model = GaussianMixture(
+        3, covariance_type=covariance, reg_covar=1e-4, random_state=0, max_iter=200
+    ).fit(pca.transform(train).astype(np.float64))
+    expected = -model.score_samples(pca.transform(new).astype(np.float64))
+    np.testing.assert_allclose(mixture.score(torch.from_numpy(new)).numpy(), expected, rtol=1e-4, atol=1e-3)
+
+
+def test_a_far_latent_is_more_novel_than_a_near_one() -> None:
+    mixture, near = fitted(), latents(2, 50)
+    assert mixture.score(torch.from_numpy(near + 60)).min() > mixture.score(torch.from_numpy(near)).max()
+
+
+def test_the_false_alarms_on_held_out_maps_are_what_was_asked_for() -> None:
+    mixture = fitted()
+    scores = mixture.score(torch.from_numpy(latents(1, 400))).numpy()
+    for rate in RATES:
+        assert np.mean(scores > mixture.threshold(rate)) == pytest.approx(rate, abs=1.5 / len(scores))
+
+
+def test_a_higher_rate_never_raises_the_threshold() -> None:
+    mixture = fitted()
+    thresholds = [mixture.threshold(rate) for rate in np.linspace(1e-6, 1 - 1e-6, 200)]
+    assert thresholds == sorted(thresholds, reverse=True)
+    assert mixture.known[0] <= thresholds[-1] < thresholds[0] <= mixture.known[-1]
+
+
+def test_the_threshold_lies_between_quantiles() -> None:
+    known = torch.tensor([1.0, 2.0, 4.0], dtype=torch.float64)
+    mixture = Mixture(*(torch.zeros(1),) * 5, known=known)
+    assert [mixture.threshold(rate) for rate in (1e-12, 0.25, 0.5, 0.75, 1 - 1e-12)] == pytest.approx(
+        [4, 3, 2, 1.5, 1]
+    )
+
+
+@pytest.mark.parametrize("covariance", ["full", "tied"])
+def test_tensors_and_back(covariance: Covariance) -> None:
+    mixture = fitted(covariance)
+    again = Mixture.from_tensors(mixture.tensors())
+    assert all(torch.equal(again.tensors()[name], value) for name, value in mixture.tensors().items())
+    new = torch.from_numpy(latents(2, 20))
+    assert torch.equal(again.score(new), mixture.score(new))
+    assert torch.equal(mixture.to(torch.device("cpu")).score(new), mixture.score(new))
+    assert {value.dtype for value in again.tensors().values()} == {torch.float64}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("mean", torch.zeros(5)),
+        ("axes", torch.zeros(6)),
+        ("axes", torch.zeros(6, 3)),
+        ("log_weights", torch.zeros(())),
+        ("log_weights", torch.zeros(2)),
+        ("centres", torch.zeros(3, 5)),
+        ("precisions", torch.ones(3, 4)),
+        ("known", torch.zeros(1)),
+        ("known", torch.zeros(2, 2)),
+        ("known", torch.tensor([1.0, 0.0])),
+    ],
+)
+def test_tensors_that_do_not_fit_are_refused(name: str, value: torch.Tensor) -> None:
+    with pytest.raises(ValueError, match=r"novelty\."):
+        Mixture.from_tensors({**fitted().tensors(), f"novelty.{name}": value})
+
+
+def test_the_lowest_criterion_is_kept_and_all_are_told() -> None:
+    mixture, tried = fit_mixture(
+        latents(0, 300),
+        latents(1, 100),
+        components=(1, 3, 8),
+        covariances=("full", "tied"),
+        dimension=4,
+        seed=0,
+    )
+    assert [one.bic for one in tried] == sorted(one.bic for one in tried)
+    assert {(one.components, one.covariance) for one in tried} == {
+        (count, covariance) for count in (1, 3, 8) for covariance in ("full", "tied")
+    }
+    assert len(mixture.log_weights) == tried[0].components == 3
+    assert mixture.log_weights.exp().sum() == pytest.approx(1)
+
+
+def test_few_maps_get_few_components_and_dimensions() -> None:
+    mixture, tried = fit_mixture(
+        latents(0, 9), latents(1, 5), components=(8, 16, 24), covariances=("full",), dimension=32, seed=0
+    )
+    assert [one.components for one in tried] == [2]
+    assert tried[0].dimension == mixture.axes.shape[1] == 6
+    assert torch.isfinite(mixture.score(torch.from_numpy(latents(2, 5)))).all()
+
+
+def test_equal_seeds_give_equal_mixtures() -> None:
+    assert all(torch.equal(value, fitted().tensors()[name]) for name, value in fitted().tensors().items())
