@@ -42,9 +42,9 @@ def test_the_score_is_scikit_learns(covariance: Covariance, dimension: int) -> N
     mixture = fitted(covariance, dimension=dimension)
     train, new = latents(0, 300), latents(2, 100)
     pca = PCA(dimension, random_state=0).fit(train)
-    model = GaussianMixture(
-        3, covariance_type=covariance, reg_covar=1e-4, random_state=0, max_iter=200
-    ).fit(pca.transform(train).astype(np.float64))
+    model = GaussianMixture(3, covariance_type=covariance, reg_covar=1e-4, random_state=0, max_iter=200).fit(
+        pca.transform(train).astype(np.float64)
+    )
     expected = -model.score_samples(pca.transform(new).astype(np.float64))
     np.testing.assert_allclose(mixture.score(torch.from_numpy(new)).numpy(), expected, rtol=1e-4, atol=1e-3)
 
@@ -131,6 +131,15 @@ def test_few_maps_get_few_components_and_dimensions() -> None:
     assert [one.components for one in tried] == [2]
     assert tried[0].dimension == mixture.axes.shape[1] == 6
     assert torch.isfinite(mixture.score(torch.from_numpy(latents(2, 5)))).all()
+
+
+def test_one_and_the_same_latent_for_all_maps() -> None:
+    same = np.ones((30, 6), np.float32)
+    mixture, _ = fit_mixture(
+        same, same[:5], components=(1, 3), covariances=("full", "tied"), dimension=4, seed=0
+    )
+    scores = mixture.score(torch.from_numpy(np.stack([same[0], same[0] + 1])))
+    assert torch.isfinite(scores).all()
 
 
 def test_equal_seeds_give_equal_mixtures() -> None:
