@@ -332,6 +332,7 @@ def test_evaluate_prints_the_metrics(
         "ece": 0.01,
         "per_class": {"a": {"precision": 1.0, "recall": 0.5, "f1": 2 / 3, "support": 4}},
         "confusion": {"labels": ["a"], "matrix": [[4]]},
+        "unknown_labels": ["comet"],
     }
     given: list[Any] = []
 
@@ -344,6 +345,7 @@ def test_evaluate_prints_the_metrics(
     result = CliRunner().invoke(app, ["wafer", "evaluate", str(good), *arguments])
     assert result.exit_code == 0
     assert given == [good, double]
+    assert "no class comet" in result.stderr
     if text == "--json":
         assert json.loads(result.stdout) == metrics
     else:

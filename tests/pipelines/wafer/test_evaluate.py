@@ -94,8 +94,21 @@ def test_the_command_prints_json(tiny_dies: Trained) -> None:
     result = CliRunner().invoke(app, [*command, "--device", "cpu", "--json", "--quiet"])
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
-    assert found.keys() == {"maps", "novel", *KEYS}
+    assert found.keys() == {"maps", "novel", "unknown_labels", *KEYS}
     assert found == evaluate(tiny_dies.data, Predictor.load(str(tiny_dies.folder), device="cpu"))
+
+
+def test_labels_that_the_model_does_not_have_are_told(tmp_path: Path, tiny_coordinates: Trained) -> None:
+    data = tiny.write_defects(tmp_path / "a.npz", {"ring": 3, "center": 3})
+    arrays = dict(np.load(data))
+    arrays["label"] = np.where(arrays["label"] == "ring", "comet", arrays["label"])
+    np.savez(data, **arrays)
+    predictor = Predictor.load(str(tiny_coordinates.folder), device="cpu")
+    found = evaluate(data, predictor)
+    assert found["unknown_labels"] == ["comet"]
+    assert found["per_class"]["comet"]["recall"] == 0
+    assert found["accuracy"] <= 0.5
+    assert evaluate(tiny_coordinates.data, predictor)["unknown_labels"] == []
 
 
 def test_data_of_another_kind_is_refused(tiny_dies: Trained, tiny_coordinates: Trained) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from sklearn.model_selection import train_test_split
 from typer.testing import CliRunner
 
 from pipelines.common.errors import UserError
 from pipelines.common.models import ModelError
 from pipelines.wafer.data import read_labelled
+from pipelines.wafer.evaluate import scores
 from pipelines.wafer.model.trained import load_trained
 from pipelines.wafer.train import train
 from suite.cli import app
@@ -81,6 +84,27 @@ def test_the_metrics_are_written_and_returned(made: Trained) -> None:
 def test_held_out_maps_are_shared_out_by_class(made: Trained) -> None:
     support = {name: of["support"] for name, of in made.metrics["held_out"]["per_class"].items()}
     assert sorted(support.values()) == [4, 4, 6]
+
+
+def test_the_stored_model_is_as_right_as_its_metrics_say(made: Trained) -> None:
+    maps, names = zip(*read_labelled(made.data), strict=True)
+    _, held = train_test_split(range(56), test_size=14, stratify=names, random_state=3)
+    model, truth = load_trained(made.folder), [names[row] for row in sorted(held)]
+    probabilities, _ = model.run([maps[row] for row in sorted(held)])
+    predicted = [model.labels[place] for place in probabilities.argmax(1)]
+    found = scores(truth, predicted, probabilities.max(1))
+    assert found["confusion"] == made.metrics["held_out"]["confusion"]
+    assert found["ece"] == pytest.approx(made.metrics["held_out"]["ece"], abs=1e-5)
+    # No other temperature makes these maps more likely.
+    place = [model.labels.index(name) for name in truth]
+
+    def loss(temperature: float) -> float:
+        chances, _ = replace(model, temperature=temperature).run([maps[row] for row in sorted(held)])
+        return -float(np.log(chances[range(14), place]).mean())
+
+    assert loss(model.temperature) <= min(
+        loss(model.temperature * factor) for factor in (0.8, 0.95, 1.05, 1.25)
+    )
 
 
 def test_what_is_held_out_sets_the_threshold(tiny_dies: Trained) -> None:
