@@ -13,6 +13,7 @@ the failed items stand in the results.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -22,6 +23,7 @@ from pipelines.common.errors import UserError
 from suite.terminal import error
 
 OK, BUG, USAGE, SOME_FAILED, ALARM, INTERRUPTED = 0, 1, 2, 3, 4, 130
+FULL = (errno.ENOSPC, errno.EDQUOT)  # a disk or a quota: with more space, the run can go on
 
 
 @contextmanager
@@ -37,7 +39,8 @@ def exits(*, when_interrupted: str = "") -> Iterator[None]:
     except OSError as problem:
         if problem.filename is None and problem.strerror is None:
             raise
-        error(": ".join(str(part) for part in (problem.filename, problem.strerror) if part))
+        text = ": ".join(str(part) for part in (problem.filename, problem.strerror) if part)
+        error(text + (f"; {when_interrupted}" if when_interrupted and problem.errno in FULL else ""))
         raise typer.Exit(USAGE) from None
     except KeyboardInterrupt:
         error("interrupted" + (f"; {when_interrupted}" if when_interrupted else ""))

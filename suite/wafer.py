@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Callable
@@ -102,8 +103,8 @@ def classify(
             raise UserError("--resume needs --out with the folder of the run to continue")
         target = out or _new_run_folder()
         check_target(target, resume=resume, overwrite=overwrite)
-        if write_klarf is not None and write_klarf.exists():
-            raise UserError(f"{write_klarf} exists; --write-klarf needs a new file")
+        if write_klarf is not None:
+            _check_new_file(write_klarf)
         if dry_run:
             _plan(paths, target, config, as_json, quiet)
             return
@@ -122,7 +123,6 @@ def _classify(
     quiet: bool,
 ) -> int:
     from pipelines.wafer.classify import classify as run
-    from pipelines.wafer.write_back import write_back
 
     hint = f"the rows so far are saved: repeat the command with --out {target} --resume to go on"
     with exits.exits(when_interrupted=hint), terminal.progress(quiet) as progress:
@@ -136,14 +136,37 @@ def _classify(
             overwrite=overwrite,
             progress=progress,
         )
-        if write_klarf is not None:
-            progress(f"writing {write_klarf}")
-            write_back(target, paths, write_klarf, assumed_diameter_mm=config.diameter_mm)
+    written = write_klarf is None or _write_klarf(paths, target, config, write_klarf, quiet)
     if as_json:
         wafer_tables.print_run_json(summary)
     else:
-        wafer_tables.print_run(summary, write_klarf)
-    return _exit_code(paths, summary.counts)
+        wafer_tables.print_run(summary, write_klarf if written else None)
+    code = _exit_code(paths, summary.counts)
+    return code if written or code == exits.ALARM else exits.USAGE
+
+
+def _write_klarf(paths: list[Path], target: Path, config: ClassifyConfig, file: Path, quiet: bool) -> bool:
+    """Write the results back; if that cannot be done, say why. The run is done and shown either way."""
+    from pipelines.wafer.write_back import write_back
+
+    try:
+        with exits.exits(), terminal.progress(quiet) as progress:
+            progress(f"writing {file}")
+            write_back(target, paths, file, assumed_diameter_mm=config.diameter_mm)
+    except typer.Exit as end:
+        if end.exit_code != exits.USAGE:
+            raise
+        return False
+    return True
+
+
+def _check_new_file(file: Path) -> None:
+    """Raise UserError unless `file` can be made, so that this does not show after hours of work only."""
+    if file.exists():
+        raise UserError(f"{file} exists; --write-klarf needs a new file")
+    folder = next(parent for parent in file.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise UserError(f"{file} cannot be written: {folder} is no folder that you may write to")
 
 
 def _exit_code(paths: list[Path], counts: dict[str, Any]) -> int:

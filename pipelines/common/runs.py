@@ -150,11 +150,15 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.record.get("status") == "running" and error is not None and self.path.is_dir():
-            interrupted = isinstance(error, KeyboardInterrupt)
-            self._end("interrupted" if interrupted else "failed", {"error": str(error)} if str(error) else {})
-        self._close()
-        self._lock.release()
+        try:
+            if self.record.get("status") == "running" and error is not None and self.path.is_dir():
+                status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+                self._end(status, {"error": str(error)} if str(error) else {})
+        finally:  # a full disk takes no run.json either
+            try:
+                self._close()
+            finally:
+                self._lock.release()
         if self._is_ours and self.path.is_dir() and not any(self.path.iterdir()):
             self.path.rmdir()
 

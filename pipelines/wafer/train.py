@@ -190,6 +190,12 @@ def _split(
     train_rows, held_rows = train_test_split(
         np.arange(len(classes)), test_size=held, stratify=classes, random_state=config.seed
     )
+    missing = np.setdiff1d(np.arange(len(labels)), classes[train_rows])
+    if len(missing):
+        raise UserError(
+            f"held_out={config.held_out:g} leaves no map of class {str(labels[missing[0]])!r} to train on;"
+            " hold out less, or label more maps of it"
+        )
     return np.sort(train_rows), np.sort(held_rows)
 
 

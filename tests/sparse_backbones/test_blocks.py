@@ -63,7 +63,9 @@ def test_residual_block(engine: ModuleType, dimension: int, width: int) -> None:
 def test_pooled_rows(engine: ModuleType) -> None:
     """Mean and maximum of each item in its own row, and zeros where it has no site."""
     sites = random_sites(120, 3, -4, 5, batch=(0, 1, 2, 5, 6))
-    leaf = torch.randn(len(sites), 3).double().requires_grad_()
+    leaf = torch.randn(len(sites), 3).double()
+    leaf[sites[:, 0] == 5] -= 9  # a maximum below zero must not become zero
+    leaf.requires_grad_()
     rows = PooledRows()(engine.SparseTensor(leaf, sites), batch_size=8)
     twin = leaf.detach().clone().requires_grad_()
     expected = torch.zeros(8, 6).double()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
@@ -85,6 +86,19 @@ def test_shapes(engine: ModuleType, configuration: dict[str, Any]) -> None:
     assert tuple(logits.shape) == (BATCH, 5)
     assert tuple(latent.shape) == (BATCH, 10)
     assert logits.dtype is torch.float64
+
+
+def test_each_stage_after_the_first_halves_the_resolution(
+    engine: ModuleType, configuration: dict[str, Any]
+) -> None:
+    net = SparseResNet(engine, 2, 5, **configuration).double()
+    strides: list[int] = []
+    for stage in net.stages:
+        stage.register_forward_hook(lambda _module, _inputs, output: strides.append(output.tensor_stride[0]))
+    sites, features, extra = batch_for(configuration)
+    net(engine.SparseTensor(features, sites), BATCH, extra)
+    after_stem = math.prod(configuration.get("stem_strides", ()))
+    assert strides == [after_stem * 2**number for number in range(len(configuration["channels"]))]
 
 
 @pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])

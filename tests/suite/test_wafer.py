@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 import suite.wafer
 from pipelines.common import models
+from pipelines.common.runs import RunFolder
 from pipelines.wafer.data import WaferMap, iter_maps
 from suite.cli import app
 from tests.pipelines.wafer.double import Double
@@ -144,6 +146,31 @@ def test_only_maps_without_positions(tmp_path: Path) -> None:
     refused = classify("lots", "--out", "again", "--write-klarf", "back.klarf")
     assert refused.exit_code == 2
     assert "no map was classified" in refused.stderr
+    assert "1 map: 1 read but without positions" in refused.stdout
+
+
+def test_a_run_is_shown_though_it_cannot_be_written_back(broken: Path, good: Path) -> None:
+    result = classify(broken, "--out", "run", "--write-klarf", "back.klarf", "--json")
+    assert result.exit_code == 2
+    assert "no map was classified" in result.stderr
+    assert json.loads(result.stdout)["counts"]["failed"] == 1
+
+
+def test_a_klarf_file_that_cannot_be_made_is_refused_before_the_run(good: Path, tmp_path: Path) -> None:
+    result = classify(good, "--out", "run", "--write-klarf", good / "back.klarf")
+    assert result.exit_code == 2
+    assert "cannot be written" in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_full_disk_says_how_to_go_on(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(RunFolder, "append", full)
+    result = classify(good, "--out", "run")
+    assert result.exit_code == 2
+    assert "No space left on device; the rows so far are saved" in result.stderr
 
 
 @pytest.mark.parametrize(("name", "code"), [("novel", 4), ("ring", 4), ("RING", 4), ("scratch", 0)])
@@ -284,7 +311,7 @@ def test_ctrl_c_saves_the_rows_and_says_how_to_go_on(tmp_path: Path, project_roo
     write_maps(tmp_path / "many.npz", [number % 40 for number in range(60)])
     code = (
         "import suite.wafer; from suite.cli import main; from tests.pipelines.wafer.double import Double\n"
-        "suite.wafer._predictor = lambda config, progress: Double(pause=0.1)\n"
+        "suite.wafer._predictor = lambda config, progress: Double(pause=0.5)\n"
         "main()"
     )
     command = [

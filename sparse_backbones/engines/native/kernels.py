@@ -104,7 +104,7 @@ def _blocks(source: Tensor, pairs: KernelMap) -> Iterator[tuple[slice, Tensor]]:
 
 def _kernel_gradient(features: Tensor, grad: Tensor, kernel: Tensor, pairs: KernelMap) -> Tensor:
     """Gradient (K, Cin, Cout) of the kernel from that of the output, (n_out, Cout)."""
-    result = torch.zeros_like(kernel)
+    result = torch.zeros_like(kernel, memory_format=torch.contiguous_format)
     if pairs.occupancy >= TABLE_OCCUPANCY:
         flat = result.view(-1, kernel.shape[2])
         for rows, gathered in _blocks(features, pairs):

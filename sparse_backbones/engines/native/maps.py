@@ -72,10 +72,6 @@ class KernelMap:
         """`order` (P,), pairs sorted by output row, and `starts` (n_out + 1,), where each row begins."""
         return _segments(self.out_rows, self.n_out)
 
-    @cached_property
-    def by_input(self) -> tuple[Tensor, Tensor]:
-        return _segments(self.in_rows, self.n_in)
-
     @property
     def occupancy(self) -> float:
         """Share of all n_out * K places under the kernel at which there is a site, 0 to 1."""

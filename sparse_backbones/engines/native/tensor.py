@@ -223,7 +223,7 @@ class SparseTensor:
 
 
 def _as_int32(coordinates: Tensor) -> Tensor:
-    if coordinates.is_floating_point():
+    if coordinates.is_floating_point() or coordinates.dtype in (torch.uint32, torch.uint64):
         coordinates = torch.floor(coordinates.double())
     elif coordinates.dtype is not torch.int64:
         return coordinates.int()

@@ -50,3 +50,9 @@ def test_both_guesses_see_the_same_resamples() -> None:
     np.testing.assert_allclose(samples["right"], 1)
     low, high = interval(samples["right"] - samples["one"])
     assert 0 < low < high
+
+
+def test_an_interval_leaves_as_much_on_either_side() -> None:
+    values = np.random.default_rng(0).permutation(1001).astype(float)
+    assert interval(values) == pytest.approx((25, 975))
+    assert interval(values, 0.5) == pytest.approx((250, 750))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -213,3 +214,16 @@ def test_rows_before_the_beginning_are_a_bug(tmp_path: Path) -> None:
     with open_run(tmp_path / "run") as run, pytest.raises(RuntimeError, match="begin"):
         run.append([row(0)], ["x"])
     assert not (tmp_path / "run").exists()
+
+
+def test_a_full_disk_leaves_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_space() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    run = open_run(tmp_path / "run")
+    with pytest.raises(OSError, match="No space"), run:
+        run.begin(RECORD)
+        monkeypatch.setattr(run, "_write_record", no_space)
+        no_space()
+    assert not (tmp_path / "run" / ".lock").exists()
+    write(tmp_path / "run", 2, resume=True)

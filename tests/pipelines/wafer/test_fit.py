@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from pipelines.common.errors import UserError
-from pipelines.wafer.fit import TrainingSet, drawing_chances, fit, one_cycle
+from pipelines.wafer.fit import TrainingSet, _optimizer, drawing_chances, fit, one_cycle
 from pipelines.wafer.model.kinds import Coordinates, Dies, Kind
 from pipelines.wafer.train_config import TrainConfig
 from sparse_backbones import engines
@@ -168,7 +168,19 @@ def test_the_average_of_the_weights_is_kept(tmp_path: Path) -> None:
     network = run("dies", tmp_path / "c.safetensors", epochs=1).state_dict()
     saved = load_file(tmp_path / "c.safetensors")
     assert all(torch.equal(value, saved[f"average.{name}"]) for name, value in network.items())
-    assert any(not torch.equal(value, saved[f"network.{name}"]) for name, value in network.items())
+    for name, value in network.items():
+        # Statistics of batch normalisation are averaged as the weights are; its count of batches is not.
+        same = torch.equal(value, saved[f"network.{name}"])
+        assert same != value.is_floating_point(), name
+
+
+def test_biases_and_normalisation_do_not_decay() -> None:
+    network = KINDS["dies"][0].build(engines.load("native"), 3, tiny.DIES["architecture"])
+    optimizer = _optimizer(network, tiny.settings(tiny.DIES, weight_decay=0.25))
+    decay = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
+    assert {name: decay[id(p)] for name, p in network.named_parameters()} == {
+        name: 0.25 if p.ndim > 1 else 0.0 for name, p in network.named_parameters()
+    }
 
 
 @pytest.mark.parametrize(("power", "drawn"), [(1.0, [0.6, 0.3, 0.1]), (0.0, [1 / 3] * 3)])

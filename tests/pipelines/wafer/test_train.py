@@ -20,7 +20,7 @@ from pipelines.common.models import ModelError
 from pipelines.wafer.data import read_labelled
 from pipelines.wafer.evaluate import scores
 from pipelines.wafer.model.trained import load_trained
-from pipelines.wafer.train import train
+from pipelines.wafer.train import _fingerprint, train
 from suite.cli import app
 from tests.pipelines.wafer import tiny
 from tests.pipelines.wafer.conftest import Trained
@@ -175,6 +175,16 @@ def test_a_stopped_training_goes_on_to_the_same_model(epochs: int, tmp_path: Pat
     assert all(torch.equal(value, other[name]) for name, value in one.items())
 
 
+def test_a_checkpoint_belongs_to_its_data_and_settings(tmp_path: Path) -> None:
+    data = tiny.write_defects(tmp_path / "a.npz", tiny.DEFECT_SIZES)
+    config = tiny.settings(tiny.COORDINATES)
+    before = _fingerprint(data, config)
+    assert _fingerprint(data, config.model_copy(update={"threads": 2, "notes": "more"})) == before
+    assert _fingerprint(data, config.model_copy(update={"learning_rate": 0.5})) != before
+    tiny.write_defects(data, {"ring": 30, "center": 30})
+    assert _fingerprint(data, config) != before
+
+
 def test_without_resume_it_starts_anew(tmp_path: Path) -> None:
     data = tiny.write_dies(tmp_path / "dies.npz", {"None": 8, "Edge": 8})
     config = tiny.settings(tiny.DIES, epochs=2, maps_per_epoch=8)
@@ -200,6 +210,7 @@ def test_a_model_is_not_replaced_unless_asked(tmp_path: Path, tiny_dies: Trained
         ({"ring": 12}, {}, "at least two classes; all maps are labelled 'ring'"),
         ({"ring": 12, "center": 3}, {}, "class 'center' has 3 maps; each class needs at least 4"),
         ({"ring": 4, "center": 4}, {"held_out": 0.9}, "held_out=0.9 leaves too few of the 8 maps"),
+        ({"ring": 50, "center": 4}, {"held_out": 0.9}, "held_out=0.9 leaves no map of class 'center'"),
         (tiny.DEFECT_SIZES, {"architecture": {"depth": 3}}, "takes stem_channels, channels, blocks, latent"),
         (tiny.DEFECT_SIZES, {"architecture": {"channels": [4, 4]}}, "4 numbers of blocks for 2 stages"),
         (tiny.DEFECT_SIZES, {"architecture": {"channels": "wide"}}, "no network can be built"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from types import ModuleType
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from sparse_backbones.engines.native.index import CoordinateIndex
+from sparse_backbones.engines.native.index import CoordinateIndex, _group_columns
 from tests.sparse_backbones.oracle import (
     Kernel,
     Outcome,
@@ -93,6 +94,16 @@ def test_which_sites_fit_into_one_key(low: int, high: int, items: int, fits: boo
     """The tests above look sites up in both ways: by one 63-bit key, and by ranks where that is too small."""
     sites = torch.tensor([[0, low, low, low], [items - 1, high, high, high]])
     assert CoordinateIndex(sites).shiftable is fits
+
+
+def test_ranks_leave_room_for_the_columns_that_follow_them() -> None:
+    """A run of columns after the first starts with a rank, which may be as large as the number of sites."""
+    radix, count = [2**31, 2**31, 2**30, 2**30], 2**10
+    groups = _group_columns(radix, count)
+    assert [column for group in groups for column in group] == [0, 1, 2, 3]
+    for number, group in enumerate(groups):
+        size = math.prod(radix[column] for column in group) * (count if number else 1)
+        assert size < 2**63
 
 
 def test_rounding_down_below_int32_is_an_error(native: ModuleType) -> None:
@@ -222,6 +233,18 @@ def test_layers_after_global_pooling(native: ModuleType) -> None:
     pooled = native.MinkowskiGlobalSumPooling()(native.SparseTensor(features, sites))
     layer = native.MinkowskiConvolution(2, 3, kernel_size=3, dimension=2).double()
     assert_close(layer(pooled).F, pooled.F @ layer.kernel[4])
+
+
+def test_global_pooling_of_other_batch_items_in_the_same_manager_is_refused(native: ModuleType) -> None:
+    first = native.SparseTensor(torch.ones(2, 1), torch.tensor([[0, 0, 0], [1, 0, 0]]))
+    manager = first.coordinate_manager
+    second = native.SparseTensor(
+        torch.ones(2, 1), torch.tensor([[0, 0, 0], [2, 0, 0]]), coordinate_manager=manager
+    )
+    pool = native.MinkowskiGlobalSumPooling()
+    pool(first)
+    with pytest.raises(ValueError, match="do not hold the same batch indices"):
+        pool(second)
 
 
 def test_wrong_inputs_are_named(native: ModuleType) -> None:

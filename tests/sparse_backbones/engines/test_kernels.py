@@ -70,6 +70,21 @@ def test_gradient_of_a_strided_view(native: ModuleType) -> None:
         assert_close(actual, expected)
 
 
+@pytest.mark.parametrize("side", [40, 4], ids=["few neighbours", "many neighbours"])
+def test_gradient_of_a_kernel_that_is_transposed_in_memory(side: int) -> None:
+    sites = CoordinateMap(random_sites(200, 2, 0, side), (1, 1))
+    pairs = submanifold_map(sites, KernelGenerator(3, dimension=2).offsets())
+    assert (pairs.occupancy >= kernels.TABLE_OCCUPANCY) == (side == 4)
+    features = torch.randn(pairs.n_in, 3, dtype=torch.float64)
+    weight = torch.randn(9, 3, 4, dtype=torch.float64)
+    views = [weight.clone(), weight.transpose(1, 2).contiguous().transpose(1, 2)]
+    plain, turned = (
+        torch.autograd.grad(kernels.convolve(features, view.requires_grad_(), pairs).square().sum(), view)[0]
+        for view in views
+    )
+    assert_close(turned, plain)
+
+
 def results(native: ModuleType) -> list[Tensor]:
     """Output and gradients of a fixed network, for a fixed input large enough to be shared among threads."""
     torch.manual_seed(3)

@@ -59,6 +59,14 @@ def test_submanifold_map(kernel: Kernel) -> None:
     assert sum(made.counts) + len(sites) == len(pairs)
 
 
+def test_a_reach_at_which_keys_would_meet() -> None:
+    """41 columns on from the last site of a row is, by key alone, the first site of the next row."""
+    kernel = Kernel.of(2, 3, dilation=41)
+    sites = torch.tensor([[0, 0, 0], [0, 0, 9], [0, 1, 8], [0, 1, 0], [0, 41, 0]], dtype=torch.int32)
+    made = submanifold_map(CoordinateMap(sites, (1, 1)), offsets(kernel))
+    assert set(listed(made.complete)) == joined_pairs(sites, sites, kernel)
+
+
 @pytest.mark.parametrize("kernel", SUBMANIFOLD, ids=str)
 def test_the_second_half_mirrors_the_first(kernel: Kernel) -> None:
     sites = sites_for(kernel)
@@ -115,6 +123,16 @@ def test_tiling_map(kernel: Kernel) -> None:
     assert set(listed(made)) == set(listed(general))
 
 
+@pytest.mark.parametrize("kernel", [Kernel.of(2, 2, 2), Kernel.of(2, (4, 2), (4, 2))], ids=str)
+def test_tiling_onto_a_map_without_some_of_the_tiles(kernel: Kernel) -> None:
+    fine = CoordinateMap(sites_for(kernel), (1, 1))
+    coarse = fine.strided(kernel.stride)
+    some = CoordinateMap(coarse.coordinates[::2], coarse.stride)
+    made = tiling_map(fine, some, kernel.stride)
+    assert set(listed(made)) == joined_pairs(fine.coordinates, some.coordinates, kernel)
+    assert len(made.in_rows) < len(fine)
+
+
 @pytest.mark.parametrize("kernel", [Kernel.of(2, 2, 2), Kernel.of(2, 3, 2), Kernel.of(2, 4, 2)], ids=str)
 def test_a_coarse_map_that_does_not_come_from_the_fine_one(native: ModuleType, kernel: Kernel) -> None:
     """It lies all around the fine one, and only sites that really meet are joined."""
@@ -142,7 +160,7 @@ def test_views_of_a_kernel_map(kernel: Kernel) -> None:
     assert made.transposed.transposed is made
     for (order, starts), rows, count in (
         (made.by_output, made.out_rows, made.n_out),
-        (made.by_input, made.in_rows, made.n_in),
+        (made.transposed.by_output, made.in_rows, made.n_in),
     ):
         assert sorted(order.tolist()) == list(range(len(rows)))
         for row in range(count):

@@ -102,6 +102,8 @@ def test_other_types_of_coordinates(native: ModuleType, kind: torch.dtype) -> No
     [
         torch.tensor([[0, 2**31, 0]]),
         torch.tensor([[0, 0, -(2**31) - 1]]),
+        torch.tensor([[0, 2**31, 0]], dtype=torch.uint32),
+        torch.tensor([[0, 2**64 - 1, 0]], dtype=torch.uint64),
         torch.tensor([[0.0, float(2**31), 0.0]]),
         torch.tensor([[0.0, torch.nan, 0.0]]),
         torch.tensor([[0.0, 0.0, -torch.inf]]),

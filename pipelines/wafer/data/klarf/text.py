@@ -37,6 +37,7 @@ def text_12(wafers: Sequence[Layout], lookup: Sequence[str], now: datetime) -> s
     stated: dict[str, str] = {}
     # A wafer without a test plan would inherit the one before.
     with_plan = any(wafer.plan is not None for wafer in wafers)
+    slot_stated = False
     for number, wafer in enumerate(wafers):
         records = _header_12(wafer)
         lines += [f"{name} {value};" for name, value in records.items() if stated.get(name) != value]
@@ -47,6 +48,9 @@ def text_12(wafers: Sequence[Layout], lookup: Sequence[str], now: datetime) -> s
         if wafer.map.slot:
             slot = wafer.map.slot
             lines.append(f"Slot {slot if slot.isascii() and slot.isdigit() else _quoted(slot)};")
+            slot_stated = True
+        elif slot_stated:  # many programs would go on with the slot of the wafer before
+            lines.append("Slot 0;")
         lines.append(f"SampleCenterLocation {_lengths(wafer.centre)};")
         if number == 0:
             classes = [f" {index} {_quoted(name)}" for index, name in enumerate(lookup)]
