@@ -83,27 +83,45 @@ class _Convolution(Function):
         return _spread(features, kernel, pairs)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         features, kernel = ctx.saved_tensors
         pairs: KernelMap = ctx.pairs
         grad = grad.contiguous()
         grad_features = grad_kernel = None
         if ctx.needs_input_grad[0]:
-            grad_features = _spread(grad, kernel.transpose(1, 2).contiguous(), pairs.transposed)
+            grad_features = convolve(grad, kernel.transpose(1, 2).contiguous(), pairs.transposed)
         if ctx.needs_input_grad[1]:
-            grad_kernel = torch.zeros_like(kernel)
-            start = 0
-            for offset, count in enumerate(pairs.counts):
-                if count:
-                    part = slice(start, start + count)
-                    seen = features.index_select(0, pairs.in_rows[part])
-                    reached = grad.index_select(0, pairs.out_rows[part])
-                    torch.mm(seen.t(), reached, out=grad_kernel[offset])
-                    start += count
-            if pairs.identity is not None:
-                torch.mm(features.t(), grad, out=grad_kernel[pairs.identity])
+            grad_kernel = _KernelGradient.apply(features, grad, pairs)  # type: ignore[no-untyped-call]
         return grad_features, grad_kernel, None
+
+
+class _KernelGradient(Function):
+    """Sum over the pairs of each offset of the outer products of features and gradient, (K, Cin, Cout)."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, grad: Tensor, pairs: KernelMap) -> Tensor:
+        ctx.save_for_backward(features, grad)
+        ctx.pairs = pairs
+        result = features.new_zeros(len(pairs.counts), features.shape[1], grad.shape[1])
+        start = 0
+        for offset, count in enumerate(pairs.counts):
+            if count:
+                part = slice(start, start + count)
+                seen = features.index_select(0, pairs.in_rows[part])
+                reached = grad.index_select(0, pairs.out_rows[part])
+                torch.mm(seen.t(), reached, out=result[offset])
+                start += count
+        if pairs.identity is not None:
+            torch.mm(features.t(), grad, out=result[pairs.identity])
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, second: Tensor) -> tuple[Tensor, Tensor, None]:
+        features, grad = ctx.saved_tensors
+        pairs: KernelMap = ctx.pairs
+        second = second.contiguous()
+        back = convolve(grad, second.transpose(1, 2).contiguous(), pairs.transposed)
+        return back, convolve(features, second, pairs), None
 
 
 class _SumRows(Function):

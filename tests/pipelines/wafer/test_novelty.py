@@ -42,9 +42,9 @@ def test_the_score_is_scikit_learns(covariance: Covariance, dimension: int) -> N
     mixture = fitted(covariance, dimension=dimension)
     train, new = latents(0, 300), latents(2, 100)
     pca = PCA(dimension, random_state=0).fit(train)
-    model = GaussianMixture(
-        3, covariance_type=covariance, reg_covar=1e-4, random_state=0, max_iter=200
-    ).fit(pca.transform(train).astype(np.float64))
+    model = GaussianMixture(3, covariance_type=covariance, reg_covar=1e-4, random_state=0, max_iter=200).fit(
+        pca.transform(train).astype(np.float64)
+    )
     expected = -model.score_samples(pca.transform(new).astype(np.float64))
     np.testing.assert_allclose(mixture.score(torch.from_numpy(new)).numpy(), expected, rtol=1e-4, atol=1e-3)
 

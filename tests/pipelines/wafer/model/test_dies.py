@@ -38,9 +38,7 @@ def a_batch(count: int = 5) -> list[NDArray[np.uint8]]:
 
 @settings(deadline=None, max_examples=60)
 @given(grids, st.integers(0, 3), st.integers(0, 3))
-def test_crop_takes_off_the_frame_and_nothing_else(
-    grid: NDArray[np.uint8], before: int, after: int
-) -> None:
+def test_crop_takes_off_the_frame_and_nothing_else(grid: NDArray[np.uint8], before: int, after: int) -> None:
     cropped = crop(grid)
     assert crop(np.pad(grid, (before, after))).tolist() == cropped.tolist()
     assert np.count_nonzero(cropped) == np.count_nonzero(grid)

@@ -53,7 +53,9 @@ def test_every_defect_is_its_own_site(
             assert abs((place + 0.5) * size - diameter / 2 - wanted) <= size / 2 * (1 + 1e-6)
         x, y = x / diameter * 2, y / diameter * 2
         np.testing.assert_allclose(features, [1, x, y, np.hypot(x, y)], rtol=1e-5, atol=1e-30)
-    np.testing.assert_allclose(batch.extra.numpy(), [[np.log(1 + len(points)) / 10, diameter / 300]], rtol=1e-6)
+    np.testing.assert_allclose(
+        batch.extra.numpy(), [[np.log(1 + len(points)) / 10, diameter / 300]], rtol=1e-6
+    )
     assert batch.sites.dtype == torch.int32
     assert {batch.features.dtype, batch.extra.dtype} == {torch.float32}
 

@@ -71,9 +71,7 @@ def test_maps_are_changed_at_random_only_if_asked() -> None:
     for kind, maps in ((Dies(8), dies), (Coordinates(512), defects)):
         plain = kind.encode(maps).features
         assert torch.equal(plain, kind.encode(maps).features)
-        first, second, third = (
-            kind.encode(maps, np.random.default_rng(seed)).features for seed in (1, 1, 2)
-        )
+        first, second, third = (kind.encode(maps, np.random.default_rng(seed)).features for seed in (1, 1, 2))
         assert torch.equal(first, second)
         assert first.shape != third.shape or not torch.equal(first, third)
         assert first.shape != plain.shape or not torch.equal(first, plain)
