@@ -17,7 +17,7 @@ from suite.terminal import print_json, print_table
 INSTALL = "scripts/install"
 OPTIONAL = (
     ("semi-ate-stdf", "reading STDF files", ".venv/bin/pip install semi-ate-stdf"),
-    ("streamlit", "the review app", INSTALL),
+    ("streamlit", "pages in the browser", INSTALL),
 )
 
 

@@ -33,6 +33,12 @@ def error(text: str) -> None:
     sys.stderr.write("error: " + "\n".join(lines) + "\n")
 
 
+def note(text: str, quiet: bool) -> None:
+    """Say on stderr what the results do not show by themselves; not if `quiet`."""
+    if not quiet:
+        sys.stderr.write("note: " + printable(text) + "\n")
+
+
 @contextmanager
 def progress(quiet: bool) -> Iterator[Callable[[str], None]]:
     """A function that shows how far a command is; it is silent off a terminal, or if `quiet`."""

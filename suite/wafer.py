@@ -267,6 +267,9 @@ def evaluate(
             from pipelines.wafer.evaluate import evaluate as measure
 
             metrics = measure(data, predictor)
+        if metrics["unknown_labels"]:
+            names = ", ".join(metrics["unknown_labels"])
+            terminal.note(f"the model has no class {names}: maps labelled so count as wrong", quiet)
         if as_json:
             terminal.print_json(metrics)
         else:

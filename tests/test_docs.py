@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -188,6 +189,19 @@ def test_the_table_of_columns_is_complete() -> None:
         for name in CODE.findall(line.split("|")[1])
     ]
     assert named == list(COLUMNS)
+
+
+def test_the_scores_of_the_models_are_those_in_their_folders() -> None:
+    text = (ROOT / "docs/wafer.md").read_text(encoding="utf-8")
+    names = re.search(r"^\| \| `(.+)` \| `(.+)` \|$", text, re.MULTILINE)
+    assert names is not None
+    for row, key in (("accuracy", "accuracy"), ("macro-F1", "macro_f1"), ("ECE", "ece")):
+        told = re.search(rf"^\| held-out maps: {row} \| (.+) \| (.+) \|$", text, re.MULTILINE)
+        assert told is not None
+        for name, score in zip(names.groups(), told.groups(), strict=True):
+            metrics = ROOT / "pipelines/wafer/models" / name / "metrics.json"
+            measured = json.loads(metrics.read_text(encoding="utf-8"))["held_out"][key]
+            assert score == f"{measured:.3f}", f"{row} of {name}"
 
 
 def test_the_images_are_small_and_used() -> None:

@@ -44,7 +44,7 @@ class Sizes:
 
 
 FULL = Sizes(
-    Recipe(), die_maps=4096, files=208, full_maps=520, commands=3, command_repeats=3, novelty_maps=40
+    Recipe(), die_maps=4096, files=208, full_maps=520, commands=3, command_repeats=3, novelty_maps=120
 )
 QUICK = Sizes(
     Recipe(epochs=2),

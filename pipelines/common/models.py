@@ -76,6 +76,8 @@ def save_model(
         (new / TENSORS).write_bytes(
             save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()})
         )
+        # The library writes for the owner alone; a model is as readable as any other file.
+        (new / TENSORS).chmod(0o666 & ~_umask())
         _write_json(new / CONFIG, {"schema_version": SCHEMA_VERSION, **config})
         _write_json(new / METRICS, metrics)
         (new / CARD).write_text(card, encoding="utf-8")
@@ -153,6 +155,13 @@ def find_model(task: str, name_or_path: str) -> Path:
     raise ModelError(
         f"there is no model {name_or_path!r}: give a model folder or the name of a bundled model ({names})"
     )
+
+
+def _umask() -> int:
+    """The process's file mode mask, which can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -23,6 +23,7 @@ BATCH = 256
 def evaluate(data: Path, predictor: Predictor) -> dict[str, Any]:
     """Metrics on the labelled data set `data`; see `metrics`.
 
+    `unknown_labels` are those in the data that no model has: maps of them can only count as wrong.
     Raises UserError if it cannot be read, or if a map in it lacks what the model needs.
     """
     truth: list[str] = []
@@ -37,7 +38,8 @@ def evaluate(data: Path, predictor: Predictor) -> dict[str, Any]:
         raise UserError(f"{data}: {error}") from error
     if not truth:
         raise UserError(f"{data} holds no labelled map")
-    return metrics(truth, predictions)
+    known = {label for model in predictor.models.values() for label in model.labels}
+    return {**metrics(truth, predictions), "unknown_labels": sorted(set(truth) - known)}
 
 
 def metrics(truth: list[str], predictions: list[Prediction]) -> dict[str, Any]:

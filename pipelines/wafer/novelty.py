@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
@@ -106,7 +108,9 @@ def fit_mixture(
     components are tried than leave each a few maps, MAPS_PER_COMPONENT.
     """
     dimension = min(dimension, *latent.shape)
-    pca = PCA(dimension, random_state=seed).fit(latent)
+    # A network that has learnt little may give one latent for all maps: no variance, and few clusters.
+    with np.errstate(invalid="ignore"):
+        pca = PCA(dimension, random_state=seed).fit(latent)
     points = pca.transform(latent).astype(np.float64)
     tried: list[tuple[Fit, GaussianMixture]] = []
     most = max(1, len(points) // MAPS_PER_COMPONENT)
@@ -114,7 +118,10 @@ def fit_mixture(
         for count in sorted({min(count, most) for count in components}):
             model = GaussianMixture(
                 count, covariance_type=covariance, reg_covar=1e-4, random_state=seed, max_iter=200
-            ).fit(points)
+            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                model.fit(points)
             tried.append((Fit(count, covariance, dimension, float(model.bic(points))), model))
     tried.sort(key=lambda each: each[0].bic)
     best = tried[0][1]

@@ -79,7 +79,7 @@ def unplaced_row(wafer: WaferMap, item: str) -> Row:
     """The row of a map that was read in full, but whose defects have no positions to classify."""
     return _map_row(wafer, item) | {
         "defects": wafer.unplaced,
-        "error": f"not classified: the file lists {wafer.unplaced} defects but not where they are",
+        "error": f"not classified: the file counts {wafer.unplaced} defects but does not say where they are",
     }
 
 

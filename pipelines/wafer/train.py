@@ -57,6 +57,7 @@ def train(
     maps, names = _read(data, progress)
     labels, classes = np.unique(names, return_inverse=True)
     kind = _kind(maps, config)
+    normal = _normal(labels, config)
     train_rows, held_rows = _split(classes, labels, config)
     chance, shift = drawing_chances(classes[train_rows], len(labels), config.sampling_power)
 
@@ -92,7 +93,6 @@ def train(
         seed=config.seed,
     )
 
-    normal = config.normal_label or next((name for name in NORMAL_LABELS if name in labels), None)
     stored = {
         "task": TASK,
         "kind": kind.name,
@@ -148,6 +148,17 @@ def _kind(maps: list[WaferMap], config: TrainConfig) -> Kind:
     return Dies(config.cells)
 
 
+def _normal(labels: NDArray[np.str_], config: TrainConfig) -> str | None:
+    """The label that means nothing is wrong, if there is one."""
+    if config.normal_label is None:
+        return next((name for name in NORMAL_LABELS if name in labels), None)
+    if config.normal_label not in labels:
+        raise UserError(
+            f"normal_label {config.normal_label!r} is no class of the data: {', '.join(labels.tolist())}"
+        )
+    return config.normal_label
+
+
 def _build(kind: Kind, num_classes: int, config: TrainConfig) -> nn.Module:
     engine = load_engine(config.engine)
     try:
@@ -164,10 +175,10 @@ def _split(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     counts = np.bincount(classes)
     if len(labels) < 2:
-        raise UserError(f"training needs at least two classes; all maps are labelled {labels[0]!r}")
+        raise UserError(f"training needs at least two classes; all maps are labelled {str(labels[0])!r}")
     if counts.min() < MIN_PER_CLASS:
         raise UserError(
-            f"class {labels[counts.argmin()]!r} has {counts.min()} maps; "
+            f"class {str(labels[counts.argmin()])!r} has {counts.min()} maps; "
             f"each class needs at least {MIN_PER_CLASS}"
         )
     held = max(round(config.held_out * len(classes)), len(labels))

@@ -47,6 +47,8 @@ def _import_minkowski() -> Any:
                 f"MinkowskiEngine is installed but does not load ({error}): run scripts/install, "
                 "which repairs it, or use the engine 'native'"
             ) from error
+    # Its averages build sparse tensors by a class that torch calls deprecated, in a warning at every process.
+    warnings.filterwarnings("ignore", message=r"torch\.sparse\.SparseTensor", category=UserWarning)
     return MinkowskiEngine
 
 

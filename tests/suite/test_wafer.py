@@ -17,7 +17,7 @@ from pipelines.common import models
 from pipelines.wafer.data import WaferMap, iter_maps
 from suite.cli import app
 from tests.pipelines.wafer.double import Double
-from tests.pipelines.wafer.test_classify import HEADER, read_record, read_rows, write_maps
+from tests.pipelines.wafer.test_classify import HEADER, read_record, read_rows, write_maps, write_unplaced
 
 
 @pytest.fixture(autouse=True)
@@ -119,6 +119,31 @@ def test_a_folder_with_nothing_usable_ends_with_2(tmp_path: Path, good: Path, br
     assert result.exit_code == 2
     assert "there is no wafer map in empty" in result.stderr
     assert not (tmp_path / "other").exists()
+
+
+def test_a_map_without_positions_is_shown_and_no_failure(good: Path, tmp_path: Path) -> None:
+    write_unplaced(good.parent / "b.klarf", 1_234)
+    result = classify(good.parent, "--out", "run", "--alarm-on", "scratch", "--write-klarf", "back.klarf")
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert lines[4].split() == ["L9", "W9", "1234", "unplaced"]
+    assert "4 maps: 1 normal, 1 novel, 1 known, 1 read but without positions" in lines
+    assert "Failed" not in result.stdout
+    maps = list(iter_maps([tmp_path / "back.klarf"]))
+    assert [len(one.defects) for one in maps if isinstance(one, WaferMap)] == [3, 17, 25]
+    document = json.loads(classify(good.parent, "--out", "again", "--json").stdout)
+    assert document["counts"]["unplaced"] == 1
+    assert "1234 defects" in document["results"][3]["error"]
+
+
+def test_only_maps_without_positions(tmp_path: Path) -> None:
+    write_unplaced(tmp_path / "lots" / "b.klarf", 5)
+    result = classify("lots", "--out", "run")
+    assert result.exit_code == 0
+    assert "1 map: 1 read but without positions" in result.stdout
+    refused = classify("lots", "--out", "again", "--write-klarf", "back.klarf")
+    assert refused.exit_code == 2
+    assert "no map was classified" in refused.stderr
 
 
 @pytest.mark.parametrize(("name", "code"), [("novel", 4), ("ring", 4), ("RING", 4), ("scratch", 0)])
@@ -307,6 +332,7 @@ def test_evaluate_prints_the_metrics(
         "ece": 0.01,
         "per_class": {"a": {"precision": 1.0, "recall": 0.5, "f1": 2 / 3, "support": 4}},
         "confusion": {"labels": ["a"], "matrix": [[4]]},
+        "unknown_labels": ["comet"],
     }
     given: list[Any] = []
 
@@ -319,6 +345,7 @@ def test_evaluate_prints_the_metrics(
     result = CliRunner().invoke(app, ["wafer", "evaluate", str(good), *arguments])
     assert result.exit_code == 0
     assert given == [good, double]
+    assert "no class comet" in result.stderr
     if text == "--json":
         assert json.loads(result.stdout) == metrics
     else:

@@ -59,7 +59,7 @@ class WaferMap:
     diameter_assumed: whether the file does not state the diameter and a nominal one was taken.
     notch: where the orientation mark was in the source, before it was turned down.
     dies: the dies that were inspected, if the source names them.
-    unplaced: how many more defects the source lists without saying where they are.
+    unplaced: how many more defects the source lists or counts without saying where they are.
     """
 
     source: Path

@@ -5,6 +5,7 @@ Each output row's terms are added in one fixed order, so results do not change f
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -18,6 +19,10 @@ from sparse_backbones.engines.native.maps import KernelMap
 # Above this many gathered numbers a convolution goes offset by offset: it bounds the memory, and what is
 # gathered stays in the processor's cache.
 FUSED_LIMIT = 2**20
+# From this occupancy on, gathering zeros for the sites that are not there costs less than adding up products.
+TABLE_OCCUPANCY = 0.45
+# Gathered numbers a block: as many as stay in the processor's cache until they are multiplied.
+BLOCK = 2**20
 
 
 def segment_sum(values: Tensor, order: Tensor, starts: Tensor) -> Tensor:
@@ -59,6 +64,12 @@ def _products(source: Tensor, rows: Tensor, weights: Tensor, pairs: KernelMap) -
 
 def _spread(source: Tensor, weights: Tensor, pairs: KernelMap) -> Tensor:
     """Sum over pairs of source[in] @ weights[offset] at each output row."""
+    if pairs.occupancy >= TABLE_OCCUPANCY:
+        result = source.new_empty(pairs.n_out, weights.shape[2])
+        flat = weights.reshape(-1, weights.shape[2])
+        for rows, gathered in _blocks(source, pairs):
+            torch.mm(gathered, flat, out=result[rows])
+        return result
     if pairs.in_rows.numel() * max(weights.shape[1:]) <= FUSED_LIMIT:
         result = segment_sum(_products(source, pairs.in_rows, weights, pairs), *pairs.by_output)
     else:
@@ -72,6 +83,43 @@ def _spread(source: Tensor, weights: Tensor, pairs: KernelMap) -> Tensor:
                 start += count
     if pairs.identity is not None:
         result.addmm_(source, weights[pairs.identity])
+    return result
+
+
+def _blocks(source: Tensor, pairs: KernelMap) -> Iterator[tuple[slice, Tensor]]:
+    """Runs of output rows with what lies under the kernel there, (rows, K * C); absent sites are zeros.
+
+    The tensor is one buffer, used again for the next run.
+    """
+    channels, volume = source.shape[1], len(pairs.counts)
+    padded = torch.cat([source, source.new_zeros(1, channels)])
+    step = max(64, BLOCK // (volume * channels))
+    buffer = source.new_empty(min(step, pairs.n_out) * volume, channels)
+    for start in range(0, pairs.n_out, step):
+        places = pairs.table[start : start + step]
+        gathered = buffer[: places.numel()]
+        torch.index_select(padded, 0, places.reshape(-1), out=gathered)
+        yield slice(start, start + len(places)), gathered.view(len(places), volume * channels)
+
+
+def _outer_products(features: Tensor, grad: Tensor, pairs: KernelMap) -> Tensor:
+    """Sum over the pairs of each offset of the outer products of features and gradient, (K, Cin, Cout)."""
+    result = features.new_zeros(len(pairs.counts), features.shape[1], grad.shape[1])
+    if pairs.occupancy >= TABLE_OCCUPANCY:
+        flat = result.view(-1, grad.shape[1])
+        for rows, gathered in _blocks(features, pairs):
+            flat.addmm_(gathered.t(), grad[rows])
+        return result
+    start = 0
+    for offset, count in enumerate(pairs.counts):
+        if count:
+            part = slice(start, start + count)
+            seen = features.index_select(0, pairs.in_rows[part])
+            reached = grad.index_select(0, pairs.out_rows[part])
+            torch.mm(seen.t(), reached, out=result[offset])
+            start += count
+    if pairs.identity is not None:
+        torch.mm(features.t(), grad, out=result[pairs.identity])
     return result
 
 
@@ -96,24 +144,11 @@ class _Convolution(Function):
 
 
 class _KernelGradient(Function):
-    """Sum over the pairs of each offset of the outer products of features and gradient, (K, Cin, Cout)."""
-
     @staticmethod
     def forward(ctx: Any, features: Tensor, grad: Tensor, pairs: KernelMap) -> Tensor:
         ctx.save_for_backward(features, grad)
         ctx.pairs = pairs
-        result = features.new_zeros(len(pairs.counts), features.shape[1], grad.shape[1])
-        start = 0
-        for offset, count in enumerate(pairs.counts):
-            if count:
-                part = slice(start, start + count)
-                seen = features.index_select(0, pairs.in_rows[part])
-                reached = grad.index_select(0, pairs.out_rows[part])
-                torch.mm(seen.t(), reached, out=result[offset])
-                start += count
-        if pairs.identity is not None:
-            torch.mm(features.t(), grad, out=result[pairs.identity])
-        return result
+        return _outer_products(features, grad, pairs)
 
     @staticmethod
     def backward(ctx: Any, second: Tensor) -> tuple[Tensor, Tensor, None]:

@@ -76,6 +76,23 @@ class KernelMap:
     def by_input(self) -> tuple[Tensor, Tensor]:
         return _segments(self.in_rows, self.n_in)
 
+    @property
+    def occupancy(self) -> float:
+        """Share of all n_out * K places under the kernel at which there is a site, 0 to 1."""
+        pairs = len(self.in_rows) + (self.n_out if self.identity is not None else 0)
+        return pairs / max(self.n_out * len(self.counts), 1)
+
+    @cached_property
+    def table(self) -> Tensor:
+        """The input row at each offset of each output row, int32 (n_out, K); n_in where there is none."""
+        places = torch.arange(len(self.counts), device=self.in_rows.device)
+        offsets = torch.repeat_interleave(places, torch.tensor(self.counts, device=places.device))
+        rows = torch.full((self.n_out, len(self.counts)), self.n_in, dtype=torch.int32, device=places.device)
+        rows[self.out_rows, offsets] = self.in_rows.int()
+        if self.identity is not None:
+            rows[:, self.identity] = torch.arange(self.n_out, dtype=torch.int32, device=places.device)
+        return rows
+
     @cached_property
     def transposed(self) -> KernelMap:
         """The same pairs with input and output exchanged."""

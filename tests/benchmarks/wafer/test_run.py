@@ -70,7 +70,8 @@ def test_one_run_reports_everything(
     sections = list(dict.fromkeys(row["section"] for row in rows))
     inputs = ["dies_npz", "klarf_files", "full_npz"]
     speed = [f"speed_{name}" for name in inputs]
-    assert sections == ["training_of_peer", "accuracy", *speed, "commands", "defects", "resolution"]
+    accuracy = ["training_of_peer", "accuracy", "novelty"]
+    assert sections == [*accuracy, *speed, "commands", "defects", "resolution"]
     for section in speed:
         found = [(row["stage"], row["engine"]) for row in rows if row["section"] == section]
         assert found == [(stage, name) for stage in STAGES for name in ("native", "dense")]

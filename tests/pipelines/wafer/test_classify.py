@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -47,6 +48,19 @@ def write_maps(path: Path, counts: list[int], lot: str = "L1") -> Path:
     return path
 
 
+def write_unplaced(path: Path, count: int, placed: int = 0) -> Path:
+    """An inspection file of `count` defects without a position and of `placed` with one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = [f" {number} NA NA" for number in range(count)]
+    rows += [f" {number} {1000 * number} 2000" for number in range(count, count + placed)]
+    path.write_text(
+        'FileVersion 1 2;\nLotID "L9";\nWaferID "W9";\nSampleSize 1 300;\nDiePitch 10000 10000;\n'
+        "SampleCenterLocation 0 0;\nDefectRecordSpec 3 DEFECTID XREL YREL ;\n"
+        f"DefectList\n{chr(10).join(rows)};\nEndOfFile;\n"
+    )
+    return path
+
+
 def read_rows(out: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
 
@@ -84,6 +98,7 @@ def test_every_map_gets_its_row_in_order(lots: Path, tmp_path: Path) -> None:
         "maps": 6,
         "ok": 5,
         "failed": 1,
+        "unplaced": 0,
         "decision": {"normal": 2, "known": 2, "novel": 1},
         "class": {"none": 2, "ring": 2, "novel": 1},
         "alarms": 0,
@@ -96,6 +111,55 @@ def test_every_map_gets_its_row_in_order(lots: Path, tmp_path: Path) -> None:
         "results.jsonl",
         "run.json",
     ]
+
+
+def test_a_map_without_positions_is_read_but_not_classified(lots: Path, tmp_path: Path) -> None:
+    write_unplaced(lots / "aa.klarf", 12)
+    double = Double()
+    summary = classify(
+        [lots],
+        predictor=double,
+        out=tmp_path / "run",
+        config=ClassifyConfig(alarm_on=("novel", "none", "scratch", "ring")),
+    )
+    rows = read_rows(tmp_path / "run")
+    assert [row["status"] for row in rows] == ["ok", "ok", "ok", "ok", "failed", "ok", "ok"]
+    assert double.asked == 5
+    assert [row["class"] for row in rows] == ["none", "scratch", "ring", "", "", "none", "ring"]
+    one = rows[3]
+    assert (one["lot"], one["wafer"], one["defects"], one["model"]) == ("L9", "W9", 12, "")
+    assert one["decision"] == one["class"] == ""
+    assert one["probability"] is one["novelty"] is one["threshold"] is None
+    assert re.fullmatch("not classified: the file .* 12 defects .* where they are", one["error"])
+    counts = summary.counts
+    assert (counts["maps"], counts["ok"], counts["failed"], counts["unplaced"]) == (7, 6, 1, 1)
+    assert sum(counts["decision"].values()) == sum(counts["class"].values()) == 5
+    assert "" not in counts["class"]
+    assert read_record(tmp_path / "run")["counts"] == counts
+    # Scratch is found as novel, so four of the five maps raise the alarm by their class and one as novel.
+    assert counts["alarms"] == 5
+    with (tmp_path / "run" / "results.csv").open(newline="") as file:
+        line = list(csv.DictReader(file))[3]
+    assert (line["defects"], line["class"], line["decision"], line["status"]) == ("12", "", "", "ok")
+
+
+def test_maps_without_positions_alone_are_a_run_too(tmp_path: Path) -> None:
+    write_unplaced(tmp_path / "lots" / "a.klarf", 3)
+    double = Double()
+    summary = classify([tmp_path / "lots"], predictor=double, out=tmp_path / "run")
+    assert (summary.counts["ok"], summary.counts["unplaced"], double.batches) == (1, 1, [])
+    again = classify([tmp_path / "lots"], predictor=double, out=tmp_path / "run", resume=True)
+    assert again.counts == summary.counts
+    assert double.batches == []
+
+
+def test_one_defect_with_a_position_is_enough_to_classify(tmp_path: Path) -> None:
+    write_unplaced(tmp_path / "a.klarf", 3, placed=2)
+    summary = classify([tmp_path / "a.klarf"], predictor=Double(), out=tmp_path / "run")
+    (row,) = read_rows(tmp_path / "run")
+    assert (row["defects"], row["class"], row["decision"], row["error"]) == (2, "none", "normal", "")
+    assert any("without a position" in note for note in row["notes"])
+    assert summary.counts["unplaced"] == 0
 
 
 def test_the_table_has_exactly_its_columns(lots: Path, tmp_path: Path) -> None:

@@ -133,5 +133,14 @@ def test_few_maps_get_few_components_and_dimensions() -> None:
     assert torch.isfinite(mixture.score(torch.from_numpy(latents(2, 5)))).all()
 
 
+def test_one_and_the_same_latent_for_all_maps() -> None:
+    same = np.ones((30, 6), np.float32)
+    mixture, _ = fit_mixture(
+        same, same[:5], components=(1, 3), covariances=("full", "tied"), dimension=4, seed=0
+    )
+    scores = mixture.score(torch.from_numpy(np.stack([same[0], same[0] + 1])))
+    assert torch.isfinite(scores).all()
+
+
 def test_equal_seeds_give_equal_mixtures() -> None:
     assert all(torch.equal(value, fitted().tensors()[name]) for name, value in fitted().tensors().items())

@@ -13,7 +13,7 @@ from pipelines.wafer import report
 from pipelines.wafer.classify import classify
 from pipelines.wafer.config import ClassifyConfig
 from tests.pipelines.wafer.double import Double
-from tests.pipelines.wafer.test_classify import write_maps
+from tests.pipelines.wafer.test_classify import write_maps, write_unplaced
 
 HOSTILE = "</script><script>alert(1)</script><!--<img src=x onerror=alert(2)>&amp;\"'\u2028"
 
@@ -91,6 +91,20 @@ def test_the_summary_says_what_was_found(run: Path) -> None:
         "LICENSE",
     ):
         assert part in text, part
+
+
+def test_maps_without_positions_are_told_apart(tmp_path: Path) -> None:
+    write_maps(tmp_path / "lots" / "a.npz", [3, 25])
+    write_unplaced(tmp_path / "lots" / "b.klarf", 8)
+    classify([tmp_path / "lots"], predictor=Double(), out=tmp_path / "run")
+    page = read(tmp_path / "run")
+    text = " ".join(page.text.split())
+    assert "1unplaceddefects listed without positions" in text
+    assert "0failed" in text
+    assert "Wafer maps: 2 classified, 0 novel" in text
+    row = read_rows(page)[2]
+    assert (row["status"], row["decision"], row["class"], row["defects"]) == ("ok", "", "", 8)
+    assert "8 defects" in row["error"]
 
 
 def test_every_row_and_map_is_in_the_page(run: Path) -> None:

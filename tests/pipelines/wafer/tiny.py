@@ -91,7 +91,7 @@ def toy_grid(rng: np.random.Generator, label: str) -> NDArray[np.uint8]:
 
 def toy_defects(rng: np.random.Generator, label: str) -> NDArray[np.float64]:
     """Defects (N, 2) in mm on a 300 mm wafer: `normal` all over it, `center` or `ring`."""
-    count = int(rng.integers(20, 40))
+    count = int(rng.integers(40, 60))
     angle = rng.uniform(0, 2 * np.pi, count)
     low, high = {"normal": (0.0, 148.0), "center": (0.0, 25.0), "ring": (120.0, 148.0)}[label]
     radius = np.sqrt(rng.uniform(low**2, high**2, count))

@@ -82,7 +82,8 @@ def wafer_map(raw: RawWafer, units: Units, source: Path, position: int) -> Wafer
         device=head.device,
         tool=head.tool,
         timestamp=head.timestamp,
-        unplaced=len(placed) - len(rows),
+        # A summary of defects over an empty list: they are there, and left out of the file.
+        unplaced=len(placed) - len(rows) if len(placed) else int(raw.declared or 0),
         notes=tuple(dict.fromkeys(notes)),
     )
 

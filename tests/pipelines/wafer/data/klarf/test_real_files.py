@@ -52,9 +52,10 @@ def test_every_defect_of_the_large_file_lies_on_the_wafer(read_real: Read) -> No
     assert one.source_rows.tolist() == list(range(22_190))
 
 
-def test_an_empty_wafer_is_a_map(read_real: Read) -> None:
+def test_an_empty_list_under_a_summary_of_defects_is_not_a_clean_wafer(read_real: Read) -> None:
     one = only(read_real("klarf_no_defect.000"))
     assert (len(one.defects), one.diameter_mm, one.diameter_assumed) == (0, 200.0, False)
+    assert (one.unplaced, one.locatable) == (40, False)
     assert any("summary counts 40 defects" in note for note in one.notes)
 
 
