@@ -102,11 +102,11 @@ def _blocks(source: Tensor, pairs: KernelMap) -> Iterator[tuple[slice, Tensor]]:
         yield slice(start, start + len(places)), gathered.view(len(places), volume * channels)
 
 
-def _kernel_gradient(features: Tensor, grad: Tensor, kernel: Tensor, pairs: KernelMap) -> Tensor:
-    """Gradient (K, Cin, Cout) of the kernel from that of the output, (n_out, Cout)."""
-    result = torch.zeros_like(kernel, memory_format=torch.contiguous_format)
+def _outer_products(features: Tensor, grad: Tensor, pairs: KernelMap) -> Tensor:
+    """Sum over the pairs of each offset of the outer products of features and gradient, (K, Cin, Cout)."""
+    result = features.new_zeros(len(pairs.counts), features.shape[1], grad.shape[1])
     if pairs.occupancy >= TABLE_OCCUPANCY:
-        flat = result.view(-1, kernel.shape[2])
+        flat = result.view(-1, grad.shape[1])
         for rows, gathered in _blocks(features, pairs):
             flat.addmm_(gathered.t(), grad[rows])
         return result
@@ -131,17 +131,32 @@ class _Convolution(Function):
         return _spread(features, kernel, pairs)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         features, kernel = ctx.saved_tensors
         pairs: KernelMap = ctx.pairs
         grad = grad.contiguous()
         grad_features = grad_kernel = None
         if ctx.needs_input_grad[0]:
-            grad_features = _spread(grad, kernel.transpose(1, 2).contiguous(), pairs.transposed)
+            grad_features = convolve(grad, kernel.transpose(1, 2).contiguous(), pairs.transposed)
         if ctx.needs_input_grad[1]:
-            grad_kernel = _kernel_gradient(features, grad, kernel, pairs)
+            grad_kernel = _KernelGradient.apply(features, grad, pairs)  # type: ignore[no-untyped-call]
         return grad_features, grad_kernel, None
+
+
+class _KernelGradient(Function):
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, grad: Tensor, pairs: KernelMap) -> Tensor:
+        ctx.save_for_backward(features, grad)
+        ctx.pairs = pairs
+        return _outer_products(features, grad, pairs)
+
+    @staticmethod
+    def backward(ctx: Any, second: Tensor) -> tuple[Tensor, Tensor, None]:
+        features, grad = ctx.saved_tensors
+        pairs: KernelMap = ctx.pairs
+        second = second.contiguous()
+        back = convolve(grad, second.transpose(1, 2).contiguous(), pairs.transposed)
+        return back, convolve(features, second, pairs), None
 
 
 class _SumRows(Function):

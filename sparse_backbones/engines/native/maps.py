@@ -92,9 +92,8 @@ class KernelMap:
     @cached_property
     def transposed(self) -> KernelMap:
         """The same pairs with input and output exchanged."""
-        other = KernelMap(self.out_rows, self.in_rows, self.counts, self.n_out, self.n_in, self.identity)
-        other.__dict__["transposed"] = self
-        return other
+        # No way back is kept: a cycle would hold the maps in memory until the garbage collector comes by.
+        return KernelMap(self.out_rows, self.in_rows, self.counts, self.n_out, self.n_in, self.identity)
 
     @cached_property
     def complete(self) -> KernelMap:
@@ -139,20 +138,28 @@ def submanifold_map(sites: CoordinateMap, offsets: Tensor) -> KernelMap:
     )
 
 
-def strided_map(
-    fine: CoordinateMap, coarse: CoordinateMap, factor: tuple[int, ...], offsets: Tensor
-) -> KernelMap:
-    """Pairs from a fine map to a coarse one. offsets: int64 (K, D) in units of the fine stride."""
+def strided_map(fine: CoordinateMap, coarse: CoordinateMap, offsets: Tensor) -> KernelMap:
+    """Pairs from a fine map to sites of any other map, around which the kernel is laid.
+
+    offsets: int64 (K, D) in units of the fine stride.
+    """
     device = fine.steps.device
     offsets = offsets.to(device)
-    scale = torch.tensor((1, *factor), device=device)
-    base = coarse.steps * scale
+    stride = torch.tensor((1, *fine.stride), device=device).clamp_(min=1)
+    places = coarse.coordinates.long()
+    base = torch.div(places, stride, rounding_mode="floor")
+    if any(c % f if f else c for c, f in zip(coarse.stride, fine.stride, strict=True)):
+        aligned = (base * stride == places).all(1)
+    else:
+        aligned = None
     index = fine.index
     # The coarse map need not come from this fine one, so its sites may lie anywhere.
     if index.shiftable and len(fine) and index.within_margin(base, int(offsets.abs().max())):
         place, hit = index.find_keys(index.pack(base) + index.key_delta(offsets)[:, None])
     else:
         place, hit = _exact(index, base, offsets)
+    if aligned is not None:
+        hit = hit & aligned
     which, out_rows = torch.nonzero(hit, as_tuple=True)
     in_rows = index.first[place[which, out_rows]]
     counts = torch.bincount(which, minlength=len(offsets)).tolist()

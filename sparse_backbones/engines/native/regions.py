@@ -18,6 +18,8 @@ class RegionType(enum.Enum):
     """Shapes of a kernel's neighbourhood."""
 
     HYPER_CUBE = 0
+    HYPER_CROSS = 1
+    CUSTOM = 2
 
 
 def to_ints(value: IntOrInts | Tensor, dimension: int, name: str = "value") -> list[int]:
@@ -33,9 +35,12 @@ def to_ints(value: IntOrInts | Tensor, dimension: int, name: str = "value") -> l
 
 
 class KernelGenerator:
-    """A kernel's size, stride and dilation over `dimension` axes.
+    """A kernel's shape, size, stride and dilation over `dimension` axes.
 
-    Offsets run over the first axis fastest. An odd size is centred, an even one covers [0, size).
+    HYPER_CUBE: offsets run over the first axis fastest. An odd size is centred, an even one covers [0, size).
+    HYPER_CROSS: the centre, then axis by axis the places before and behind it; sizes must be odd.
+    CUSTOM: the rows of `region_offsets` (K, D), int, times the dilation.
+    expand_coordinates: the output has a site wherever the kernel reaches one of the input.
     """
 
     def __init__(
@@ -45,13 +50,27 @@ class KernelGenerator:
         dilation: IntOrInts = 1,
         is_transpose: bool = False,
         region_type: RegionType = RegionType.HYPER_CUBE,
+        region_offsets: Tensor | None = None,
         expand_coordinates: bool = False,
+        axis_types: Sequence[RegionType] | None = None,
         dimension: int = -1,
     ) -> None:
         if dimension <= 0:
             raise ValueError(f"dimension must be positive, not {dimension}")
-        if expand_coordinates:
-            raise ValueError("expand_coordinates is not supported by the native engine")
+        if axis_types is not None:
+            raise ValueError("axis_types is not supported; give the offsets with RegionType.CUSTOM")
+        if not isinstance(region_type, RegionType):
+            raise ValueError(f"region_type must be a RegionType, not {region_type!r}")
+        if (region_type is RegionType.CUSTOM) != (region_offsets is not None):
+            raise ValueError("region_offsets belong to RegionType.CUSTOM, and only to it")
+        if region_offsets is not None:
+            region_offsets = torch.as_tensor(region_offsets)
+            if region_offsets.ndim != 2 or region_offsets.shape[1] != dimension or not len(region_offsets):
+                raise ValueError(
+                    f"region_offsets must have the shape (K, {dimension}), not {tuple(region_offsets.shape)}"
+                )
+            # The size has no meaning of its own then.
+            kernel_size = 1 if kernel_size == -1 else kernel_size
         self.kernel_size = to_ints(kernel_size, dimension, "kernel_size")
         self.kernel_stride = to_ints(stride, dimension, "stride")
         self.kernel_dilation = to_ints(dilation, dimension, "dilation")
@@ -62,39 +81,93 @@ class KernelGenerator:
         ):
             if min(values) <= 0:
                 raise ValueError(f"{name} must be positive, not {values}")
+        if region_type is RegionType.HYPER_CROSS and any(size % 2 == 0 for size in self.kernel_size):
+            raise ValueError(f"a HYPER_CROSS needs odd kernel sizes, not {self.kernel_size}")
         self.region_type = region_type
+        self.region_offsets = region_offsets
+        self.axis_types = axis_types
         self.is_transpose = is_transpose
         self.expand_coordinates = expand_coordinates
         self.dimension = dimension
-        self.kernel_volume = math.prod(self.kernel_size)
+        self.kernel_volume = get_kernel_volume(
+            region_type, self.kernel_size, region_offsets, axis_types, dimension
+        )
+        self.requires_strided_coordinates = all(s == 1 for s in self.kernel_stride)
 
     def offsets(self) -> Tensor:
         """int64 (kernel_volume, dimension), in units of the finer map's stride."""
-        axes = []
-        for size, dilation in zip(self.kernel_size, self.kernel_dilation, strict=True):
-            start = -(size // 2) if size % 2 else 0
-            axes.append((torch.arange(size) + start) * dilation)
+        dilation = torch.tensor(self.kernel_dilation)
+        if self.region_offsets is not None:
+            return self.region_offsets.cpu().long() * dilation
+        if self.region_type is RegionType.HYPER_CROSS:
+            return _cross(self.kernel_size) * dilation
+        axes = [torch.arange(size) - (size // 2 if size % 2 else 0) for size in self.kernel_size]
         grids = torch.meshgrid(*reversed(axes), indexing="ij")
-        return torch.stack([grid.reshape(-1) for grid in reversed(grids)], dim=1)
+        return torch.stack([grid.reshape(-1) for grid in reversed(grids)], dim=1) * dilation
+
+    @property
+    def is_cube(self) -> bool:
+        return self.region_type is RegionType.HYPER_CUBE
+
+    @property
+    def centred(self) -> bool:
+        """Whether the offsets are a cube symmetric about 0."""
+        return self.is_cube and all(size % 2 for size in self.kernel_size)
 
     @property
     def identity(self) -> bool:
         """Whether every site looks at itself only."""
-        return self.kernel_volume == 1 and all(s == 1 for s in self.kernel_stride)
+        return (
+            self.kernel_volume == 1
+            and all(s == 1 for s in self.kernel_stride)
+            and self.region_type is not RegionType.CUSTOM
+        )
 
     @property
     def tiles(self) -> bool:
         """Whether the kernel's places lie side by side: an even size that equals the stride, undilated."""
-        return self.kernel_size == self.kernel_stride and all(
-            size % 2 == 0 and dilation == 1
-            for size, dilation in zip(self.kernel_size, self.kernel_dilation, strict=True)
+        return (
+            self.is_cube
+            and self.kernel_size == self.kernel_stride
+            and all(size % 2 == 0 for size in self.kernel_size)
+            and all(dilation == 1 for dilation in self.kernel_dilation)
         )
 
-    def signature(self) -> tuple[tuple[int, ...], ...]:
-        return tuple(self.kernel_size), tuple(self.kernel_stride), tuple(self.kernel_dilation)
+    def signature(self) -> tuple[object, ...]:
+        """What two generators of equal kernels share; hashable."""
+        custom = None if self.region_offsets is None else tuple(map(tuple, self.region_offsets.tolist()))
+        sizes = tuple(self.kernel_size), tuple(self.kernel_stride), tuple(self.kernel_dilation)
+        return (*sizes, self.region_type, custom)
 
     def __repr__(self) -> str:
         return (
             f"KernelGenerator(kernel_size={self.kernel_size}, kernel_stride={self.kernel_stride}, "
-            f"kernel_dilation={self.kernel_dilation}, dimension={self.dimension})"
+            f"kernel_dilation={self.kernel_dilation}, region_type={self.region_type.name}, "
+            f"expand_coordinates={self.expand_coordinates}, dimension={self.dimension})"
         )
+
+
+def get_kernel_volume(
+    region_type: RegionType,
+    kernel_size: Sequence[int],
+    region_offset: Tensor | None,
+    axis_types: Sequence[RegionType] | None,
+    dimension: int,
+) -> int:
+    """Number of offsets of a kernel."""
+    if region_type is RegionType.HYPER_CUBE:
+        return math.prod(kernel_size)
+    if region_type is RegionType.HYPER_CROSS:
+        return 1 + sum(size - 1 for size in kernel_size)
+    if region_offset is None:
+        raise ValueError("RegionType.CUSTOM needs region_offsets")
+    return len(region_offset)
+
+
+def _cross(kernel_size: Sequence[int]) -> Tensor:
+    rows = [[0] * len(kernel_size)]
+    for axis, size in enumerate(kernel_size):
+        for step in range(-(size // 2), size // 2 + 1):
+            if step:
+                rows.append([step if other == axis else 0 for other in range(len(kernel_size))])
+    return torch.tensor(rows)

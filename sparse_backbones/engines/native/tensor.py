@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor
 
-from sparse_backbones.engines.native.kernels import max_rows, sum_rows
+from sparse_backbones.engines.native.base import (
+    FeaturesOnCoordinates,
+    Operation,
+    cat,
+    merge_rows,
+    weighted_rows,
+)
+from sparse_backbones.engines.native.enums import SparseTensorQuantizationMode
 from sparse_backbones.engines.native.manager import CoordinateManager, CoordinateMapKey
-from sparse_backbones.engines.native.maps import grouping_map
+from sparse_backbones.engines.native.modes import manager_for
 from sparse_backbones.engines.native.regions import IntOrInts
 
+if TYPE_CHECKING:
+    from sparse_backbones.engines.native.field import TensorField
 
-class SparseTensorQuantizationMode(enum.Enum):
-    """What becomes of several features at one coordinate."""
-
-    RANDOM_SUBSAMPLE = 0
-    UNWEIGHTED_AVERAGE = 1
-    UNWEIGHTED_SUM = 2
-    NO_QUANTIZATION = 3
-    MAX_POOL = 4
+__all__ = ["SparseTensor", "SparseTensorQuantizationMode", "cat"]
 
 
-class SparseTensor:
+class SparseTensor(FeaturesOnCoordinates):
     """Features (N, C) at distinct coordinates (N, 1 + D), batch index first.
 
     Give either int32 `coordinates`, or the `coordinate_map_key` of a map that `coordinate_manager` holds. Of
     features at the same coordinate one is kept (the first), or they are averaged, summed or maximised. Float
     coordinates are rounded down. Coordinates may be negative and are limited by int32 only.
+
+    unique_index (U,) int64: the row given that each site came from. inverse_mapping (N,) int64: the site of
+    each row given. Both None where no coordinates were given.
     """
 
     def __init__(
@@ -40,6 +45,8 @@ class SparseTensor:
         coordinate_map_key: CoordinateMapKey | None = None,
         coordinate_manager: CoordinateManager | None = None,
         quantization_mode: SparseTensorQuantizationMode = SparseTensorQuantizationMode.RANDOM_SUBSAMPLE,
+        allocator_type: Any = None,
+        minkowski_algorithm: Any = None,
         requires_grad: bool | None = None,
         device: torch.device | str | None = None,
     ) -> None:
@@ -67,15 +74,15 @@ class SparseTensor:
                 )
             if len(features) != len(coordinates):
                 raise ValueError(f"{len(features)} features for {len(coordinates)} coordinates")
-            coordinates = _as_int32(coordinates.to(features.device))
-            coordinate_manager = coordinate_manager or CoordinateManager(D=coordinates.shape[1] - 1)
+            coordinates = as_int32(coordinates.to(features.device))
+            coordinate_manager = coordinate_manager or manager_for(coordinates.shape[1] - 1)
             coordinate_map_key, (unique, inverse) = coordinate_manager.insert_and_map(
                 coordinates, tensor_stride
             )
             self.unique_index = unique
-            self.inverse_mapping = inverse if inverse.numel() else unique
-            if inverse.numel():
-                features = _merge(features, unique, inverse, quantization_mode)
+            self.inverse_mapping = inverse
+            if len(unique) != len(inverse):
+                features = merge_rows(features, unique, inverse, len(unique), quantization_mode)
         if requires_grad is not None:
             features.requires_grad_(requires_grad)
         self._F = features
@@ -83,81 +90,41 @@ class SparseTensor:
         self._manager = coordinate_manager
 
     @property
-    def F(self) -> Tensor:
-        """Features (N, C)."""
-        return self._F
+    def coordinate_key(self) -> CoordinateMapKey:
+        return self.coordinate_map_key
 
     @property
     def C(self) -> Tensor:
         """Coordinates int32 (N, 1 + D), batch index first."""
         return self._manager.get_coordinates(self.coordinate_map_key)
 
-    features = F
-    coordinates = C
-
     @property
-    def D(self) -> int:
-        return self._manager.D
+    def decomposition_permutations(self) -> list[Tensor]:
+        return self._manager.origin_map(self.coordinate_map_key)[1]
 
-    @property
-    def tensor_stride(self) -> list[int]:
-        return self.coordinate_map_key.get_tensor_stride()
-
-    @property
-    def coordinate_manager(self) -> CoordinateManager:
-        return self._manager
-
-    @property
-    def device(self) -> torch.device:
-        return self._F.device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return self._F.dtype
-
-    @property
-    def shape(self) -> torch.Size:
-        return self._F.shape
-
-    def size(self) -> torch.Size:
-        return self._F.shape
-
-    @property
-    def requires_grad(self) -> bool:
-        return self._F.requires_grad
-
-    def __len__(self) -> int:
-        return len(self._F)
-
-    def replace(self, features: Tensor) -> SparseTensor:
+    def replace(self, features: Tensor) -> Self:
         """Other features on the same sites."""
-        return SparseTensor(
+        return type(self)(
             features, coordinate_map_key=self.coordinate_map_key, coordinate_manager=self._manager
         )
 
-    def detach(self) -> SparseTensor:
-        return self.replace(self._F.detach())
+    def to(self, *args: Any, **kwargs: Any) -> SparseTensor:
+        """As torch.Tensor.to, of the features. On another device the tensor gets a new coordinate manager."""
+        features = self._F.to(*args, **kwargs)
+        if features.device == self._F.device:
+            return self.replace(features)
+        return SparseTensor(features, self.C.to(features.device), self.tensor_stride)
 
-    @property
-    def decomposed_coordinates_and_features(self) -> tuple[list[Tensor], list[Tensor]]:
-        """Per batch index up to the largest: coordinates (n, D) and features (n, C)."""
-        batch = self.C[:, 0]
-        count = int(batch.max()) + 1 if len(batch) else 0
-        rows = [torch.nonzero(batch == item, as_tuple=True)[0] for item in range(count)]
-        return [self.C[row, 1:] for row in rows], [self._F[row] for row in rows]
+    def cpu(self) -> SparseTensor:
+        return self.to("cpu")
 
-    @property
-    def decomposed_coordinates(self) -> list[Tensor]:
-        return self.decomposed_coordinates_and_features[0]
-
-    @property
-    def decomposed_features(self) -> list[Tensor]:
-        return self.decomposed_coordinates_and_features[1]
+    def cuda(self) -> SparseTensor:
+        return self.to("cuda")
 
     def dense(
         self,
         shape: Sequence[int] | None = None,
-        min_coordinate: Tensor | None = None,
+        min_coordinate: Tensor | int | None = None,
         contract_stride: bool = True,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """A dense tensor (B, C, *spatial), zero at inactive sites; its lowest coordinate; the stride (D,).
@@ -174,7 +141,7 @@ class SparseTensor:
             lowest = places.amin(0) if len(places) else places.new_zeros(self.D)
             low = torch.zeros_like(lowest) if bool((lowest >= 0).all()) else lowest
         else:
-            low = min_coordinate.to(self.device).long().reshape(-1)
+            low = torch.as_tensor(min_coordinate, device=self.device).long().reshape(-1).expand(self.D)
             if bool((low % stride).any()):
                 raise ValueError(f"min_coordinate must be a multiple of the stride {self.tensor_stride}")
         places = places - low
@@ -194,35 +161,95 @@ class SparseTensor:
         result = result.index_put((batch, *places.unbind(1)), self._F)
         return result.movedim(-1, 1).contiguous(), low.int(), stride.int()
 
-    def _combine(
-        self, other: SparseTensor | Tensor | float, operation: Callable[..., Tensor]
-    ) -> SparseTensor:
-        if isinstance(other, SparseTensor):
-            if (
-                other._manager is not self._manager
-                or other.coordinate_map_key.key != self.coordinate_map_key.key
-            ):
-                raise ValueError("arithmetic between sparse tensors needs the same coordinate map in both")
-            return self.replace(operation(self._F, other._F))
-        return self.replace(operation(self._F, other))
+    def sparse(
+        self,
+        min_coords: Tensor | None = None,
+        max_coords: Tensor | None = None,
+        contract_coords: bool = True,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """A torch.sparse COO tensor (B, *spatial, C), dense in C; its lowest coordinate (1, D); the stride.
 
-    def __add__(self, other: SparseTensor | Tensor | float) -> SparseTensor:
-        return self._combine(other, torch.add)
+        min_coords, max_coords (inclusive): multiples of the stride, else what the sites span. With
+        `contract_coords` places and the lowest coordinate are divided by the stride.
+        """
+        stride = torch.tensor(self.tensor_stride, device=self.device).clamp_(min=1)
+        coordinates = self.C.long()
+        places = coordinates[:, 1:]
+        low = places.amin(0) if min_coords is None else min_coords.to(self.device).long().reshape(-1)
+        high = places.amax(0) if max_coords is None else max_coords.to(self.device).long().reshape(-1)
+        for name, value in (("min_coords", low), ("max_coords", high)):
+            if bool((value % stride).any()):
+                raise ValueError(f"{name} must be multiples of the stride {self.tensor_stride}")
+        if bool((places < low).any()) or bool((places > high).any()):
+            raise ValueError("some sites lie outside min_coords and max_coords")
+        places = places - low
+        if contract_coords:
+            places, low, high = places // stride, low // stride, high // stride
+        size = (int(coordinates[:, 0].max()) + 1, *(high - low + 1).tolist(), self._F.shape[1])
+        indices = torch.cat([coordinates[:, :1], places], dim=1).t()
+        made = torch.sparse_coo_tensor(indices, self._F, size, check_invariants=True)
+        return made, low[None].int(), stride.int()
 
-    def __sub__(self, other: SparseTensor | Tensor | float) -> SparseTensor:
-        return self._combine(other, torch.sub)
+    def features_at_coordinates(self, query_coordinates: Tensor) -> Tensor:
+        """Features (M, C) at float coordinates (M, 1 + D), interpolated linearly; absent sites count as 0."""
+        rows, samples, weights = self._manager.interpolation_map_weight(
+            self.coordinate_map_key, query_coordinates
+        )
+        weights = weights.to(self.dtype)
+        return weighted_rows(self._F, rows, samples, weights, len(query_coordinates))
 
-    def __mul__(self, other: SparseTensor | Tensor | float) -> SparseTensor:
-        return self._combine(other, torch.mul)
+    def interpolate(self, X: TensorField) -> TensorField:
+        """The features interpolated linearly at a field's coordinates."""
+        return X.replace(self.features_at_coordinates(X.C))
 
-    def __truediv__(self, other: SparseTensor | Tensor | float) -> SparseTensor:
-        return self._combine(other, torch.div)
+    def slice(self, X: TensorField | SparseTensor) -> TensorField:
+        """Features at each point of the field X, or at each row that the sparse tensor X was made from.
+
+        Undoes the quantization: the result has the order and length of what X was made from.
+        """
+        return self._sliced(X, joined=False)
+
+    def cat_slice(self, X: TensorField | SparseTensor) -> TensorField:
+        """As `slice`, with X's own features joined behind."""
+        return self._sliced(X, joined=True)
+
+    def _sliced(self, X: TensorField | SparseTensor, joined: bool) -> TensorField:
+        from sparse_backbones.engines.native.field import TensorField
+
+        modes = SparseTensorQuantizationMode
+        if X.quantization_mode not in (modes.RANDOM_SUBSAMPLE, modes.UNWEIGHTED_AVERAGE):
+            raise ValueError("slice needs the quantization RANDOM_SUBSAMPLE or UNWEIGHTED_AVERAGE")
+        if isinstance(X, TensorField):
+            features = self._F[X.inverse_mapping(self.coordinate_map_key)]
+            field = X.replace(torch.cat([features, X.F], dim=1) if joined else features)
+            return field
+        if X.inverse_mapping is None or not self._same_map(X):
+            raise ValueError("slice needs a tensor made from coordinates, on the same coordinate map")
+        features = self._F[X.inverse_mapping]
+        if joined:
+            features = torch.cat([features, X.F[X.inverse_mapping]], dim=1)
+        return TensorField(
+            features,
+            coordinates=self.C[X.inverse_mapping],
+            coordinate_manager=self._manager,
+            quantization_mode=X.quantization_mode,
+        )
+
+    def _on_union(self, other: SparseTensor, operation: Operation) -> SparseTensor:
+        """As MinkowskiEngine: 0 stands for self where it has no site, and other leaves the rest as it is."""
+        out_key = CoordinateMapKey(self.D + 1)
+        mine, theirs = self._manager.union_map([self.coordinate_map_key, other.coordinate_map_key], out_key)
+        base = self._F.new_zeros(self._manager.size(out_key), self._F.shape[1])
+        base = base.index_copy(0, mine[1], self._F)
+        features = base.index_copy(0, theirs[1], operation(base[theirs[1]], other._F))
+        return SparseTensor(features, coordinate_map_key=out_key, coordinate_manager=self._manager)
 
     def __repr__(self) -> str:
         return f"SparseTensor(sites={len(self)}, channels={self._F.shape[1]}, stride={self.tensor_stride})"
 
 
-def _as_int32(coordinates: Tensor) -> Tensor:
+def as_int32(coordinates: Tensor) -> Tensor:
+    """Coordinates rounded down. Raises ValueError where they do not fit."""
     if coordinates.is_floating_point() or coordinates.dtype in (torch.uint32, torch.uint64):
         coordinates = torch.floor(coordinates.double())
     elif coordinates.dtype is not torch.int64:
@@ -231,34 +258,3 @@ def _as_int32(coordinates: Tensor) -> Tensor:
     if not bool(((coordinates >= -(2**31)) & (coordinates < 2**31)).all()):
         raise ValueError("coordinates must be finite and fit in 32 bits")
     return coordinates.int()
-
-
-def _merge(features: Tensor, unique: Tensor, inverse: Tensor, mode: SparseTensorQuantizationMode) -> Tensor:
-    modes = SparseTensorQuantizationMode
-    if mode is modes.RANDOM_SUBSAMPLE:
-        return features[unique]
-    if mode is modes.NO_QUANTIZATION:
-        raise ValueError(
-            f"{len(inverse) - len(unique)} coordinates occur more than once; choose a quantization_mode"
-        )
-    pairs = grouping_map(inverse, len(unique))
-    if mode is modes.MAX_POOL:
-        return max_rows(features, pairs)
-    total = sum_rows(features, pairs)
-    if mode is modes.UNWEIGHTED_SUM:
-        return total
-    return total / torch.bincount(inverse, minlength=len(unique))[:, None]
-
-
-def cat(*tensors: SparseTensor | Sequence[SparseTensor]) -> SparseTensor:
-    """Joins the channels of sparse tensors on one coordinate map."""
-    first = tensors[0]
-    items: Sequence[SparseTensor] = tensors if isinstance(first, SparseTensor) else first  # type: ignore[assignment]
-    head = items[0]
-    for item in items[1:]:
-        if (
-            item.coordinate_manager is not head.coordinate_manager
-            or item.coordinate_map_key != head.coordinate_map_key
-        ):
-            raise ValueError("cat needs the same coordinate map in all tensors")
-    return head.replace(torch.cat([item.F for item in items], dim=1))

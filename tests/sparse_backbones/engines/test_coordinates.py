@@ -238,11 +238,11 @@ def test_layers_after_global_pooling(native: ModuleType) -> None:
 def test_global_pooling_of_other_batch_items_in_the_same_manager_is_refused(native: ModuleType) -> None:
     first = native.SparseTensor(torch.ones(2, 1), torch.tensor([[0, 0, 0], [1, 0, 0]]))
     manager = first.coordinate_manager
+    pool = native.MinkowskiGlobalSumPooling()
+    pool(first)
     second = native.SparseTensor(
         torch.ones(2, 1), torch.tensor([[0, 0, 0], [2, 0, 0]]), coordinate_manager=manager
     )
-    pool = native.MinkowskiGlobalSumPooling()
-    pool(first)
     with pytest.raises(ValueError, match="do not hold the same batch indices"):
         pool(second)
 
@@ -264,11 +264,20 @@ def test_wrong_inputs_are_named(native: ModuleType) -> None:
             layer(tensor)
 
 
-def test_transposed_convolution_without_a_map_to_go_back_to(native: ModuleType) -> None:
+def test_transposed_convolution_without_a_map_to_go_back_to_makes_one(
+    native: ModuleType, minkowski: ModuleType
+) -> None:
     sites = torch.tensor([[0, 0, 0], [0, 2, 4]], dtype=torch.int32)
-    coarse = native.SparseTensor(torch.ones(2, 3), sites, tensor_stride=2)
-    with pytest.raises(ValueError, match=r"goes back to a map .* none of stride \[1, 1\]"):
-        native.MinkowskiConvolutionTranspose(3, 1, 2, 2, dimension=2)(coarse)
+    outcomes = []
+    for engine in (native, minkowski):
+        coarse = engine.SparseTensor(torch.ones(2, 3), sites, tensor_stride=2)
+        layer = engine.MinkowskiConvolutionTranspose(3, 1, 3, 2, dimension=2)
+        torch.nn.init.ones_(layer.kernel)
+        fine = layer(coarse)
+        assert fine.tensor_stride == [1, 1]
+        outcomes.append(sorted(torch.cat([fine.C, fine.F], dim=1).tolist()))
+    assert outcomes[0] == outcomes[1]
+    assert len(outcomes[0]) == 18
 
 
 @pytest.mark.parametrize(
@@ -279,10 +288,6 @@ def test_transposed_convolution_without_a_map_to_go_back_to(native: ModuleType) 
         ({"kernel_size": (3, 3, 3), "dimension": 2}, "kernel_size has 3 numbers, but there are 2"),
         ({"kernel_size": 3, "stride": 0, "dimension": 2}, "stride must be positive"),
         ({"kernel_size": 3, "dilation": -1, "dimension": 2}, "dilation must be positive"),
-        (
-            {"kernel_size": 3, "expand_coordinates": True, "dimension": 2},
-            "expand_coordinates is not supported",
-        ),
     ],
 )
 def test_impossible_kernels_are_refused(

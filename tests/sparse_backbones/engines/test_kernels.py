@@ -22,7 +22,7 @@ def submanifold() -> KernelMap:
 
 def downwards() -> KernelMap:
     fine = CoordinateMap(random_sites(12, 2, -3, 4), (1, 1))
-    return strided_map(fine, fine.strided((2, 2)), (2, 2), KernelGenerator(3, 2, dimension=2).offsets())
+    return strided_map(fine, fine.strided((2, 2)), KernelGenerator(3, 2, dimension=2).offsets())
 
 
 MAPS: dict[str, Callable[[], KernelMap]] = {

@@ -192,17 +192,20 @@ def test_arithmetic_with_numbers(native: ModuleType) -> None:
     assert ((tensor * 3 + 1) / 2 - 0.5).F.tolist() == [[1.5], [6.0]]
 
 
-def test_different_maps_do_not_mix(native: ModuleType) -> None:
+def test_managers_do_not_mix(native: ModuleType) -> None:
     first = native.SparseTensor(torch.ones(2, 1), SITES)
     stranger = native.SparseTensor(torch.ones(2, 1), SITES)
-    neighbour = native.SparseTensor(torch.ones(2, 1), SITES, coordinate_manager=first.coordinate_manager)
-    coarse = native.MinkowskiSumPooling(kernel_size=2, stride=2, dimension=2)(first)
-    for other in (stranger, neighbour, coarse):
-        for operation in (operator.add, operator.mul):
-            with pytest.raises(ValueError, match="same coordinate map"):
-                operation(first, other)
+    for operation in (operator.add, operator.mul, operator.iadd, native.cat):
         with pytest.raises(ValueError, match="same coordinate map"):
-            native.cat(first, other)
+            operation(first, stranger)
+
+
+def test_cat_and_operators_in_place_need_one_map(native: ModuleType) -> None:
+    first = native.SparseTensor(torch.ones(2, 1), SITES)
+    coarse = native.MinkowskiSumPooling(kernel_size=2, stride=2, dimension=2)(first)
+    for operation in (operator.iadd, operator.imul, native.cat):
+        with pytest.raises(ValueError, match="same coordinate map"):
+            operation(first, coarse)
 
 
 def test_dense(engine: ModuleType) -> None:
