@@ -10,7 +10,23 @@ from sparse_backbones.engines.native.modules.pointwise import MinkowskiReLU
 from sparse_backbones.engines.native.tensor import SparseTensor
 
 
-class BasicBlock(nn.Module):
+class _Residual(nn.Module):
+    """What the blocks share: the residual, the shortcut, their sum and the nonlinearity after it."""
+
+    relu: nn.Module
+    downsample: nn.Module | None
+
+    def residual(self, x: SparseTensor) -> SparseTensor:
+        """What is added to the shortcut."""
+        raise NotImplementedError
+
+    def forward(self, x: SparseTensor) -> SparseTensor:
+        shortcut = x if self.downsample is None else self.downsample(x)
+        result: SparseTensor = self.relu(self.residual(x) + shortcut)
+        return result
+
+
+class BasicBlock(_Residual):
     """Two 3-wide convolutions and a shortcut.
 
     downsample: the shortcut's layers, needed where the stride or the number of channels changes.
@@ -41,17 +57,11 @@ class BasicBlock(nn.Module):
         self.downsample = downsample
 
     def residual(self, x: SparseTensor) -> SparseTensor:
-        """What is added to the shortcut."""
         result: SparseTensor = self.norm2(self.conv2(self.relu(self.norm1(self.conv1(x)))))
         return result
 
-    def forward(self, x: SparseTensor) -> SparseTensor:
-        shortcut = x if self.downsample is None else self.downsample(x)
-        result: SparseTensor = self.relu(self.residual(x) + shortcut)
-        return result
 
-
-class Bottleneck(nn.Module):
+class Bottleneck(_Residual):
     """A 3-wide convolution between two 1-wide ones, and a shortcut; 4 * planes channels come out."""
 
     expansion = 4
@@ -80,13 +90,7 @@ class Bottleneck(nn.Module):
         self.downsample = downsample
 
     def residual(self, x: SparseTensor) -> SparseTensor:
-        """What is added to the shortcut."""
         x = self.relu(self.norm1(self.conv1(x)))
         x = self.relu(self.norm2(self.conv2(x)))
         result: SparseTensor = self.norm3(self.conv3(x))
-        return result
-
-    def forward(self, x: SparseTensor) -> SparseTensor:
-        shortcut = x if self.downsample is None else self.downsample(x)
-        result: SparseTensor = self.relu(self.residual(x) + shortcut)
         return result
