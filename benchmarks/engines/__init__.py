@@ -1,0 +1,1 @@
+"""The native engine beside MinkowskiEngine and beside bare matrix products, layer by layer and end to end."""
