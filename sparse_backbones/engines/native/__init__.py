@@ -1,10 +1,13 @@
 """Sparse convolution in plain PyTorch under MinkowskiEngine's names.
 
-`import sparse_backbones.engines.native as ME` runs code written for MinkowskiEngine.
+`import sparse_backbones.engines.native as ME` runs code written for MinkowskiEngine, and
+`install_as_minkowski()` lets `import MinkowskiEngine` give this engine.
 """
 
 from sparse_backbones.engines.native import MinkowskiFunctional as MinkowskiFunctional
+from sparse_backbones.engines.native import MinkowskiOps as MinkowskiOps
 from sparse_backbones.engines.native import utils as utils
+from sparse_backbones.engines.native.common import MinkowskiModuleBase, convert_to_int_tensor
 from sparse_backbones.engines.native.enums import (
     BroadcastMode,
     CoordinateMapType,
@@ -15,7 +18,16 @@ from sparse_backbones.engines.native.enums import (
     SparseTensorQuantizationMode,
 )
 from sparse_backbones.engines.native.field import TensorField
-from sparse_backbones.engines.native.manager import CoordinateManager, CoordinateMapKey
+from sparse_backbones.engines.native.gpu import (
+    cuda_version,
+    cudart_version,
+    get_gpu_memory_info,
+    is_cuda_available,
+    print_diagnostics,
+    set_gpu_allocator,
+    set_memory_manager_backend,
+)
+from sparse_backbones.engines.native.manager import CoordinateManager, CoordinateMapKey, CoordsManager
 from sparse_backbones.engines.native.modes import (
     clear_global_coordinate_manager,
     global_coordinate_manager,
@@ -122,16 +134,40 @@ from sparse_backbones.engines.native.modules.sparse_matrix import (
     spmm,
 )
 from sparse_backbones.engines.native.network import MinkowskiNetwork
-from sparse_backbones.engines.native.regions import KernelGenerator, RegionType, get_kernel_volume
+from sparse_backbones.engines.native.regions import (
+    KernelGenerator,
+    KernelRegion,
+    RegionType,
+    convert_region_type,
+    get_kernel_volume,
+)
 from sparse_backbones.engines.native.tensor import SparseTensor, cat
+
+
+def install_as_minkowski() -> None:
+    """Lets `import MinkowskiEngine`, and imports of its files, give this engine from now on.
+
+    Covers `MinkowskiEngine`, its files with or without the package's name in front
+    (`MinkowskiEngine.MinkowskiOps`, `MinkowskiOps`, `utils.gradcheck`), and the options, keys and
+    quantization of `MinkowskiEngineBackend._C`. Call it before the first of these imports. Raises
+    RuntimeError if MinkowskiEngine itself is loaded already.
+    """
+    from sparse_backbones.engines.native import aliases
+
+    aliases.install()
+
+
+__version__ = "0.5.4"
 
 __all__ = [
     "BroadcastMode",
     "CoordinateManager",
     "CoordinateMapKey",
     "CoordinateMapType",
+    "CoordsManager",
     "GPUMemoryAllocatorType",
     "KernelGenerator",
+    "KernelRegion",
     "MinkowskiAdaptiveLogSoftmaxWithLoss",
     "MinkowskiAlgorithm",
     "MinkowskiAlphaDropout",
@@ -173,6 +209,7 @@ __all__ = [
     "MinkowskiLogSigmoid",
     "MinkowskiLogSoftmax",
     "MinkowskiMaxPooling",
+    "MinkowskiModuleBase",
     "MinkowskiNetwork",
     "MinkowskiPReLU",
     "MinkowskiPoolingTranspose",
@@ -215,11 +252,21 @@ __all__ = [
     "TensorField",
     "cat",
     "clear_global_coordinate_manager",
+    "convert_region_type",
+    "convert_to_int_tensor",
+    "cuda_version",
+    "cudart_version",
     "dense_coordinates",
+    "get_gpu_memory_info",
     "get_kernel_volume",
     "global_coordinate_manager",
+    "install_as_minkowski",
+    "is_cuda_available",
     "mean",
+    "print_diagnostics",
     "set_global_coordinate_manager",
+    "set_gpu_allocator",
+    "set_memory_manager_backend",
     "set_sparse_tensor_operation_mode",
     "sparse_tensor_operation_mode",
     "spmm",

@@ -12,6 +12,12 @@ from sparse_backbones.engines.native.enums import SparseTensorQuantizationMode
 from sparse_backbones.engines.native.kernels import max_rows, sum_rows
 from sparse_backbones.engines.native.manager import CoordinateManager, CoordinateMapKey
 from sparse_backbones.engines.native.maps import grouping_map
+from sparse_backbones.engines.native.precision import widened
+
+
+class DifferentManagersError(ValueError, AssertionError):
+    """Two tensors have different coordinate managers. Code for MinkowskiEngine catches an AssertionError."""
+
 
 Operation = Callable[[Tensor, Any], Tensor]
 
@@ -156,7 +162,7 @@ class FeaturesOnCoordinates:
         if type(self) is not type(other):
             raise ValueError(f"a {type(self).__name__} cannot be combined with a {type(other).__name__}")
         if self._manager is not other._manager:
-            raise ValueError(
+            raise DifferentManagersError(
                 "sparse tensors must share the same coordinate map or at least the coordinate manager: "
                 "give the second one coordinate_manager=first.coordinate_manager"
             )
@@ -223,13 +229,15 @@ def merge_rows(
         )
     if mode is modes.SPLAT_LINEAR_INTERPOLATION:
         raise ValueError("SPLAT_LINEAR_INTERPOLATION is for tensor fields: use TensorField(...).splat()")
+    if not features.is_floating_point():
+        raise TypeError(f"{mode.name} needs floating-point features, not {features.dtype}")
     pairs = grouping_map(inverse, count)
     if mode is modes.MAX_POOL:
         return max_rows(features, pairs)
-    total = sum_rows(features, pairs)
     if mode is modes.UNWEIGHTED_SUM:
-        return total
-    return total / torch.bincount(inverse, minlength=count).clamp_(min=1)[:, None]
+        return sum_rows(features, pairs)
+    counts = torch.bincount(inverse, minlength=count).clamp_(min=1)
+    return (sum_rows(widened(features), pairs) / counts[:, None]).to(features.dtype)
 
 
 def weighted_rows(features: Tensor, rows: Tensor, targets: Tensor, weights: Tensor, count: int) -> Tensor:
@@ -237,9 +245,10 @@ def weighted_rows(features: Tensor, rows: Tensor, targets: Tensor, weights: Tens
     return sum_rows(features.index_select(0, rows) * weights[:, None], grouping_map(targets, count))
 
 
-def cat(*tensors: Any) -> Any:
+def cat(*sparse_tensors: Any) -> Any:
     """Joins the channels of sparse tensors, or of tensor fields, on one coordinate map."""
-    items: Sequence[Any] = tensors if isinstance(tensors[0], FeaturesOnCoordinates) else tensors[0]
+    first = sparse_tensors[0]
+    items: Sequence[Any] = sparse_tensors if isinstance(first, FeaturesOnCoordinates) else first
     head = items[0]
     if any(not head._same_map(item) for item in items[1:]):
         raise ValueError("cat needs the same coordinate map in all tensors")

@@ -5,6 +5,13 @@ from __future__ import annotations
 import enum
 
 
+class Option(enum.IntEnum):
+    """An option that is equal to its number, as MinkowskiEngine's are, and printed by its name."""
+
+    __str__ = enum.Enum.__str__
+    __format__ = enum.Enum.__format__
+
+
 class SparseTensorOperationMode(enum.Enum):
     """Whether new tensors get a coordinate manager of their own or share one."""
 
@@ -23,7 +30,7 @@ class SparseTensorQuantizationMode(enum.Enum):
     SPLAT_LINEAR_INTERPOLATION = 5
 
 
-class ConvolutionMode(enum.Enum):
+class ConvolutionMode(Option):
     """How MinkowskiEngine runs a convolution on a GPU. Here without effect."""
 
     DEFAULT = 0
@@ -31,7 +38,7 @@ class ConvolutionMode(enum.Enum):
     COPY_GEMM = 2
 
 
-class PoolingMode(enum.Enum):
+class PoolingMode(Option):
     """Kinds of local and global pooling."""
 
     LOCAL_SUM_POOLING = 0
@@ -48,14 +55,14 @@ class PoolingMode(enum.Enum):
     GLOBAL_MAX_POOLING_PYTORCH_INDEX = 11
 
 
-class BroadcastMode(enum.Enum):
+class BroadcastMode(Option):
     """How a feature per batch item meets the features of its sites."""
 
     ELEMENTWISE_ADDITON = 0
     ELEMENTWISE_MULTIPLICATION = 1
 
 
-class MinkowskiAlgorithm(enum.Enum):
+class MinkowskiAlgorithm(Option):
     """MinkowskiEngine's choice between memory and speed. Here without effect."""
 
     DEFAULT = 0
@@ -63,14 +70,14 @@ class MinkowskiAlgorithm(enum.Enum):
     SPEED_OPTIMIZED = 2
 
 
-class CoordinateMapType(enum.Enum):
+class CoordinateMapType(Option):
     """Where MinkowskiEngine keeps coordinates. Here they stay on the device that they came on."""
 
     CPU = 0
     CUDA = 1
 
 
-class GPUMemoryAllocatorType(enum.Enum):
+class GPUMemoryAllocatorType(Option):
     """MinkowskiEngine's GPU allocators. Here PyTorch allocates."""
 
     PYTORCH = 0

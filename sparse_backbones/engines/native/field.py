@@ -134,7 +134,7 @@ class TensorField(FeaturesOnCoordinates):
 
     def splat(self) -> SparseTensor:
         """Features spread over the 2^D sites around each point, weighted as in linear interpolation."""
-        key, _ = self._manager.insert_and_map(corners(self.C).int())
+        key, _ = self._manager.insert_and_map(corners(self.C))
         rows, points, weights = self._manager.interpolation_map_weight(key, self.C)
         features = weighted_rows(self._F, points, rows, weights.to(self.dtype), self._manager.size(key))
         return SparseTensor(features, coordinate_map_key=key, coordinate_manager=self._manager)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
@@ -9,7 +11,7 @@ from sparse_backbones.engines.native.index import CoordinateIndex
 from sparse_backbones.engines.native.keys import CoordinateMapKey, Key
 from sparse_backbones.engines.native.maps import CoordinateMap
 from sparse_backbones.engines.native.regions import IntOrInts, to_ints
-from sparse_backbones.engines.native.sites import rounded_rows
+from sparse_backbones.engines.native.sites import check_range, rounded_rows
 
 _Mapping = tuple[Tensor, Tensor]
 
@@ -35,22 +37,27 @@ class Fields:
     def exists(self, key: CoordinateMapKey) -> bool:
         return key.key in self._maps
 
-    def size(self, key: CoordinateMapKey) -> int:
-        return len(self.sites(key))
+    def size(self, coordinate_map_key: CoordinateMapKey) -> int:
+        return len(self.sites(coordinate_map_key))
 
     def key_of(self, key_or_stride: CoordinateMapKey | IntOrInts) -> CoordinateMapKey:
         """A key as it is, or the key of the first map of that tensor stride."""
+        return self._key_among(self._maps, key_or_stride)
+
+    def _key_among(
+        self, names: Iterable[Key], key_or_stride: CoordinateMapKey | IntOrInts
+    ) -> CoordinateMapKey:
         if isinstance(key_or_stride, CoordinateMapKey):
             return key_or_stride
         stride = tuple(to_ints(key_or_stride, self.D, "tensor_stride"))
-        for found, name in self._maps:
+        for found, name in names:
             if found == stride:
                 return CoordinateMapKey(found, name)
         raise ValueError(f"this coordinate manager has no map of the tensor stride {list(stride)}")
 
-    def get_coordinates(self, key_or_stride: CoordinateMapKey | IntOrInts) -> Tensor:
+    def get_coordinates(self, coords_key_or_tensor_strides: CoordinateMapKey | IntOrInts) -> Tensor:
         """int32 (N, 1 + D)."""
-        return self.sites(self.key_of(key_or_stride)).coordinates
+        return self.sites(self.key_of(coords_key_or_tensor_strides)).coordinates
 
     def get_unique_coordinate_map_key(self, tensor_stride: IntOrInts) -> CoordinateMapKey:
         """A key of that stride that no map has yet."""
@@ -65,8 +72,7 @@ class Fields:
                 f"coordinates must have the shape (N, {self.D + 1}), batch index first, "
                 f"not {tuple(coordinates.shape)}"
             )
-        if not bool(((coordinates >= -(2**31)) & (coordinates < 2**31)).all()):
-            raise ValueError("coordinates must be finite and fit in 32 bits")
+        check_range(coordinates)
         stride = tuple(to_ints(tensor_stride, self.D, "tensor_stride"))
         key = CoordinateMapKey(stride, string_id)
         number = 0
@@ -76,25 +82,29 @@ class Fields:
         self._fields[key.key] = coordinates
         return key
 
-    def get_coordinate_field(self, key: CoordinateMapKey) -> Tensor:
-        """The float coordinates (N, 1 + D) of a field."""
+    def get_coordinate_field(self, coords_key_or_tensor_strides: CoordinateMapKey | IntOrInts) -> Tensor:
+        """The float coordinates (N, 1 + D) of a field, by its key or, for the first of it, its stride."""
+        key = self._key_among(self._fields, coords_key_or_tensor_strides)
         try:
             return self._fields[key.key]
         except KeyError:
             raise ValueError(f"{key} is no field of this coordinate manager") from None
 
     def field_to_sparse_insert_and_map(
-        self, field_key: CoordinateMapKey, tensor_stride: IntOrInts, string_id: str = ""
+        self,
+        field_map_key: CoordinateMapKey,
+        sparse_tensor_stride: IntOrInts,
+        sparse_tensor_string_id: str = "",
     ) -> tuple[CoordinateMapKey, _Mapping]:
         """The map of a field's coordinates rounded down to multiples of the stride, which is made once.
 
         Returns its key, `unique` (U,), the field's row that each site came from, and `inverse` (N,), the
         site of each row of the field.
         """
-        field = self.get_coordinate_field(field_key)
-        stride = tuple(to_ints(tensor_stride, self.D, "tensor_stride"))
+        field = self.get_coordinate_field(field_map_key)
+        stride = tuple(to_ints(sparse_tensor_stride, self.D, "tensor_stride"))
         for (known, name), mapping in self._quantized.items():
-            if known == field_key.key and name[0] == stride:
+            if known == field_map_key.key and name[0] == stride:
                 return CoordinateMapKey(*name), mapping
         scale = torch.tensor((1, *stride), device=field.device)
         steps = torch.floor(field.double() / scale).long()
@@ -105,27 +115,33 @@ class Fields:
             unique = inverse = torch.arange(len(steps), device=steps.device)
         else:
             unique, inverse = index.first, index.inverse
-        key = self._add(CoordinateMap((steps[unique] * scale).int(), stride), string_id)
-        self._quantized[field_key.key, key.key] = unique, inverse
+        key = self._add(CoordinateMap((steps[unique] * scale).int(), stride), sparse_tensor_string_id)
+        self._quantized[field_map_key.key, key.key] = unique, inverse
         return key, (unique, inverse)
 
-    def exists_field_to_sparse(self, field_key: CoordinateMapKey, sparse_key: CoordinateMapKey) -> bool:
-        return (field_key.key, sparse_key.key) in self._quantized
+    def exists_field_to_sparse(
+        self, field_map_key: CoordinateMapKey, sparse_map_key: CoordinateMapKey
+    ) -> bool:
+        return (field_map_key.key, sparse_map_key.key) in self._quantized
 
-    def field_to_sparse_keys(self, field_key: CoordinateMapKey) -> list[CoordinateMapKey]:
+    def field_to_sparse_keys(self, field_map_key: CoordinateMapKey) -> list[CoordinateMapKey]:
         """Keys of the maps that were made from a field."""
-        return [CoordinateMapKey(*name) for known, name in self._quantized if known == field_key.key]
+        return [CoordinateMapKey(*name) for known, name in self._quantized if known == field_map_key.key]
 
-    def get_field_to_sparse_map(self, field_key: CoordinateMapKey, sparse_key: CoordinateMapKey) -> _Mapping:
+    def get_field_to_sparse_map(
+        self, field_map_key: CoordinateMapKey, sparse_map_key: CoordinateMapKey
+    ) -> _Mapping:
         """`unique` and `inverse` of a map that was made from a field."""
         try:
-            return self._quantized[field_key.key, sparse_key.key]
+            return self._quantized[field_map_key.key, sparse_map_key.key]
         except KeyError:
-            raise ValueError(f"{sparse_key} was not made from the field {field_key}") from None
+            raise ValueError(f"{sparse_map_key} was not made from the field {field_map_key}") from None
 
-    def field_to_sparse_map(self, field_key: CoordinateMapKey, sparse_key: CoordinateMapKey) -> _Mapping:
+    def field_to_sparse_map(
+        self, field_map_key: CoordinateMapKey, sparse_map_key: CoordinateMapKey
+    ) -> _Mapping:
         """Rows of a map and rows of the field that round down to them, for the rows of the field in it."""
-        rows, hit = rounded_rows(self.get_coordinate_field(field_key), self.sites(sparse_key))
+        rows, hit = rounded_rows(self.get_coordinate_field(field_map_key), self.sites(sparse_map_key))
         inside = torch.nonzero(hit)[:, 0]
         return rows[inside], inside
 
@@ -140,10 +156,19 @@ class Fields:
         self._maps[key.key] = sites
         return key
 
+    def _add_apart(self, sites: CoordinateMap, string_id: str) -> CoordinateMapKey:
+        """As `_add`, under a string that no other map has: none is taken for a coarser or finer one of it."""
+        taken = {name for _, name in self._maps}
+        number = 1
+        while f"{string_id}-{number}" in taken:
+            number += 1
+        return self._add(sites, f"{string_id}-{number}")
+
     def _free_key(self, stride: tuple[int, ...], string_id: str) -> CoordinateMapKey:
         key = CoordinateMapKey(stride, string_id)
+        taken = {name for _, name in self._maps} if self.exists(key) else set()
         number = 0
-        while self.exists(key):
+        while key.key[1] in taken:
             number += 1
             key = CoordinateMapKey(stride, f"{string_id}-{number}")
         return key

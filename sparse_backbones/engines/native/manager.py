@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from functools import wraps
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from sparse_backbones.engines.native.enums import MinkowskiAlgorithm
 from sparse_backbones.engines.native.fields import Fields
 from sparse_backbones.engines.native.index import CoordinateIndex
 from sparse_backbones.engines.native.keys import CoordinateMapKey, Key
@@ -20,9 +23,23 @@ from sparse_backbones.engines.native.maps import (
     tiling_map,
 )
 from sparse_backbones.engines.native.regions import IntOrInts, KernelGenerator, RegionType, to_ints
-from sparse_backbones.engines.native.sites import expanded, interpolation, rounded_rows, rows_in, union
+from sparse_backbones.engines.native.sites import (
+    as_int32,
+    expanded,
+    interpolation,
+    rounded_rows,
+    rows_in,
+    union,
+)
 
-__all__ = ["CoordinateManager", "CoordinateMapKey"]
+__all__ = ["CoordinateManager", "CoordinateMapKey", "CoordsManager"]
+
+
+class CoordsManager:
+    """The name that the coordinate manager had before MinkowskiEngine 0.5. It cannot be made."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raise DeprecationWarning("CoordsManager is now CoordinateManager")
 
 
 class CoordinateManager(Fields):
@@ -42,6 +59,9 @@ class CoordinateManager(Fields):
         if D < 1:
             raise ValueError(f"D must be at least 1, not {D}")
         super().__init__(D)
+        self.minkowski_algorithm = (
+            MinkowskiAlgorithm.DEFAULT if minkowski_algorithm is None else minkowski_algorithm
+        )
         self._kernel_maps: dict[tuple[object, ...], KernelMap] = {}
         self._reached: dict[tuple[object, ...], CoordinateMapKey] = {}
         self._origins: dict[Key, KernelMap] = {}
@@ -49,7 +69,7 @@ class CoordinateManager(Fields):
     def insert_and_map(
         self, coordinates: Tensor, tensor_stride: IntOrInts = 1, string_id: str = ""
     ) -> tuple[CoordinateMapKey, tuple[Tensor, Tensor]]:
-        """Adds the distinct rows of int coordinates (N, 1 + D).
+        """Adds the distinct rows of coordinates (N, 1 + D), int or rounded down.
 
         Returns the key, and `unique` (U,), the input row that each site came from, with `inverse` (N,), the
         site of each input row, both int64. Without duplicates the order stays.
@@ -60,29 +80,32 @@ class CoordinateManager(Fields):
                 f"coordinates must have the shape (N, {self.D + 1}), batch index first, "
                 f"not {tuple(coordinates.shape)}"
             )
+        coordinates = as_int32(coordinates)
         index = CoordinateIndex(coordinates)
         if int(index.low[0]) < 0:
             raise ValueError(f"batch indices must not be negative, and there is {int(index.low[0])}")
         if len(index.unique) == len(coordinates):
             unique = inverse = torch.arange(len(coordinates), device=coordinates.device)
-            sites = CoordinateMap(coordinates.int(), stride)
+            sites = CoordinateMap(coordinates, stride)
             if all(s == 1 for s in stride):
                 sites.__dict__["index"] = index
         else:
             unique, inverse = index.first, index.inverse
-            sites = CoordinateMap(coordinates[unique].int(), stride)
+            sites = CoordinateMap(coordinates[unique], stride)
         if bool(
             (sites.steps * torch.tensor((1, *stride), device=coordinates.device) != sites.coordinates).any()
         ):
             raise ValueError(f"coordinates must be multiples of the tensor stride {list(stride)}")
         return self._add(sites, string_id), (unique, inverse)
 
-    def stride(self, key: CoordinateMapKey, stride: IntOrInts, string_id: str = "") -> CoordinateMapKey:
+    def stride(
+        self, coordinate_map_key: CoordinateMapKey, stride: IntOrInts, string_id: str = ""
+    ) -> CoordinateMapKey:
         """The key of the map `stride` times coarser, which is made if need be."""
         factor = tuple(to_ints(stride, self.D, "stride"))
-        fine = self.sites(key)
+        fine = self.sites(coordinate_map_key)
         coarse = CoordinateMapKey(
-            [s * f for s, f in zip(fine.stride, factor, strict=True)], string_id or key.key[1]
+            [s * f for s, f in zip(fine.stride, factor, strict=True)], string_id or coordinate_map_key.key[1]
         )
         if not self.exists(coarse):
             self._maps[coarse.key] = fine.strided(factor)
@@ -122,8 +145,11 @@ class CoordinateManager(Fields):
         """
         target = self._target(key, kernel, transposed, out_key)
         fine, coarse = (target, key) if transposed else (key, target)
-        if kernel.kernel_size != kernel.kernel_stride or kernel.kernel_volume == 1:
-            pairs = self._pairs(fine, coarse, kernel).complete
+        listed = kernel.region_type is RegionType.CUSTOM or kernel.kernel_volume == 1
+        if listed or kernel.kernel_size != kernel.kernel_stride:
+            pairs = self._pairs(fine, coarse, kernel)
+            # `complete` would keep a map without an identity in a cycle with itself.
+            pairs = pairs if pairs.identity is None else pairs.complete
         else:
             name = (fine, coarse, "round down")
             if name not in self._kernel_maps:
@@ -142,7 +168,7 @@ class CoordinateManager(Fields):
         stride: IntOrInts = 1,
         kernel_size: IntOrInts = 3,
         dilation: IntOrInts = 1,
-        region_type: RegionType = RegionType.HYPER_CUBE,
+        region_type: RegionType | int = RegionType.HYPER_CUBE,
         region_offset: Tensor | None = None,
         is_transpose: bool = False,
         is_pool: bool = False,
@@ -154,7 +180,13 @@ class CoordinateManager(Fields):
         if region_offset is not None and region_offset.numel() == 0:
             region_offset = None
         kernel = KernelGenerator(
-            kernel_size, stride, dilation, is_transpose, region_type, region_offset, dimension=self.D
+            kernel_size,
+            stride,
+            dilation,
+            is_transpose,
+            RegionType(region_type),
+            region_offset,
+            dimension=self.D,
         )
         make = self.pooling_map if is_pool else self.convolution_map
         _, pairs = make(self.key_of(in_key), kernel, is_transpose, self.key_of(out_key))
@@ -163,23 +195,38 @@ class CoordinateManager(Fields):
         out_rows = torch.split(pairs.out_rows.int(), pairs.counts)
         return {k: torch.stack([in_rows[k], out_rows[k]]) for k, n in enumerate(pairs.counts) if n}
 
+    @wraps(kernel_map)
+    def get_kernel_map(self, *args: Any, **kwargs: Any) -> dict[int, Tensor]:
+        warnings.warn("use kernel_map instead of get_kernel_map", stacklevel=2)
+        return self.kernel_map(*args, **kwargs)
+
     def global_map(self, key: CoordinateMapKey) -> tuple[CoordinateMapKey, KernelMap]:
         """The key of the map of one site at 0 per batch index, and the pairs that lead there."""
         out_key = self.origin()
         if key.key not in self._origins:
-            batches = self._maps[out_key.key].coordinates[:, 0].contiguous()
-            mine = self.sites(key).coordinates[:, 0].contiguous()
-            groups = torch.searchsorted(batches, mine)
-            if len(mine) and bool((batches[groups.clamp(max=len(batches) - 1)] != mine).any()):
-                raise ValueError("the maps of this manager do not hold the same batch indices")
-            self._origins[key.key] = grouping_map(groups, len(batches))
+            self._origins[key.key] = self._by_item(self.sites(key).coordinates)
         return out_key, self._origins[key.key]
 
+    def global_field_map(self, key: CoordinateMapKey) -> tuple[CoordinateMapKey, KernelMap]:
+        """As `global_map`, from the points of a field."""
+        return self.origin(), self._by_item(self.get_coordinate_field(key))
+
+    def _by_item(self, coordinates: Tensor) -> KernelMap:
+        batches = self.get_coordinates(self.origin())[:, 0].contiguous()
+        mine = torch.floor(coordinates[:, 0]).int()
+        groups = torch.searchsorted(batches, mine)
+        if len(mine) and not (
+            len(batches) and bool((batches[groups.clamp(max=len(batches) - 1)] == mine).all())
+        ):
+            raise ValueError("the maps of this manager do not hold the same batch indices")
+        return grouping_map(groups, len(batches))
+
     def origin(self) -> CoordinateMapKey:
-        """The key of the map of one site at 0 for each batch index of any map, in rising order."""
+        """The key of the map of one site at 0 for each batch index of any map or field, in rising order."""
         key = CoordinateMapKey([0] * self.D)
         if not self.exists(key):
             columns = [sites.coordinates[:, 0] for sites in self._maps.values()]
+            columns += [torch.floor(field[:, 0]).int() for field in self._fields.values()]
             if not columns:
                 raise ValueError("this coordinate manager has no map yet")
             batches = torch.unique(torch.cat(columns))
@@ -187,6 +234,8 @@ class CoordinateManager(Fields):
             coordinates[:, 0] = batches
             self._maps[key.key] = CoordinateMap(coordinates, (0,) * self.D)
         return key
+
+    origin_field = origin
 
     def number_of_unique_batch_indices(self) -> int:
         return self.size(self.origin())
@@ -209,7 +258,7 @@ class CoordinateManager(Fields):
         if not out_key.is_key_set():
             name = ("union", *in_keys)
             if name not in self._reached:
-                self._reached[name] = self._add(union([self.sites(key) for key in in_keys]), "merge")
+                self._reached[name] = self._add_apart(union([self.sites(key) for key in in_keys]), "merge")
             out_key.set_key(self._reached[name].key)
         result = []
         for key in in_keys:
@@ -230,12 +279,19 @@ class CoordinateManager(Fields):
     def pruned(
         self, key: CoordinateMapKey, keep: Tensor, out_key: CoordinateMapKey | None = None
     ) -> tuple[CoordinateMapKey, Tensor]:
-        """The key of the map of the sites where `keep` (N,) bool is true, and their rows, in order."""
+        """The key of the map of the sites where `keep` (N,) bool is true, and their rows, in order.
+
+        out_key: one that is not set is set to it; one that is set must be of as many sites, and is kept.
+        """
         sites = self.sites(key)
         if keep.dtype is not torch.bool or keep.shape != (len(sites),):
             raise ValueError(f"keep must be bool ({len(sites)},), not {keep.dtype} {tuple(keep.shape)}")
         rows = torch.nonzero(keep.to(sites.coordinates.device))[:, 0]
-        made = self._add(CoordinateMap(sites.coordinates[rows], sites.stride), key.key[1])
+        if out_key is not None and out_key.is_key_set():
+            if self.size(out_key) != len(rows):
+                raise ValueError(f"{len(rows)} sites are kept, but {out_key} has {self.size(out_key)}")
+            return out_key, rows
+        made = self._add_apart(CoordinateMap(sites.coordinates[rows], sites.stride), key.key[1])
         if out_key is not None:
             out_key.set_key(made.key)
         return made, rows

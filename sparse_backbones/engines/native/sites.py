@@ -13,6 +13,23 @@ from sparse_backbones.engines.native.maps import CoordinateMap
 _INT32 = torch.iinfo(torch.int32)
 
 
+def as_int32(coordinates: Tensor) -> Tensor:
+    """Coordinates rounded down. Raises ValueError where they do not fit."""
+    if coordinates.is_floating_point() or coordinates.dtype in (torch.uint32, torch.uint64):
+        coordinates = torch.floor(coordinates.double())
+    elif coordinates.dtype is not torch.int64:
+        return coordinates.int()
+    check_range(coordinates)
+    return coordinates.int()
+
+
+def check_range(coordinates: Tensor) -> None:
+    """Raises ValueError unless all coordinates, rounded down, are int32 numbers."""
+    # Written so that NaN fails too.
+    if not bool(((coordinates >= -(2**31)) & (coordinates < 2**31)).all()):
+        raise ValueError("coordinates must be finite and fit in 32 bits")
+
+
 def distinct(coordinates: Tensor, stride: tuple[int, ...]) -> CoordinateMap:
     """The map of the distinct rows of int coordinates (N, 1 + D), sorted by batch index, then by axis."""
     if len(coordinates) and (int(coordinates.min()) < _INT32.min or int(coordinates.max()) > _INT32.max):
@@ -70,8 +87,15 @@ def interpolation(sites: CoordinateMap, samples: Tensor) -> tuple[Tensor, Tensor
     """Weights of multilinear interpolation at samples, float (M, 1 + D), batch index first.
 
     Returns rows of the map (P,), rows of the samples (P,) in rising order, and weights (P,) in the samples'
-    dtype. Of the 2^D corners around a sample those without a site, or of weight 0, are left out.
+    dtype. Of the 2^D corners around a sample those without a site, or of weight 0, are left out. Raises
+    ValueError where a sample is not finite or does not fit in 32 bits.
     """
+    columns = sites.coordinates.shape[1]
+    if samples.ndim != 2 or samples.shape[1] != columns:
+        raise ValueError(
+            f"samples must have the shape (M, {columns}), batch index first, not {tuple(samples.shape)}"
+        )
+    check_range(samples)
     stride = torch.tensor(sites.stride, device=samples.device).clamp_(min=1)
     exact = samples if samples.dtype is torch.float64 else samples.double()
     low = torch.floor(exact[:, 1:] / stride)

@@ -19,6 +19,7 @@ from sparse_backbones.engines.native.enums import SparseTensorQuantizationMode
 from sparse_backbones.engines.native.manager import CoordinateManager, CoordinateMapKey
 from sparse_backbones.engines.native.modes import manager_for
 from sparse_backbones.engines.native.regions import IntOrInts
+from sparse_backbones.engines.native.sites import as_int32
 
 if TYPE_CHECKING:
     from sparse_backbones.engines.native.field import TensorField
@@ -129,7 +130,7 @@ class SparseTensor(FeaturesOnCoordinates):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """A dense tensor (B, C, *spatial), zero at inactive sites; its lowest coordinate; the stride (D,).
 
-        shape: (B, C, *spatial), else the smallest that fits.
+        shape: (B, C, *spatial), else the smallest that fits. Its C is not looked at: the channels decide.
         min_coordinate: a multiple of the stride, else 0, or the smallest coordinate where some are negative.
         A site outside the shape is an error.
         """
@@ -150,14 +151,14 @@ class SparseTensor(FeaturesOnCoordinates):
         if shape is None:
             extent = (places.amax(0) + 1).tolist() if len(places) else [1] * self.D
             shape = [int(batch.max()) + 1 if len(batch) else 1, self._F.shape[1], *extent]
-        if len(shape) != self.D + 2 or shape[1] != self._F.shape[1]:
-            raise ValueError(f"shape must be (B, {self._F.shape[1]}, and {self.D} sizes), not {tuple(shape)}")
+        if len(shape) != self.D + 2:
+            raise ValueError(f"shape must be (B, C, and {self.D} sizes), not {tuple(shape)}")
         limit = torch.tensor(list(shape[2:]), device=self.device)
         if len(places) and (
             bool((places < 0).any()) or bool((places >= limit).any()) or bool(batch.max() >= shape[0])
         ):
             raise ValueError(f"some sites lie outside the dense shape {tuple(shape)}")
-        result = self._F.new_zeros(shape[0], *shape[2:], shape[1])
+        result = self._F.new_zeros(shape[0], *shape[2:], self._F.shape[1])
         result = result.index_put((batch, *places.unbind(1)), self._F)
         return result.movedim(-1, 1).contiguous(), low.int(), stride.int()
 
@@ -241,20 +242,9 @@ class SparseTensor(FeaturesOnCoordinates):
         mine, theirs = self._manager.union_map([self.coordinate_map_key, other.coordinate_map_key], out_key)
         base = self._F.new_zeros(self._manager.size(out_key), self._F.shape[1])
         base = base.index_copy(0, mine[1], self._F)
-        features = base.index_copy(0, theirs[1], operation(base[theirs[1]], other._F))
+        changed = operation(base[theirs[1]], other._F)
+        features = base.to(changed.dtype).index_copy(0, theirs[1], changed)
         return SparseTensor(features, coordinate_map_key=out_key, coordinate_manager=self._manager)
 
     def __repr__(self) -> str:
         return f"SparseTensor(sites={len(self)}, channels={self._F.shape[1]}, stride={self.tensor_stride})"
-
-
-def as_int32(coordinates: Tensor) -> Tensor:
-    """Coordinates rounded down. Raises ValueError where they do not fit."""
-    if coordinates.is_floating_point() or coordinates.dtype in (torch.uint32, torch.uint64):
-        coordinates = torch.floor(coordinates.double())
-    elif coordinates.dtype is not torch.int64:
-        return coordinates.int()
-    # Written so that NaN fails too.
-    if not bool(((coordinates >= -(2**31)) & (coordinates < 2**31)).all()):
-        raise ValueError("coordinates must be finite and fit in 32 bits")
-    return coordinates.int()

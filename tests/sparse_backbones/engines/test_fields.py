@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from sparse_backbones.engines.native.kernels import convolve
+from tests.sparse_backbones.every_layer import MAPS, NORMS, POINTWISE, POOLING, Make, plain
 from tests.sparse_backbones.oracle import assert_close, in_order, random_sites
 
 # MinkowskiEngine's sparse products use old idioms of PyTorch.
@@ -100,6 +101,44 @@ def test_splat_and_interpolation(native: ModuleType, minkowski: ModuleType, dime
         queried = splat.features_at_coordinates(coordinates + 0.25 * (torch.arange(dimension + 1) > 0))
         (again.F**2 + queried).sum().backward()
         return splat, again.F, queried, leaf.grad
+
+    both(run, native, minkowski)
+
+
+def _stacked(name: str) -> Make:
+    return lambda engine, _: getattr(engine, name)(engine.MinkowskiLinear(4, 3), engine.MinkowskiLinear(4, 3))
+
+
+ON_FIELDS: dict[str, Make] = {
+    **POINTWISE,
+    **MAPS,
+    "batch norm": NORMS["batch norm"],
+    "global max": POOLING["global Max"],
+    "feature": plain("MinkowskiToFeature"),
+    "sparse": plain("MinkowskiToSparseTensor"),
+    **{f"stack {kind}": _stacked(f"MinkowskiStack{kind}") for kind in ("Cat", "Sum", "Mean", "Var")},
+}
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 3, 4])
+@pytest.mark.parametrize("name", ON_FIELDS)
+def test_layers_on_fields(native: ModuleType, minkowski: ModuleType, name: str, dimension: int) -> None:
+    """Fields stay fields, with the same features and gradients, in both engines."""
+    coordinates, _ = points(dimension)
+    features = torch.randn(len(coordinates), 4)
+    state = ON_FIELDS[name](minkowski, dimension).state_dict()
+
+    def run(engine: ModuleType) -> tuple[Any, ...]:
+        layer = ON_FIELDS[name](engine, dimension).eval()
+        layer.load_state_dict(state)
+        leaf = features.clone().requires_grad_()
+        result = layer(engine.TensorField(leaf, coordinates))
+        rows = result if isinstance(result, Tensor) else result.F
+        gradients = torch.autograd.grad(rows.square().sum(), [leaf, *layer.parameters()])
+        if isinstance(result, engine.SparseTensor):
+            return result, *gradients
+        assert isinstance(result, (Tensor, engine.TensorField))
+        return rows, *gradients
 
     both(run, native, minkowski)
 

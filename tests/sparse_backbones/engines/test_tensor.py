@@ -251,6 +251,11 @@ def test_dense_of_negative_coordinates_starts_at_the_lowest(native: ModuleType) 
     assert dense[1, 0, 3, 2] == 2
 
 
+def test_dense_takes_the_channels_from_the_features(engine: ModuleType) -> None:
+    tensor = engine.SparseTensor(torch.ones(2, 3), SITES)
+    assert tensor.dense(shape=torch.Size((1, 7, 9, 9)))[0].shape == (1, 3, 9, 9)
+
+
 def test_dense_after_global_pooling(native: ModuleType) -> None:
     tensor = native.SparseTensor(torch.tensor([[1.0], [3.0]]), SITES)
     dense, low, _ = native.MinkowskiGlobalAvgPooling()(tensor).dense()
@@ -263,11 +268,10 @@ def test_dense_after_global_pooling(native: ModuleType) -> None:
     [
         ({"shape": (1, 1, 3, 4)}, "outside the dense shape (1, 1, 3, 4)"),
         ({"shape": (0, 1, 9, 9)}, "outside the dense shape"),
-        ({"shape": (1, 2, 9, 9)}, "shape must be (B, 1, and 2 sizes)"),
-        ({"shape": (1, 1, 9)}, "shape must be (B, 1, and 2 sizes)"),
+        ({"shape": (1, 1, 9)}, "shape must be (B, C, and 2 sizes)"),
         ({"min_coordinate": torch.tensor([2, 2])}, "outside the dense shape"),
     ],
-    ids=range(5),
+    ids=range(4),
 )
 def test_dense_refuses_what_does_not_fit(native: ModuleType, arguments: dict[str, Any], message: str) -> None:
     tensor = native.SparseTensor(torch.ones(2, 1), SITES)

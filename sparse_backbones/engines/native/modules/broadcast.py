@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from sparse_backbones.engines.native.common import MinkowskiModuleBase
 from sparse_backbones.engines.native.enums import BroadcastMode
 from sparse_backbones.engines.native.kernels import sum_rows
 from sparse_backbones.engines.native.manager import CoordinateManager, CoordinateMapKey
@@ -55,7 +56,7 @@ class MinkowskiBroadcastFunction:
         return OPERATIONS[operation_type](input_features, rows)
 
 
-class MinkowskiBroadcastBase(nn.Module):
+class MinkowskiBroadcastBase(MinkowskiModuleBase):
     """Combines each site's features with those of its batch item by addition or multiplication."""
 
     def __init__(self, operation_type: BroadcastMode) -> None:

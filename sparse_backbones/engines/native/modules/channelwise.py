@@ -7,12 +7,14 @@ import math
 import torch
 from torch import nn
 
+from sparse_backbones.engines.native.common import MinkowskiModuleBase
 from sparse_backbones.engines.native.modules.target import Target, check_input, target_key
+from sparse_backbones.engines.native.precision import matched
 from sparse_backbones.engines.native.regions import IntOrInts, KernelGenerator
 from sparse_backbones.engines.native.tensor import SparseTensor
 
 
-class MinkowskiChannelwiseConvolution(nn.Module):
+class MinkowskiChannelwiseConvolution(MinkowskiModuleBase):
     """Convolution of each channel with a kernel of its own. kernel: (kernel volume, C)."""
 
     def __init__(
@@ -29,15 +31,15 @@ class MinkowskiChannelwiseConvolution(nn.Module):
         self.kernel_generator = kernel_generator or KernelGenerator(
             kernel_size, stride, dilation, dimension=dimension
         )
-        self.in_channels = in_channels
+        self.in_channels = self.out_channels = in_channels
         self.dimension = dimension
         self.kernel_shape = (self.kernel_generator.kernel_volume, in_channels)
         self.kernel = nn.Parameter(torch.empty(self.kernel_shape))
         self.bias = nn.Parameter(torch.empty(1, in_channels)) if bias else None
         self.reset_parameters()
 
-    def reset_parameters(self) -> None:
-        """Uniform within 1 / sqrt(channels * kernel volume)."""
+    def reset_parameters(self, is_transpose: bool = False) -> None:
+        """Uniform within 1 / sqrt(channels * kernel volume), either way."""
         bound = 1.0 / math.sqrt(math.prod(self.kernel_shape))
         with torch.no_grad():
             self.kernel.uniform_(-bound, bound)
@@ -47,22 +49,24 @@ class MinkowskiChannelwiseConvolution(nn.Module):
     def forward(self, input: SparseTensor, coords: Target = None) -> SparseTensor:
         """coords: where the output shall lie, if not where the layer would put it."""
         check_input(input, self.dimension, self.in_channels)
+        source, kernel = matched(input.F, self.kernel)
         manager = input.coordinate_manager
         key, pairs = manager.convolution_map(
             input.coordinate_map_key, self.kernel_generator, False, target_key(input, coords)
         )
-        features = input.F.new_zeros(pairs.n_out, self.in_channels)
+        features = source.new_zeros(pairs.n_out, self.in_channels)
         start = 0
         for offset, count in enumerate(pairs.counts):
-            if count:
+            # Even without rows the first term ties the result to the features and the kernel.
+            if count or offset == 0:
                 part = slice(start, start + count)
-                terms = input.F.index_select(0, pairs.in_rows[part]) * self.kernel[offset]
+                terms = source.index_select(0, pairs.in_rows[part]) * kernel[offset]
                 features.index_add_(0, pairs.out_rows[part], terms)
                 start += count
         if pairs.identity is not None:
-            features = features + input.F * self.kernel[pairs.identity]
+            features = features + source * kernel[pairs.identity]
         if self.bias is not None:
-            features = features + self.bias
+            features = features + self.bias.to(features.dtype)
         return SparseTensor(features, coordinate_map_key=key, coordinate_manager=manager)
 
     def extra_repr(self) -> str:

@@ -8,10 +8,12 @@ import math
 import torch
 from torch import Tensor, nn
 
+from sparse_backbones.engines.native.common import MinkowskiModuleBase
 from sparse_backbones.engines.native.enums import ConvolutionMode
 from sparse_backbones.engines.native.kernels import convolve
 from sparse_backbones.engines.native.manager import CoordinateManager, CoordinateMapKey
 from sparse_backbones.engines.native.modules.target import Target, check_input, target_key
+from sparse_backbones.engines.native.precision import matched
 from sparse_backbones.engines.native.regions import IntOrInts, KernelGenerator
 from sparse_backbones.engines.native.tensor import SparseTensor
 
@@ -29,6 +31,7 @@ def convolve_onto(
 
     kernel: (kernel volume, Cin, Cout), or (Cin, Cout) for a kernel of one offset.
     """
+    features, kernel = matched(features, kernel)
     made, pairs = manager.convolution_map(key, generator, transposed, out_key)
     return made, convolve(features, kernel if kernel.ndim == 3 else kernel[None], pairs)
 
@@ -67,7 +70,7 @@ class MinkowskiConvolutionTransposeFunction(MinkowskiConvolutionFunction):
     transposed = True
 
 
-class MinkowskiConvolutionBase(nn.Module):
+class MinkowskiConvolutionBase(MinkowskiModuleBase):
     """A convolution's kernel and bias. The layers below say where its output lies.
 
     Given a `kernel_generator`, only that decides the kernel's shape, and `expand_coordinates` still counts.
@@ -107,16 +110,16 @@ class MinkowskiConvolutionBase(nn.Module):
         flat = volume == 1 and kernel_generator.requires_strided_coordinates
         self.kernel = nn.Parameter(torch.empty(shape if flat else (volume, *shape)))
         self.bias = nn.Parameter(torch.empty(1, out_channels)) if bias else None
-        self.reset_parameters()
+        self.reset_parameters(self.is_transpose)
 
     @property
     def use_mm(self) -> bool:
         """Whether the convolution is one matrix product."""
         return self.kernel_generator.identity
 
-    def reset_parameters(self) -> None:
-        """Uniform within 1 / sqrt(fan in)."""
-        fan = self.out_channels if self.is_transpose else self.in_channels
+    def reset_parameters(self, is_transpose: bool = False) -> None:
+        """Uniform within 1 / sqrt(channels * kernel volume): those that come in, or go out of a transpose."""
+        fan = self.out_channels if is_transpose else self.in_channels
         bound = 1.0 / math.sqrt(fan * self.kernel_generator.kernel_volume)
         with torch.no_grad():
             self.kernel.uniform_(-bound, bound)
@@ -127,7 +130,7 @@ class MinkowskiConvolutionBase(nn.Module):
         """coordinates: where the output shall lie, if not where the layer would put it."""
         check_input(input, self.dimension, self.in_channels)
         if self.use_mm and coordinates is None:
-            key, features = input.coordinate_map_key, input.F.mm(self.kernel)
+            key, features = input.coordinate_map_key, torch.mm(*matched(input.F, self.kernel))
         else:
             key, features = convolve_onto(
                 input.F,
@@ -139,7 +142,7 @@ class MinkowskiConvolutionBase(nn.Module):
                 input.coordinate_manager,
             )
         if self.bias is not None:
-            features = features + self.bias
+            features = features + self.bias.to(features.dtype)
         return SparseTensor(features, coordinate_map_key=key, coordinate_manager=input.coordinate_manager)
 
     def extra_repr(self) -> str:

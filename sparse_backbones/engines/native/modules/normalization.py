@@ -7,11 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sparse_backbones.engines.native.common import MinkowskiModuleBase
 from sparse_backbones.engines.native.enums import PoolingMode
 from sparse_backbones.engines.native.kernels import sum_rows
 from sparse_backbones.engines.native.manager import CoordinateManager, CoordinateMapKey
 from sparse_backbones.engines.native.maps import KernelMap
 from sparse_backbones.engines.native.modules.pooling import average_rows
+from sparse_backbones.engines.native.modules.target import check_features, check_sparse
+from sparse_backbones.engines.native.precision import widened
 from sparse_backbones.engines.native.tensor import SparseTensor
 
 
@@ -27,9 +30,11 @@ class MinkowskiBatchNorm(nn.Module):
         track_running_stats: bool = True,
     ) -> None:
         super().__init__()
+        self.num_features = num_features
         self.bn: nn.Module = nn.BatchNorm1d(num_features, eps, momentum, affine, track_running_stats)
 
     def forward(self, input: SparseTensor) -> SparseTensor:
+        check_features(input, self.num_features)
         return input.replace(self.bn(input.F))
 
 
@@ -71,9 +76,11 @@ def normalize_items(features: Tensor, pairs: KernelMap, eps: float) -> Tensor:
 
     pairs: from sites to the one row of their batch item.
     """
-    centred = features - sum_rows(average_rows(features, pairs), pairs.transposed)
+    wide = widened(features)
+    centred = wide - sum_rows(average_rows(wide, pairs), pairs.transposed)
     variance = average_rows(centred * centred, pairs)
-    return centred * sum_rows(torch.rsqrt(variance + eps), pairs.transposed)
+    scaled = centred * sum_rows(torch.rsqrt(variance + eps), pairs.transposed)
+    return scaled.to(features.dtype)
 
 
 class MinkowskiInstanceNormFunction:
@@ -94,7 +101,7 @@ class MinkowskiInstanceNormFunction:
         return normalize_items(in_feat, pairs, MinkowskiInstanceNorm.eps)
 
 
-class MinkowskiInstanceNorm(nn.Module):
+class MinkowskiInstanceNorm(MinkowskiModuleBase):
     """Instance normalisation: each channel over the sites of each batch item, biased variance.
 
     Ulyanov et al., Instance Normalization, 2016.
@@ -113,8 +120,11 @@ class MinkowskiInstanceNorm(nn.Module):
         nn.init.zeros_(self.bias)
 
     def forward(self, input: SparseTensor) -> SparseTensor:
+        check_sparse(input)
+        check_features(input, self.num_features)
         _, pairs = input.coordinate_manager.global_map(input.coordinate_map_key)
-        return input.replace(normalize_items(input.F, pairs, self.eps) * self.weight + self.bias)
+        features = normalize_items(input.F, pairs, self.eps) * self.weight + self.bias
+        return input.replace(features.to(input.dtype))
 
     def extra_repr(self) -> str:
         return f"nchannels={self.num_features}"

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import reduce
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from sparse_backbones.engines.native.base import FeaturesOnCoordinates
+from sparse_backbones.engines.native.common import MinkowskiModuleBase
 from sparse_backbones.engines.native.tensor import SparseTensor, cat
 
-Inputs = SparseTensor | Sequence[SparseTensor]
+Inputs = FeaturesOnCoordinates | Sequence[FeaturesOnCoordinates]
 
 
-def _combine(inputs: tuple[Inputs, ...], operation: Callable[[list[Tensor]], Tensor]) -> SparseTensor:
-    items: list[SparseTensor] = []
+def _combine(inputs: tuple[Inputs, ...], operation: Callable[[list[Tensor]], Tensor]) -> Any:
+    items: list[FeaturesOnCoordinates] = []
     for entry in inputs:
-        items.extend([entry] if isinstance(entry, SparseTensor) else entry)
+        items.extend([entry] if isinstance(entry, FeaturesOnCoordinates) else entry)
     if len(items) < 2:
         raise ValueError(f"at least two sparse tensors are needed, not {len(items)}")
     head = items[0]
     for item in items[1:]:
+        if type(item) is not type(head):
+            raise ValueError(f"a {type(head).__name__} cannot be combined with a {type(item).__name__}")
         if item.coordinate_manager is not head.coordinate_manager:
             raise ValueError("the tensors must have the same coordinate manager")
-        if item.coordinate_map_key != head.coordinate_map_key:
+        if item.coordinate_key != head.coordinate_key:
             raise ValueError("the tensors must lie on the same coordinate map; use MinkowskiUnion otherwise")
     return head.replace(operation([item.F for item in items]))
 
@@ -41,18 +46,18 @@ def _variance(features: list[Tensor]) -> Tensor:
     return _mean([(item - centre) ** 2 for item in features])
 
 
-def sum(*sparse_tensors: Inputs) -> SparseTensor:
-    """Sum of the features of tensors on one coordinate map."""
+def sum(*sparse_tensors: Inputs) -> Any:
+    """Sum of the features of sparse tensors, or of tensor fields, on one coordinate map."""
     return _combine(sparse_tensors, _total)
 
 
-def mean(*sparse_tensors: Inputs) -> SparseTensor:
-    """Mean of the features of tensors on one coordinate map."""
+def mean(*sparse_tensors: Inputs) -> Any:
+    """Mean of the features of sparse tensors, or of tensor fields, on one coordinate map."""
     return _combine(sparse_tensors, _mean)
 
 
-def var(*sparse_tensors: Inputs) -> SparseTensor:
-    """Variance (biased) of the features of tensors on one coordinate map."""
+def var(*sparse_tensors: Inputs) -> Any:
+    """Variance (biased) of the features of sparse tensors, or of tensor fields, on one coordinate map."""
     return _combine(sparse_tensors, _variance)
 
 
@@ -97,7 +102,7 @@ def to_sparse_all(dense_tensor: Tensor, coordinates: Tensor | None = None) -> Sp
     return SparseTensor(rows, coordinates.to(dense_tensor.device))
 
 
-class MinkowskiToSparseTensor(nn.Module):
+class MinkowskiToSparseTensor(MinkowskiModuleBase):
     """From a dense tensor (B, C, *spatial), or a tensor field, to a sparse tensor.
 
     remove_zeros: leave out the sites where all channels are zero.
@@ -119,7 +124,7 @@ class MinkowskiToSparseTensor(nn.Module):
         return to_sparse_all(input, self.coordinates)
 
 
-class MinkowskiToDenseTensor(nn.Module):
+class MinkowskiToDenseTensor(MinkowskiModuleBase):
     """To a dense tensor (B, C, *spatial) of the given shape, else of the smallest that fits."""
 
     def __init__(self, shape: Sequence[int] | None = None) -> None:
@@ -130,19 +135,19 @@ class MinkowskiToDenseTensor(nn.Module):
         return input.dense(shape=self.shape)[0]
 
 
-class MinkowskiToFeature(nn.Module):
+class MinkowskiToFeature(MinkowskiModuleBase):
     """The features (N, C) alone."""
 
-    def forward(self, x: SparseTensor) -> Tensor:
+    def forward(self, x: FeaturesOnCoordinates) -> Tensor:
         return x.F
 
 
 class _Stack(nn.Sequential):
     """Applies every layer to the same input and joins what they give."""
 
-    join: Callable[..., SparseTensor]
+    join: Callable[..., Any]
 
-    def forward(self, x: SparseTensor) -> SparseTensor:
+    def forward(self, x: FeaturesOnCoordinates) -> Any:
         return type(self).join([module(x) for module in self])
 
 

@@ -8,6 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from sparse_backbones.engines.native.base import FeaturesOnCoordinates
+from sparse_backbones.engines.native.common import MinkowskiModuleBase
+from sparse_backbones.engines.native.modules.target import check_features
+from sparse_backbones.engines.native.precision import matched
 
 Sparse = TypeVar("Sparse", bound=FeaturesOnCoordinates)
 
@@ -20,131 +23,133 @@ class MinkowskiLinear(nn.Module):
         self.linear = nn.Linear(in_features, out_features, bias)
 
     def forward(self, input: Sparse) -> Sparse:
+        check_features(input, self.linear.in_features)
+        matched(input.F, self.linear.weight)
         return input.replace(self.linear(input.F))
 
 
-class _Pointwise(nn.Module):
+class MinkowskiNonlinearityBase(MinkowskiModuleBase):
     """A layer of torch.nn on the features, as `module`; it takes that layer's arguments."""
 
-    layer: type[nn.Module]
+    MODULE: type[nn.Module]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
-        self.module = self.layer(*args, **kwargs)
+        self.module = self.MODULE(*args, **kwargs)
 
     def forward(self, input: Sparse) -> Sparse:
         return input.replace(self.module(input.F))
 
 
-class MinkowskiELU(_Pointwise):
-    layer = nn.ELU
+class MinkowskiELU(MinkowskiNonlinearityBase):
+    MODULE = nn.ELU
 
 
-class MinkowskiHardshrink(_Pointwise):
-    layer = nn.Hardshrink
+class MinkowskiHardshrink(MinkowskiNonlinearityBase):
+    MODULE = nn.Hardshrink
 
 
-class MinkowskiHardsigmoid(_Pointwise):
-    layer = nn.Hardsigmoid
+class MinkowskiHardsigmoid(MinkowskiNonlinearityBase):
+    MODULE = nn.Hardsigmoid
 
 
-class MinkowskiHardtanh(_Pointwise):
-    layer = nn.Hardtanh
+class MinkowskiHardtanh(MinkowskiNonlinearityBase):
+    MODULE = nn.Hardtanh
 
 
-class MinkowskiHardswish(_Pointwise):
-    layer = nn.Hardswish
+class MinkowskiHardswish(MinkowskiNonlinearityBase):
+    MODULE = nn.Hardswish
 
 
-class MinkowskiLeakyReLU(_Pointwise):
-    layer = nn.LeakyReLU
+class MinkowskiLeakyReLU(MinkowskiNonlinearityBase):
+    MODULE = nn.LeakyReLU
 
 
-class MinkowskiLogSigmoid(_Pointwise):
-    layer = nn.LogSigmoid
+class MinkowskiLogSigmoid(MinkowskiNonlinearityBase):
+    MODULE = nn.LogSigmoid
 
 
-class MinkowskiPReLU(_Pointwise):
-    layer = nn.PReLU
+class MinkowskiPReLU(MinkowskiNonlinearityBase):
+    MODULE = nn.PReLU
 
 
-class MinkowskiReLU(_Pointwise):
-    layer = nn.ReLU
+class MinkowskiReLU(MinkowskiNonlinearityBase):
+    MODULE = nn.ReLU
 
 
-class MinkowskiReLU6(_Pointwise):
-    layer = nn.ReLU6
+class MinkowskiReLU6(MinkowskiNonlinearityBase):
+    MODULE = nn.ReLU6
 
 
-class MinkowskiRReLU(_Pointwise):
-    layer = nn.RReLU
+class MinkowskiRReLU(MinkowskiNonlinearityBase):
+    MODULE = nn.RReLU
 
 
-class MinkowskiSELU(_Pointwise):
-    layer = nn.SELU
+class MinkowskiSELU(MinkowskiNonlinearityBase):
+    MODULE = nn.SELU
 
 
-class MinkowskiCELU(_Pointwise):
-    layer = nn.CELU
+class MinkowskiCELU(MinkowskiNonlinearityBase):
+    MODULE = nn.CELU
 
 
-class MinkowskiGELU(_Pointwise):
-    layer = nn.GELU
+class MinkowskiGELU(MinkowskiNonlinearityBase):
+    MODULE = nn.GELU
 
 
-class MinkowskiSigmoid(_Pointwise):
-    layer = nn.Sigmoid
+class MinkowskiSigmoid(MinkowskiNonlinearityBase):
+    MODULE = nn.Sigmoid
 
 
-class MinkowskiSiLU(_Pointwise):
-    layer = nn.SiLU
+class MinkowskiSiLU(MinkowskiNonlinearityBase):
+    MODULE = nn.SiLU
 
 
-class MinkowskiSoftplus(_Pointwise):
-    layer = nn.Softplus
+class MinkowskiSoftplus(MinkowskiNonlinearityBase):
+    MODULE = nn.Softplus
 
 
-class MinkowskiSoftshrink(_Pointwise):
-    layer = nn.Softshrink
+class MinkowskiSoftshrink(MinkowskiNonlinearityBase):
+    MODULE = nn.Softshrink
 
 
-class MinkowskiSoftsign(_Pointwise):
-    layer = nn.Softsign
+class MinkowskiSoftsign(MinkowskiNonlinearityBase):
+    MODULE = nn.Softsign
 
 
-class MinkowskiTanh(_Pointwise):
-    layer = nn.Tanh
+class MinkowskiTanh(MinkowskiNonlinearityBase):
+    MODULE = nn.Tanh
 
 
-class MinkowskiTanhshrink(_Pointwise):
-    layer = nn.Tanhshrink
+class MinkowskiTanhshrink(MinkowskiNonlinearityBase):
+    MODULE = nn.Tanhshrink
 
 
-class MinkowskiThreshold(_Pointwise):
-    layer = nn.Threshold
+class MinkowskiThreshold(MinkowskiNonlinearityBase):
+    MODULE = nn.Threshold
 
 
-class MinkowskiSoftmin(_Pointwise):
-    layer = nn.Softmin
+class MinkowskiSoftmin(MinkowskiNonlinearityBase):
+    MODULE = nn.Softmin
 
 
-class MinkowskiSoftmax(_Pointwise):
-    layer = nn.Softmax
+class MinkowskiSoftmax(MinkowskiNonlinearityBase):
+    MODULE = nn.Softmax
 
 
-class MinkowskiLogSoftmax(_Pointwise):
-    layer = nn.LogSoftmax
+class MinkowskiLogSoftmax(MinkowskiNonlinearityBase):
+    MODULE = nn.LogSoftmax
 
 
-class MinkowskiDropout(_Pointwise):
-    layer = nn.Dropout
+class MinkowskiDropout(MinkowskiNonlinearityBase):
+    MODULE = nn.Dropout
 
 
-class MinkowskiAlphaDropout(_Pointwise):
-    layer = nn.AlphaDropout
+class MinkowskiAlphaDropout(MinkowskiNonlinearityBase):
+    MODULE = nn.AlphaDropout
 
 
-class MinkowskiSinusoidal(nn.Module):
+class MinkowskiSinusoidal(MinkowskiModuleBase):
     """coef * sin(x @ kernel + bias), all three learned."""
 
     def __init__(self, in_channel: int, out_channel: int) -> None:
@@ -156,20 +161,22 @@ class MinkowskiSinusoidal(nn.Module):
         self.coef = nn.Parameter(torch.rand(1, out_channel))
 
     def forward(self, input: Sparse) -> Sparse:
-        return input.replace(torch.sin(input.F.mm(self.kernel) + self.bias) * self.coef)
+        check_features(input, self.in_channel)
+        product = torch.mm(*matched(input.F, self.kernel))
+        return input.replace(torch.sin(product + self.bias) * self.coef)
 
 
-class MinkowskiAdaptiveLogSoftmaxWithLoss(nn.Module):
+class MinkowskiAdaptiveLogSoftmaxWithLoss(MinkowskiNonlinearityBase):
     """Adaptive softmax (Grave et al., 2017) of the features against one class per site.
 
     The arguments are those of torch.nn.AdaptiveLogSoftmaxWithLoss.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__()
-        self.module = nn.AdaptiveLogSoftmaxWithLoss(*args, **kwargs)
+    MODULE = nn.AdaptiveLogSoftmaxWithLoss
 
-    def forward(self, input: FeaturesOnCoordinates, target: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(  # type: ignore[override]
+        self, input: FeaturesOnCoordinates, target: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """target: int64 (N,). Returns the log probability of each site's class (N,), and the mean loss."""
         output, loss = self.module(input.F, target)
         return output, loss

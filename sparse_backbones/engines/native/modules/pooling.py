@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from sparse_backbones.engines.native.common import MinkowskiModuleBase
 from sparse_backbones.engines.native.enums import PoolingMode
 from sparse_backbones.engines.native.kernels import max_rows, sum_rows
 from sparse_backbones.engines.native.manager import CoordinateManager, CoordinateMapKey
 from sparse_backbones.engines.native.maps import KernelMap
 from sparse_backbones.engines.native.modules.target import Target, check_input, target_key
+from sparse_backbones.engines.native.precision import widened
 from sparse_backbones.engines.native.regions import IntOrInts, KernelGenerator
 from sparse_backbones.engines.native.tensor import SparseTensor
 
@@ -21,7 +23,7 @@ Reduction = Callable[[Tensor, KernelMap], Tensor]
 def average_rows(features: Tensor, pairs: KernelMap) -> Tensor:
     """Mean over the pairs of each output row, 0 for a row without pairs. (n_in, C) -> (n_out, C)."""
     counts = torch.bincount(pairs.out_rows, minlength=pairs.n_out).clamp_(min=1)
-    return sum_rows(features, pairs) / counts[:, None]
+    return (sum_rows(widened(features), pairs) / counts[:, None]).to(features.dtype)
 
 
 LOCAL: dict[PoolingMode, Reduction] = {
@@ -92,7 +94,7 @@ class MinkowskiDirectMaxPoolingFunction:
         return max_rows(in_feat, KernelMap(*rows, [len(in_map)], len(in_feat), out_nrows))
 
 
-class MinkowskiPoolingBase(nn.Module):
+class MinkowskiPoolingBase(MinkowskiModuleBase):
     """Pooling over the active sites under a kernel."""
 
     pooling_mode = PoolingMode.LOCAL_AVG_POOLING

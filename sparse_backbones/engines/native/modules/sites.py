@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
 
+from sparse_backbones.engines.native.common import MinkowskiModuleBase
 from sparse_backbones.engines.native.kernels import sum_rows
 from sparse_backbones.engines.native.manager import CoordinateManager, CoordinateMapKey
 from sparse_backbones.engines.native.maps import KernelMap
+from sparse_backbones.engines.native.modules.target import check_features
 from sparse_backbones.engines.native.tensor import SparseTensor
 
 
@@ -29,7 +32,7 @@ class MinkowskiPruningFunction:
         return in_feat.index_select(0, rows)
 
 
-class MinkowskiPruning(nn.Module):
+class MinkowskiPruning(MinkowskiModuleBase):
     """Leaves out sites."""
 
     def forward(self, input: SparseTensor, mask: Tensor) -> SparseTensor:
@@ -59,9 +62,11 @@ class MinkowskiUnionFunction:
         if len({features.shape[1] for features in in_feats}) > 1:
             raise ValueError("the tensors must have the same number of channels")
         maps = coordinate_manager.union_map(in_coords_keys, out_coords_key)
-        result = in_feats[0].new_zeros(coordinate_manager.size(out_coords_key), in_feats[0].shape[1])
+        dtype = reduce(torch.promote_types, [features.dtype for features in in_feats])
+        shape = coordinate_manager.size(out_coords_key), in_feats[0].shape[1]
+        result = in_feats[0].new_zeros(shape, dtype=dtype)
         for features, (rows, places) in zip(in_feats, maps, strict=True):
-            result = result.index_add(0, places, features.index_select(0, rows))
+            result = result.index_add(0, places, features.index_select(0, rows).to(dtype))
         return result
 
 
@@ -102,7 +107,7 @@ class MinkowskiInterpolationFunction:
         return sum_rows(terms, one_each), rows, places, weights
 
 
-class MinkowskiInterpolation(nn.Module):
+class MinkowskiInterpolation(MinkowskiModuleBase):
     """Multilinear interpolation between the sites; a site that is not there counts as 0.
 
     return_kernel_map: return the pairs (rows of the input, rows of the places) too.
@@ -116,6 +121,7 @@ class MinkowskiInterpolation(nn.Module):
 
     def forward(self, input: SparseTensor, tfield: Tensor) -> Tensor | tuple[object, ...]:
         """tfield: float places (M, 1 + D), batch index first. Features (M, C) come back."""
+        check_features(input)
         features, rows, places, weights = MinkowskiInterpolationFunction.apply(
             input.F, tfield, input.coordinate_map_key, input.coordinate_manager
         )

@@ -26,7 +26,7 @@ def spmm(
     if len(mat) != size[1]:
         raise ValueError(f"a matrix of shape {tuple(size)} cannot be multiplied with {tuple(mat.shape)}")
     terms = mat.index_select(0, cols.long()) * vals[:, None]
-    return mat.new_zeros(size[0], mat.shape[1]).index_add(0, rows.long(), terms)
+    return terms.new_zeros(size[0], mat.shape[1]).index_add(0, rows.long(), terms)
 
 
 class MinkowskiSPMMFunction:

@@ -1,4 +1,4 @@
-"""Quantization, collation and initialization, under MinkowskiEngine's names."""
+"""Quantization, collation, initialization and a summary, under MinkowskiEngine's names."""
 
 from sparse_backbones.engines.native.utils.collation import (
     SparseCollation,
@@ -13,6 +13,7 @@ from sparse_backbones.engines.native.utils.quantization import (
     sparse_quantize,
     unique_coordinate_map,
 )
+from sparse_backbones.engines.native.utils.summary import summary
 
 __all__ = [
     "SparseCollation",
@@ -23,5 +24,6 @@ __all__ = [
     "ravel_hash_vec",
     "sparse_collate",
     "sparse_quantize",
+    "summary",
     "unique_coordinate_map",
 ]

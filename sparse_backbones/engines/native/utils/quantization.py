@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sparse_backbones.engines.native.index import CoordinateIndex
 from sparse_backbones.engines.native.regions import IntOrInts, to_ints
-from sparse_backbones.engines.native.tensor import as_int32
+from sparse_backbones.engines.native.sites import as_int32
 
 Array = np.ndarray[Any, Any] | Tensor
 
@@ -62,6 +62,17 @@ def sparse_quantize(
     if return_inverse:
         results.append(inverse)
     return results[0] if len(results) == 1 else tuple(results)
+
+
+def quantize(coords: Array) -> tuple[Any, Any]:
+    """For int coordinates (N, D): the first row (U,) of each distinct one; of each row which one (N,).
+
+    Both int64, and arrays or tensors as `coords` is.
+    """
+    index = CoordinateIndex(as_int32(torch.as_tensor(coords)))
+    if isinstance(coords, np.ndarray):
+        return index.first.numpy(), index.inverse.numpy()
+    return index.first, index.inverse
 
 
 def unique_coordinate_map(coordinates: Tensor, tensor_stride: IntOrInts = 1) -> tuple[Tensor, Tensor]:

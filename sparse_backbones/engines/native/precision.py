@@ -1,0 +1,35 @@
+"""The dtype that a layer computes in, without and under autocast."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def autocast_dtype(device: str) -> torch.dtype | None:
+    """The dtype of torch.autocast on that type of device, or None where it is off."""
+    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+        return torch.get_autocast_dtype(device)
+    return None
+
+
+def matched(features: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Both as a product of the two takes them.
+
+    Under torch.autocast they come in its dtype, but float64 stays, as in torch's own convolutions. Raises
+    TypeError where the two dtypes differ then.
+    """
+    dtype = autocast_dtype(features.device.type)
+    if dtype is not None:
+        features, weights = (x if x.dtype is torch.float64 else x.to(dtype) for x in (features, weights))
+    if features.dtype is not weights.dtype:
+        raise TypeError(
+            f"the features are {features.dtype} and the weights {weights.dtype}; convert one of them, "
+            "or compute under torch.autocast"
+        )
+    return features, weights
+
+
+def widened(features: Tensor) -> Tensor:
+    """Features in float32 where their own dtype has fewer bits, which large sums and counts overflow."""
+    return features.float() if features.dtype.itemsize < 4 else features
