@@ -58,6 +58,11 @@ class CoordinateIndex:
         self.unique, self.first, self.inverse, self.order = first_of_each(keys)
 
     @property
+    def moved(self) -> bool:
+        """Whether rows are in another order than their keys."""
+        return self.first is not self.order
+
+    @property
     def shiftable(self) -> bool:
         """Whether keys of neighbours are the key plus a constant."""
         return len(self.groups) == 1

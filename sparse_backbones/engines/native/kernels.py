@@ -14,6 +14,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import embedding_bag
 
+from sparse_backbones.engines.native import compiled
 from sparse_backbones.engines.native.maps import KernelMap
 
 # Above this many gathered numbers a convolution goes offset by offset: it bounds the memory, and what is
@@ -34,7 +35,7 @@ def segment_sum(values: Tensor, order: Tensor, starts: Tensor) -> Tensor:
 
 def convolve(features: Tensor, kernel: Tensor, pairs: KernelMap) -> Tensor:
     """Sparse convolution. features (n_in, Cin), kernel (K, Cin, Cout) -> (n_out, Cout)."""
-    return _Convolution.apply(features, kernel, pairs)  # type: ignore[no-any-return, no-untyped-call]
+    return _Convolution.apply(features, kernel, pairs, False)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def sum_rows(features: Tensor, pairs: KernelMap) -> Tensor:
@@ -62,8 +63,11 @@ def _products(source: Tensor, rows: Tensor, weights: Tensor, pairs: KernelMap) -
     return result
 
 
-def _spread(source: Tensor, weights: Tensor, pairs: KernelMap) -> Tensor:
-    """Sum over pairs of source[in] @ weights[offset] at each output row."""
+def _spread(source: Tensor, kernel: Tensor, pairs: KernelMap, transposed: bool) -> Tensor:
+    """Sum over pairs of source[in] @ kernel[offset], or its transpose, at each output row."""
+    if compiled.takes(source):
+        return compiled.convolve(source, kernel, pairs.blocks, transposed=transposed)
+    weights = kernel.transpose(1, 2).contiguous() if transposed else kernel
     if pairs.occupancy >= TABLE_OCCUPANCY:
         result = source.new_empty(pairs.n_out, weights.shape[2])
         flat = weights.reshape(-1, weights.shape[2])
@@ -104,6 +108,8 @@ def _blocks(source: Tensor, pairs: KernelMap) -> Iterator[tuple[slice, Tensor]]:
 
 def _outer_products(features: Tensor, grad: Tensor, pairs: KernelMap) -> Tensor:
     """Sum over the pairs of each offset of the outer products of features and gradient, (K, Cin, Cout)."""
+    if compiled.takes(features):
+        return compiled.outer_products(features, grad, pairs.blocks)
     result = features.new_zeros(len(pairs.counts), features.shape[1], grad.shape[1])
     if pairs.occupancy >= TABLE_OCCUPANCY:
         flat = result.view(-1, grad.shape[1])
@@ -124,23 +130,28 @@ def _outer_products(features: Tensor, grad: Tensor, pairs: KernelMap) -> Tensor:
 
 
 class _Convolution(Function):
-    @staticmethod
-    def forward(ctx: Any, features: Tensor, kernel: Tensor, pairs: KernelMap) -> Tensor:
-        ctx.save_for_backward(features, kernel)
-        ctx.pairs = pairs
-        return _spread(features, kernel, pairs)
+    """With `transposed`, the kernel's matrices (Cout, Cin) are applied the other way round."""
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    def forward(ctx: Any, features: Tensor, kernel: Tensor, pairs: KernelMap, transposed: bool) -> Tensor:
+        ctx.save_for_backward(features, kernel)
+        ctx.pairs, ctx.transposed = pairs, transposed
+        return _spread(features, kernel, pairs, transposed)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         features, kernel = ctx.saved_tensors
         pairs: KernelMap = ctx.pairs
         grad = grad.contiguous()
         grad_features = grad_kernel = None
         if ctx.needs_input_grad[0]:
-            grad_features = convolve(grad, kernel.transpose(1, 2).contiguous(), pairs.transposed)
+            grad_features = _Convolution.apply(grad, kernel, pairs.transposed, not ctx.transposed)  # type: ignore[no-untyped-call]
         if ctx.needs_input_grad[1]:
-            grad_kernel = _KernelGradient.apply(features, grad, pairs)  # type: ignore[no-untyped-call]
-        return grad_features, grad_kernel, None
+            if ctx.transposed:
+                grad_kernel = _KernelGradient.apply(grad, features, pairs.transposed)  # type: ignore[no-untyped-call]
+            else:
+                grad_kernel = _KernelGradient.apply(features, grad, pairs)  # type: ignore[no-untyped-call]
+        return grad_features, grad_kernel, None, None
 
 
 class _KernelGradient(Function):
@@ -155,7 +166,7 @@ class _KernelGradient(Function):
         features, grad = ctx.saved_tensors
         pairs: KernelMap = ctx.pairs
         second = second.contiguous()
-        back = convolve(grad, second.transpose(1, 2).contiguous(), pairs.transposed)
+        back = _Convolution.apply(grad, second, pairs.transposed, True)  # type: ignore[no-untyped-call]
         return back, convolve(features, second, pairs), None
 
 
@@ -164,7 +175,7 @@ class _SumRows(Function):
     def forward(ctx: Any, features: Tensor, pairs: KernelMap) -> Tensor:
         ctx.pairs = pairs
         order, starts = pairs.by_output
-        return segment_sum(features, pairs.in_rows[order], starts)
+        return segment_sum(features, pairs.in_rows[order].long(), starts)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
@@ -176,7 +187,7 @@ class _MaxRows(Function):
     def forward(ctx: Any, features: Tensor, pairs: KernelMap) -> Tensor:
         channels = features.shape[1]
         gathered = features.index_select(0, pairs.in_rows)
-        target = pairs.out_rows[:, None].expand(-1, channels)
+        target = pairs.out_rows.long()[:, None].expand(-1, channels)
         result = features.new_full((pairs.n_out, channels), -torch.inf)
         result.scatter_reduce_(0, target, gathered, "amax")
         # Pairs are sorted by offset, so the lowest pair that reaches the maximum is the lowest offset.
@@ -194,6 +205,6 @@ class _MaxRows(Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         (winner,) = ctx.saved_tensors
         pairs: KernelMap = ctx.pairs
-        rows = torch.cat([pairs.in_rows, pairs.in_rows.new_full((1,), pairs.n_in)])[winner]
+        rows = torch.cat([pairs.in_rows.long(), winner.new_full((1,), pairs.n_in)])[winner]
         result = grad.new_zeros(pairs.n_in + 1, grad.shape[1]).scatter_add_(0, rows, grad)
         return result[:-1], None

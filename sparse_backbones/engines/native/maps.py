@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from sparse_backbones.engines.native import compiled
+from sparse_backbones.engines.native.compiled import Blocks
 from sparse_backbones.engines.native.index import MARGIN, CoordinateIndex
 
 
@@ -52,20 +54,64 @@ class CoordinateMap:
         return CoordinateMap(coordinates.int(), stride)
 
 
-@dataclass(frozen=True, eq=False)
 class KernelMap:
-    """The pairs (input row, output row) that each kernel offset joins, sorted by offset.
+    """The pairs (input row, output row) that each kernel offset joins.
 
-    in_rows, out_rows: int64 (P,). counts: pairs per offset, length K.
+    They are kept as lists, sorted by offset, or as the compiled kernels' blocks; each is made from the other when it is
+    asked for.
+
+    in_rows, out_rows: int32 or int64 (P,). counts: pairs per offset, length K.
     identity: the offset at which every row meets itself, whose pairs are then left out of the lists, or None.
     """
 
-    in_rows: Tensor
-    out_rows: Tensor
-    counts: list[int]
-    n_in: int
-    n_out: int
-    identity: int | None = None
+    def __init__(
+        self,
+        in_rows: Tensor,
+        out_rows: Tensor,
+        counts: list[int],
+        n_in: int,
+        n_out: int,
+        identity: int | None = None,
+    ) -> None:
+        self.n_in = n_in
+        self.n_out = n_out
+        self.identity = identity
+        self.mirrors = False
+        self.__dict__["lists"] = (in_rows, out_rows, counts)
+
+    @classmethod
+    def of_blocks(cls, blocks: Blocks, n_in: int, *, mirrors: bool = False) -> KernelMap:
+        """mirrors: whether offsets k and K - 1 - k join the same rows, the other way round."""
+        made = cls.__new__(cls)
+        made.n_in = n_in
+        made.n_out = blocks.n_out
+        made.identity = None
+        made.mirrors = mirrors
+        made.__dict__["blocks"] = blocks
+        return made
+
+    @property
+    def in_rows(self) -> Tensor:
+        return self.lists[0]
+
+    @property
+    def out_rows(self) -> Tensor:
+        return self.lists[1]
+
+    @property
+    def counts(self) -> list[int]:
+        return self.lists[2]
+
+    @cached_property
+    def lists(self) -> tuple[Tensor, Tensor, list[int]]:
+        """in_rows, out_rows and counts."""
+        return self.blocks.lists()
+
+    @cached_property
+    def blocks(self) -> Blocks:
+        """The pairs as the compiled kernels take them, those of the identity among them."""
+        whole = self.complete
+        return compiled.group(whole.in_rows, whole.out_rows, whole.counts, self.n_out)
 
     @cached_property
     def by_output(self) -> tuple[Tensor, Tensor]:
@@ -93,6 +139,9 @@ class KernelMap:
     def transposed(self) -> KernelMap:
         """The same pairs with input and output exchanged."""
         # No way back is kept: a cycle would hold the maps in memory until the garbage collector comes by.
+        if self.mirrors:
+            flipped = replace(self.blocks, mirrored=not self.blocks.mirrored)
+            return KernelMap.of_blocks(flipped, self.n_out, mirrors=True)
         return KernelMap(self.out_rows, self.in_rows, self.counts, self.n_out, self.n_in, self.identity)
 
     @cached_property
@@ -118,9 +167,14 @@ def submanifold_map(sites: CoordinateMap, offsets: Tensor) -> KernelMap:
 
     offsets: int64 (K, D) in units of the stride, symmetric about 0.
 
-    Offsets k and K - 1 - k mirror each other, so only half of the look-ups are made.
+    Offsets k and K - 1 - k mirror each other, so in plain PyTorch only half of the look-ups are made.
     """
     volume = len(offsets)
+    if _compiled(sites.coordinates) and _reaches(sites.index, offsets):
+        index = sites.index
+        rows = index.first.int() if index.moved else None
+        blocks = compiled.find(index.unique, rows, index.unique, rows, index.key_delta(offsets))
+        return KernelMap.of_blocks(blocks, len(sites), mirrors=True)
     half = volume // 2
     place, hit = _shifted(sites.index, sites.index.keys, sites.steps, offsets[:half].to(sites.steps.device))
     which, out_rows = torch.nonzero(hit, as_tuple=True)
@@ -154,7 +208,20 @@ def strided_map(fine: CoordinateMap, coarse: CoordinateMap, offsets: Tensor) -> 
         aligned = None
     index = fine.index
     # The coarse map need not come from this fine one, so its sites may lie anywhere.
-    if index.shiftable and len(fine) and index.within_margin(base, int(offsets.abs().max())):
+    near = index.shiftable and len(fine) and index.within_margin(base, int(offsets.abs().max()))
+    if near and _compiled(places) and (aligned is None or bool(aligned.all())):
+        queries, order = index.pack(base), None
+        if bool((queries[1:] < queries[:-1]).any()):
+            queries, order = torch.sort(queries, stable=True)
+        blocks = compiled.find(
+            index.unique,
+            index.first.int() if index.moved else None,
+            queries,
+            None if order is None else order.int(),
+            index.key_delta(offsets),
+        )
+        return KernelMap.of_blocks(blocks, len(fine))
+    if near:
         place, hit = index.find_keys(index.pack(base) + index.key_delta(offsets)[:, None])
     else:
         place, hit = _exact(index, base, offsets)
@@ -196,9 +263,18 @@ def _shifted(index: CoordinateIndex, keys: Tensor, steps: Tensor, offsets: Tenso
     if offsets.numel() == 0:
         shape = (0, len(steps))
         return steps.new_zeros(shape), torch.zeros(shape, dtype=torch.bool, device=steps.device)
-    if index.shiftable and int(offsets.abs().max()) <= MARGIN:
+    if _reaches(index, offsets):
         return index.find_keys(keys + index.key_delta(offsets)[:, None])
     return _exact(index, steps, offsets)
+
+
+def _reaches(index: CoordinateIndex, offsets: Tensor) -> bool:
+    """Whether adding a constant to a key finds the neighbour of every site."""
+    return index.shiftable and offsets.numel() > 0 and int(offsets.abs().max()) <= MARGIN
+
+
+def _compiled(coordinates: Tensor) -> bool:
+    return coordinates.device.type == "cpu" and compiled.library() is not None
 
 
 def _exact(index: CoordinateIndex, steps: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
