@@ -11,6 +11,10 @@
 #include <utility>
 #include <vector>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 namespace {
 
 // Cache that one core may count on, for rows that are passed over more than once.
@@ -18,6 +22,9 @@ constexpr long CACHE_BYTES = 1 << 19;
 
 // Outer products that are added up before their sum goes back to memory.
 constexpr long PAIRS_PER_OFFSET = 64;
+
+// Pairs whose part of the gradient stays in the innermost cache while the tiles pass over it.
+constexpr long PAIRS_PER_TILE = 192;
 
 template <class T> struct Buffer {
     explicit Buffer(long count) : bytes(static_cast<T *>(std::aligned_alloc(64, (count * sizeof(T) / 64 + 1) * 64))) {
@@ -29,6 +36,21 @@ template <class T> struct Buffer {
     };
     std::unique_ptr<T, Free> bytes;
 };
+
+constexpr size_t HUGE_PAGE = 1 << 21;
+
+// Asks for huge pages under a large new result: the first touch of small ones would cost as much as writing it.
+void want_huge_pages(void *data, size_t bytes) {
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    if (bytes < 2 * HUGE_PAGE) return;
+    const uintptr_t from = (uintptr_t(data) + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    const uintptr_t to = (uintptr_t(data) + bytes) / HUGE_PAGE * HUGE_PAGE;
+    // A system without them goes on with small pages.
+    (void)madvise(reinterpret_cast<void *>(from), to - from, MADV_HUGEPAGE);
+#else
+    (void)data, (void)bytes;
+#endif
+}
 
 // The pairs of a kernel map, grouped by runs of `block` output rows and, within each run, by offset.
 struct Blocks {
@@ -180,6 +202,7 @@ template <class Work> int guarded(Work work) {
 template <class T>
 int convolve(const Blocks &map, const T *features, long in, const T *weights, long out, bool transposed, T *result,
              int threads) {
+    want_huge_pages(result, map.rows_out * out * sizeof(T));
     return guarded([&] {
 #if defined(__x86_64__)
         if (chosen == AVX512) return avx512::convolve(map, features, in, weights, out, transposed, result, threads);

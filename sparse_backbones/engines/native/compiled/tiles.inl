@@ -59,23 +59,23 @@ void multiply_add(const T *const *in, T *const *out, const T *panel, long channe
     for (int r = 0; r < ROWS; ++r) store_row<T, VECTORS, FULL>(out[r] + column, sums[r], width);
 }
 
-// sums (ROWS, row_stride)[r][0..width) += sum over pairs of in[pair][first + r] * grad[pair][0..width).
+// into[r * stride + (0..width)] += sum over pairs of in[pair][first + r] * grad[pair][0..width), for ROWS rows.
+// grad: (pairs, VECTORS * LANES).
 template <class T, int ROWS, int VECTORS, bool FULL>
-void outer_add(const T *const *in, const T *const *grad, long pairs, long first, long column, long width, T *into,
-               long row_stride) {
+void outer_add(const T *const *in, const T *grad, long pairs, long first, T *into, long stride, long width) {
     typename Vector<T>::type sums[ROWS][VECTORS], reached[VECTORS];
-    for (int r = 0; r < ROWS; ++r) load_row<T, VECTORS, FULL>(sums[r], into + r * row_stride, width);
+    for (int r = 0; r < ROWS; ++r) load_row<T, VECTORS, FULL>(sums[r], into + r * stride, width);
     for (long p = 0; p < pairs; ++p) {
-        load_row<T, VECTORS, FULL>(reached, grad[p] + column, width);
         const T *seen = in[p] + first;
+        for (int v = 0; v < VECTORS; ++v) reached[v] = load(grad + (p * VECTORS + v) * LANES<T>);
         for (int r = 0; r < ROWS; ++r)
             for (int v = 0; v < VECTORS; ++v) sums[r][v] += seen[r] * reached[v];
     }
-    for (int r = 0; r < ROWS; ++r) store_row<T, VECTORS, FULL>(into + r * row_stride, sums[r], width);
+    for (int r = 0; r < ROWS; ++r) store_row<T, VECTORS, FULL>(into + r * stride, sums[r], width);
 }
 
 template <class T> using MultiplyAdd = void (*)(const T *const *, T *const *, const T *, long, long, long);
-template <class T> using OuterAdd = void (*)(const T *const *, const T *const *, long, long, long, long, T *, long);
+template <class T> using OuterAdd = void (*)(const T *const *, const T *, long, long, T *, long, long);
 
 // The tile for each number of rows, 1 to TILE_ROWS.
 template <class T, int VECTORS, bool FULL, int... R>
@@ -210,6 +210,25 @@ template <class T> Cut cut_of(const Blocks &map, long in, long out) {
     return {parts, parts >= 8 ? 1 : std::min(map.offsets, (15 + parts) / parts), step};
 }
 
+// matrix (in, out) += sum over pairs of the outer products of sources[pair] (in) and reached[pair] (out).
+// strip: room for the columns of one panel, which all rows of the matrix then pass over.
+template <class T>
+void add_outer_products(const T *const *sources, const T *const *reached, long pairs, long in, long out,
+                        const std::vector<Panel> &panels, T *strip, T *matrix) {
+    for (const Panel &panel : panels) {
+        const long lanes = panel.vectors * LANES<T>;
+        for (long p = 0; p < pairs; ++p) {
+            std::memcpy(strip + p * lanes, reached[p] + panel.column, panel.width * sizeof(T));
+            std::fill(strip + p * lanes + panel.width, strip + (p + 1) * lanes, T(0));
+        }
+        const OuterAdd<T> *tiles = outer_tiles_for<T>(panel);
+        for (long c = 0; c < in; c += TILE_ROWS) {
+            const long rows = std::min<long>(TILE_ROWS, in - c);
+            tiles[rows - 1](sources, strip, pairs, c, matrix + c * out + panel.column, out, panel.width);
+        }
+    }
+}
+
 template <class T>
 void outer_products(const Blocks &map, const T *features, long in, const T *grad, long out, T *result, int threads) {
     const std::vector<Panel> panels = panels_of<T>(out);
@@ -221,6 +240,7 @@ void outer_products(const Blocks &map, const T *features, long in, const T *grad
 #pragma omp parallel num_threads(threads)
     {
         std::vector<const T *> sources(map.block * cut.step), reached(map.block * cut.step);
+        Buffer<T> strip(PAIRS_PER_TILE * PANEL<T>);
 #pragma omp for schedule(dynamic)
         for (long task = 0; task < cut.parts * cut.groups; ++task) {
             const long part = task / cut.groups, group = task % cut.groups;
@@ -239,15 +259,10 @@ void outer_products(const Blocks &map, const T *features, long in, const T *grad
                         }
                     }
                     if (!count) continue;
-                    const long kernel = map.weights(k);
-                    for (const Panel &panel : panels) {
-                        const OuterAdd<T> *tiles = outer_tiles_for<T>(panel);
-                        for (long c = 0; c < in; c += TILE_ROWS) {
-                            const long rows = std::min<long>(TILE_ROWS, in - c);
-                            T *into = sums + (kernel * in + c) * out + panel.column;
-                            tiles[rows - 1](sources.data(), reached.data(), count, c, panel.column, panel.width, into, out);
-                        }
-                    }
+                    T *matrix = sums + map.weights(k) * in * out;
+                    for (long p = 0; p < count; p += PAIRS_PER_TILE)
+                        add_outer_products(&sources[p], &reached[p], std::min(PAIRS_PER_TILE, count - p), in, out, panels,
+                                           strip.data(), matrix);
                 }
             }
         }
