@@ -16,6 +16,7 @@ from torch.nn.functional import embedding_bag
 
 from sparse_backbones.engines.native import compiled
 from sparse_backbones.engines.native.maps import KernelMap
+from sparse_backbones.engines.native.precision import without_autocast
 
 # Above this many gathered numbers a convolution goes offset by offset: it bounds the memory, and what is
 # gathered stays in the processor's cache.
@@ -133,12 +134,14 @@ class _Convolution(Function):
     """With `transposed`, the kernel's matrices (Cout, Cin) are applied the other way round."""
 
     @staticmethod
+    @without_autocast
     def forward(ctx: Any, features: Tensor, kernel: Tensor, pairs: KernelMap, transposed: bool) -> Tensor:
         ctx.save_for_backward(features, kernel)
         ctx.pairs, ctx.transposed = pairs, transposed
         return _spread(features, kernel, pairs, transposed)
 
     @staticmethod
+    @without_autocast
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         features, kernel = ctx.saved_tensors
         pairs: KernelMap = ctx.pairs
@@ -156,12 +159,14 @@ class _Convolution(Function):
 
 class _KernelGradient(Function):
     @staticmethod
+    @without_autocast
     def forward(ctx: Any, features: Tensor, grad: Tensor, pairs: KernelMap) -> Tensor:
         ctx.save_for_backward(features, grad)
         ctx.pairs = pairs
         return _outer_products(features, grad, pairs)
 
     @staticmethod
+    @without_autocast
     def backward(ctx: Any, second: Tensor) -> tuple[Tensor, Tensor, None]:
         features, grad = ctx.saved_tensors
         pairs: KernelMap = ctx.pairs

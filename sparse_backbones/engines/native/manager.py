@@ -92,10 +92,6 @@ class CoordinateManager(Fields):
         else:
             unique, inverse = index.first, index.inverse
             sites = CoordinateMap(coordinates[unique], stride)
-        if bool(
-            (sites.steps * torch.tensor((1, *stride), device=coordinates.device) != sites.coordinates).any()
-        ):
-            raise ValueError(f"coordinates must be multiples of the tensor stride {list(stride)}")
         return self._add(sites, string_id), (unique, inverse)
 
     def stride(
@@ -148,8 +144,7 @@ class CoordinateManager(Fields):
         listed = kernel.region_type is RegionType.CUSTOM or kernel.kernel_volume == 1
         if listed or kernel.kernel_size != kernel.kernel_stride:
             pairs = self._pairs(fine, coarse, kernel)
-            # `complete` would keep a map without an identity in a cycle with itself.
-            pairs = pairs if pairs.identity is None else pairs.complete
+            pairs = pairs.complete
         else:
             name = (fine, coarse, "round down")
             if name not in self._kernel_maps:
@@ -342,9 +337,13 @@ class CoordinateManager(Fields):
             ratio = [s * f for s, f in zip(fine.key[0], kernel.kernel_stride, strict=True)]
             if fine == coarse and kernel.centred:
                 made = submanifold_map(self.sites(fine), kernel.offsets())
-            elif kernel.tiles and ratio == list(coarse.key[0]) and all(ratio):
-                made = tiling_map(self.sites(fine), self.sites(coarse), tuple(kernel.kernel_stride))
             else:
-                made = strided_map(self.sites(fine), self.sites(coarse), kernel.offsets())
+                maps = self.sites(fine), self.sites(coarse)
+                tiles = kernel.tiles and ratio == list(coarse.key[0]) and all(ratio)
+                # The compiled search is faster than one look-up for each site.
+                if tiles and all(sites.on_lattice and not sites.compiles for sites in maps):
+                    made = tiling_map(*maps, tuple(kernel.kernel_stride))
+                else:
+                    made = strided_map(*maps, kernel.offsets())
             self._kernel_maps[name] = made
         return self._kernel_maps[name]

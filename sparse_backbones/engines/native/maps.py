@@ -17,7 +17,7 @@ from sparse_backbones.engines.native.index import MARGIN, CoordinateIndex
 class CoordinateMap:
     """Distinct active sites at one tensor stride.
 
-    coordinates: int32 (N, 1 + D), batch index first, multiples of `stride`.
+    coordinates: int32 (N, 1 + D), batch index first, usually multiples of `stride`.
     """
 
     def __init__(self, coordinates: Tensor, stride: tuple[int, ...]) -> None:
@@ -28,21 +28,45 @@ class CoordinateMap:
         return len(self.coordinates)
 
     @cached_property
-    def steps(self) -> Tensor:
-        """Coordinates in units of the stride, int64 (N, 1 + D)."""
+    def unit(self) -> tuple[int, ...]:
+        """What coordinates are counted in: the stride, or 1 where sites lie between its multiples."""
         # The map that global pooling makes has the stride 0 and its sites at 0.
-        divisor = torch.tensor((1, *self.stride), device=self.coordinates.device).clamp_(min=1)
-        return torch.div(self.coordinates.long(), divisor, rounding_mode="floor")
+        stride = tuple(max(s, 1) for s in self.stride)
+        if all(s == 1 for s in stride):
+            return stride
+        divisor = torch.tensor(stride, device=self.coordinates.device)
+        return (1,) * len(stride) if bool((self.coordinates[:, 1:] % divisor).any()) else stride
+
+    @property
+    def on_lattice(self) -> bool:
+        """Whether all coordinates are multiples of the stride."""
+        return self.unit == tuple(max(s, 1) for s in self.stride)
+
+    @property
+    def compiles(self) -> bool:
+        """Whether the compiled kernels search here."""
+        return self.coordinates.device.type == "cpu" and compiled.library() is not None
+
+    @cached_property
+    def steps(self) -> Tensor:
+        """Coordinates in multiples of `unit`, int64 (N, 1 + D)."""
+        return divided(self.coordinates.long(), self.unit)
 
     @cached_property
     def index(self) -> CoordinateIndex:
         return CoordinateIndex(self.steps)
 
+    def in_units(self, offsets: Tensor) -> Tensor:
+        """Offsets (K, D) in multiples of the stride, as multiples of `unit`."""
+        offsets = offsets.to(self.coordinates.device)
+        if self.on_lattice:
+            return offsets
+        return offsets * torch.tensor(self.stride, device=offsets.device)
+
     def strided(self, factor: tuple[int, ...]) -> CoordinateMap:
         """The map whose sites are this map's, rounded down to `stride * factor`."""
         stride = tuple(s * f for s, f in zip(self.stride, factor, strict=True))
-        divisor = torch.tensor((1, *factor), device=self.coordinates.device)
-        steps = torch.div(self.steps, divisor, rounding_mode="floor")
+        steps = divided(self.coordinates.long(), stride)
         index = CoordinateIndex(steps)
         steps = steps[index.first]
         coordinates = steps * torch.tensor((1, *stride), device=self.coordinates.device)
@@ -51,14 +75,24 @@ class CoordinateMap:
                 f"coordinates rounded down to multiples of the stride {list(stride)} do not fit in 32 bits; "
                 "move them away from the lowest number"
             )
-        return CoordinateMap(coordinates.int(), stride)
+        made = CoordinateMap(coordinates.int(), stride)
+        made.__dict__ |= {"unit": stride, "steps": steps}
+        return made
+
+
+def divided(coordinates: Tensor, unit: tuple[int, ...]) -> Tensor:
+    """Coordinates (N, 1 + D), batch index first, in multiples of `unit`, rounded down."""
+    if all(u == 1 for u in unit):
+        return coordinates
+    divisor = torch.tensor((1, *unit), device=coordinates.device)
+    return torch.div(coordinates, divisor, rounding_mode="floor")
 
 
 class KernelMap:
     """The pairs (input row, output row) that each kernel offset joins.
 
-    They are kept as lists, sorted by offset, or as the compiled kernels' blocks; each is made from the other when it is
-    asked for.
+    They are kept as lists, sorted by offset, or as the compiled kernels' blocks; each is made from the other
+    when it is asked for.
 
     in_rows, out_rows: int32 or int64 (P,). counts: pairs per offset, length K.
     identity: the offset at which every row meets itself, whose pairs are then left out of the lists, or None.
@@ -138,17 +172,21 @@ class KernelMap:
     @cached_property
     def transposed(self) -> KernelMap:
         """The same pairs with input and output exchanged."""
-        # No way back is kept: a cycle would hold the maps in memory until the garbage collector comes by.
+        # No way back is kept either.
         if self.mirrors:
             flipped = replace(self.blocks, mirrored=not self.blocks.mirrored)
             return KernelMap.of_blocks(flipped, self.n_out, mirrors=True)
         return KernelMap(self.out_rows, self.in_rows, self.counts, self.n_out, self.n_in, self.identity)
 
-    @cached_property
+    @property
     def complete(self) -> KernelMap:
         """The same map with the identity's pairs listed too (as pooling wants them)."""
-        if self.identity is None:
-            return self
+        # Itself is not kept: a cycle would hold the maps in memory until the garbage collector comes by.
+        return self if self.identity is None else self._completed
+
+    @cached_property
+    def _completed(self) -> KernelMap:
+        assert self.identity is not None
         rows = torch.arange(self.n_in, device=self.in_rows.device)
         at = sum(self.counts[: self.identity])
         counts = list(self.counts)
@@ -165,18 +203,19 @@ class KernelMap:
 def submanifold_map(sites: CoordinateMap, offsets: Tensor) -> KernelMap:
     """Pairs within one map for a centred kernel.
 
-    offsets: int64 (K, D) in units of the stride, symmetric about 0.
+    offsets: int64 (K, D) in multiples of the stride, symmetric about 0.
 
     Offsets k and K - 1 - k mirror each other, so in plain PyTorch only half of the look-ups are made.
     """
     volume = len(offsets)
-    if _compiled(sites.coordinates) and _reaches(sites.index, offsets):
+    offsets = sites.in_units(offsets)
+    if sites.compiles and _reaches(sites.index, offsets):
         index = sites.index
         rows = index.first.int() if index.moved else None
         blocks = compiled.find(index.unique, rows, index.unique, rows, index.key_delta(offsets))
         return KernelMap.of_blocks(blocks, len(sites), mirrors=True)
     half = volume // 2
-    place, hit = _shifted(sites.index, sites.index.keys, sites.steps, offsets[:half].to(sites.steps.device))
+    place, hit = _shifted(sites.index, sites.index.keys, sites.steps, offsets[:half])
     which, out_rows = torch.nonzero(hit, as_tuple=True)
     in_rows = sites.index.first[place[which, out_rows]]
     counts = torch.bincount(which, minlength=half).tolist() if half else []
@@ -195,21 +234,19 @@ def submanifold_map(sites: CoordinateMap, offsets: Tensor) -> KernelMap:
 def strided_map(fine: CoordinateMap, coarse: CoordinateMap, offsets: Tensor) -> KernelMap:
     """Pairs from a fine map to sites of any other map, around which the kernel is laid.
 
-    offsets: int64 (K, D) in units of the fine stride.
+    offsets: int64 (K, D) in multiples of the fine stride.
     """
-    device = fine.steps.device
-    offsets = offsets.to(device)
-    stride = torch.tensor((1, *fine.stride), device=device).clamp_(min=1)
+    offsets = fine.in_units(offsets)
     places = coarse.coordinates.long()
-    base = torch.div(places, stride, rounding_mode="floor")
-    if any(c % f if f else c for c, f in zip(coarse.stride, fine.stride, strict=True)):
-        aligned = (base * stride == places).all(1)
+    base = divided(places, fine.unit)
+    if any(c % u if u else c for c, u in zip(coarse.unit, fine.unit, strict=True)):
+        aligned = (base * torch.tensor((1, *fine.unit), device=base.device) == places).all(1)
     else:
         aligned = None
     index = fine.index
     # The coarse map need not come from this fine one, so its sites may lie anywhere.
     near = index.shiftable and len(fine) and index.within_margin(base, int(offsets.abs().max()))
-    if near and _compiled(places) and (aligned is None or bool(aligned.all())):
+    if near and fine.compiles and (aligned is None or bool(aligned.all())):
         queries, order = index.pack(base), None
         if bool((queries[1:] < queries[:-1]).any()):
             queries, order = torch.sort(queries, stable=True)
@@ -236,7 +273,7 @@ def strided_map(fine: CoordinateMap, coarse: CoordinateMap, offsets: Tensor) -> 
 def tiling_map(fine: CoordinateMap, coarse: CoordinateMap, factor: tuple[int, ...]) -> KernelMap:
     """Pairs of an even kernel as large as its stride: every fine site lies under exactly one offset.
 
-    One look-up per fine site does, whatever the size of the kernel.
+    Both maps must be on their lattices. One look-up per fine site does, whatever the size of the kernel.
     """
     scale = torch.tensor((1, *factor), device=fine.steps.device)
     tile = torch.div(fine.steps, scale, rounding_mode="floor")
@@ -271,10 +308,6 @@ def _shifted(index: CoordinateIndex, keys: Tensor, steps: Tensor, offsets: Tenso
 def _reaches(index: CoordinateIndex, offsets: Tensor) -> bool:
     """Whether adding a constant to a key finds the neighbour of every site."""
     return index.shiftable and offsets.numel() > 0 and int(offsets.abs().max()) <= MARGIN
-
-
-def _compiled(coordinates: Tensor) -> bool:
-    return coordinates.device.type == "cpu" and compiled.library() is not None
 
 
 def _exact(index: CoordinateIndex, steps: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:

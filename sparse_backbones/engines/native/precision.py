@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
 import torch
 from torch import Tensor
+
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def autocast_dtype(device: str) -> torch.dtype | None:
@@ -33,3 +39,20 @@ def matched(features: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
 def widened(features: Tensor) -> Tensor:
     """Features in float32 where their own dtype has fewer bits, which large sums and counts overflow."""
     return features.float() if features.dtype.itemsize < 4 else features
+
+
+def without_autocast(method: Method) -> Method:
+    """For the methods of an autograd function: what was given decides the dtype, also of a gradient.
+
+    A gradient may be asked for under another autocast than the result was.
+    """
+
+    @wraps(method)
+    def wrapped(ctx: Any, first: Tensor, *others: Any) -> Any:
+        device = first.device.type
+        if autocast_dtype(device) is None:
+            return method(ctx, first, *others)
+        with torch.autocast(device, enabled=False):
+            return method(ctx, first, *others)
+
+    return wrapped  # type: ignore[return-value]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sparse_backbones.engines.native.index import CoordinateIndex
-from sparse_backbones.engines.native.maps import CoordinateMap
+from sparse_backbones.engines.native.maps import CoordinateMap, divided
 
 _INT32 = torch.iinfo(torch.int32)
 
@@ -41,7 +41,7 @@ def distinct(coordinates: Tensor, stride: tuple[int, ...]) -> CoordinateMap:
 def expanded(
     sites: CoordinateMap, offsets: Tensor, unit: tuple[int, ...], stride: tuple[int, ...]
 ) -> CoordinateMap:
-    """Every place that a kernel laid around the sites reaches, of those that are multiples of `stride`.
+    """Every place that a kernel laid around the sites reaches; with another stride, its multiples alone.
 
     offsets: int64 (K, D) in multiples of `unit`.
     """
@@ -49,7 +49,8 @@ def expanded(
     shifts = torch.zeros(len(offsets), sites.coordinates.shape[1], dtype=torch.int64, device=device)
     shifts[:, 1:] = offsets.to(device) * torch.tensor(unit, device=device)
     reached = (sites.coordinates.long()[:, None] + shifts).flatten(0, 1)
-    reached = reached[(reached % torch.tensor((1, *stride), device=device) == 0).all(1)]
+    if stride != unit:
+        reached = reached[(reached % torch.tensor((1, *stride), device=device) == 0).all(1)]
     return distinct(reached, stride)
 
 
@@ -61,11 +62,12 @@ def union(maps: list[CoordinateMap]) -> CoordinateMap:
 
 def rows_in(sites: CoordinateMap, coordinates: Tensor) -> tuple[Tensor, Tensor]:
     """For int coordinates (M, 1 + D): the row of the site there (M,), and whether there is one (M,)."""
-    stride = torch.tensor((1, *sites.stride), device=sites.coordinates.device).clamp_(min=1)
     coordinates = coordinates.long()
-    steps = torch.div(coordinates, stride, rounding_mode="floor")
+    steps = divided(coordinates, sites.unit)
     place, hit = sites.index.find(steps)
-    hit = hit & (steps * stride == coordinates).all(1)
+    if steps is not coordinates:
+        unit = torch.tensor((1, *sites.unit), device=steps.device)
+        hit = hit & (steps * unit == coordinates).all(1)
     return (sites.index.first[place] if len(sites) else place), hit
 
 

@@ -7,6 +7,7 @@ from types import ModuleType
 import pytest
 import torch
 
+from sparse_backbones.engines.native import compiled
 from sparse_backbones.engines.native import manager as manager_module
 from sparse_backbones.engines.native.maps import (
     CoordinateMap,
@@ -54,9 +55,24 @@ def test_submanifold_map(kernel: Kernel) -> None:
     pairs = listed(made.complete)
     assert len(set(pairs)) == len(pairs)
     assert set(pairs) == joined_pairs(sites, sites, kernel)
-    assert made.identity == kernel.volume // 2
-    assert made.counts[made.identity] == 0
-    assert sum(made.counts) + len(sites) == len(pairs)
+
+
+def test_the_centre_is_not_listed_in_plain_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "library", lambda: None)
+    sites = random_sites(90, 2, -12, 12)
+    made = submanifold_map(CoordinateMap(sites, (1, 1)), offsets(Kernel.of(2, 3)))
+    assert made.identity == 4
+    assert made.counts[4] == 0
+    assert made.complete.counts[4] == len(sites)
+
+
+@pytest.mark.parametrize("kernel", [Kernel.of(2, 3), Kernel.of(1, 5)], ids=str)
+def test_sites_between_the_multiples_of_the_stride(kernel: Kernel) -> None:
+    """Offsets are multiples of the stride, wherever the sites are."""
+    sites = random_sites(60, kernel.dimension, -9, 9)
+    made = submanifold_map(CoordinateMap(sites, (2,) * kernel.dimension), offsets(kernel))
+    wide = Kernel(kernel.size, kernel.stride, tuple(2 * d for d in kernel.dilation))
+    assert set(listed(made.complete)) == joined_pairs(sites, sites, wide)
 
 
 def test_a_reach_at_which_keys_would_meet() -> None:
@@ -209,10 +225,11 @@ def test_maps_are_made_once(native: ModuleType, monkeypatch: pytest.MonkeyPatch)
         native.MinkowskiGlobalAvgPooling()(coarse).F.sum().backward()
 
     pass_through()
-    assert [counter.calls for counter in made] == [2, 1, 1]
+    calls = [counter.calls for counter in made]
+    assert sum(calls) == 4
     state = repr(tensor.coordinate_manager)
     pass_through()
-    assert [counter.calls for counter in made] == [2, 1, 1]
+    assert [counter.calls for counter in made] == calls
     assert repr(tensor.coordinate_manager) == state
 
 

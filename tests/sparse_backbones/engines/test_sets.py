@@ -38,8 +38,9 @@ def layouts(draw: st.DrawFn, maps: int = 1) -> tuple[tuple[int, ...], list[Tenso
 
 def features_at(sites: Tensor, number: int = 0) -> Tensor:
     """Numbers that belong to the site, all different, float64 (N, 2), as a leaf."""
-    mixed = sites.double() @ torch.tensor([7.0, 1.0, 2.3, 5.9, 11.3][: sites.shape[1]]).double() + number
-    return torch.stack([torch.sin(mixed), torch.cos(1.7 * mixed)], dim=1).requires_grad_()
+    weights = torch.tensor([7.1414, 1.0, 2.2361, 5.9161, 11.2697][: sites.shape[1]]).double()
+    mixed = sites.double() @ weights + number
+    return torch.stack([torch.sin(mixed + 0.37), torch.cos(1.7 * mixed + 0.61)], dim=1).requires_grad_()
 
 
 def tensors(engine: ModuleType, unit: tuple[int, ...], sets: list[Tensor]) -> list[Any]:

@@ -79,8 +79,8 @@ class Case(NamedTuple):
 
 def features_at(sites: Tensor) -> Tensor:
     """Numbers that belong to the site, all different, float64 (N, 2)."""
-    mixed = sites.double() @ torch.tensor([7.0, 1.0, 2.3, 5.9, 11.3][: sites.shape[1]]).double()
-    return torch.stack([torch.sin(mixed), torch.cos(1.7 * mixed)], dim=1)
+    mixed = sites.double() @ torch.tensor([7.1414, 1.0, 2.2361, 5.9161, 11.2697][: sites.shape[1]]).double()
+    return torch.stack([torch.sin(mixed + 0.37), torch.cos(1.7 * mixed + 0.61)], dim=1)
 
 
 @st.composite

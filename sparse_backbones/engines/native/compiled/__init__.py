@@ -1,7 +1,7 @@
-"""Kernel maps and convolutions in C++ for the CPU, where they were built; all of it exists in plain PyTorch too.
+"""Kernel maps and convolutions in C++ for the CPU, where they were built; all of it is in plain PyTorch too.
 
-The install builds them from kernels.cpp. Without a compiler, or with SPARSE_BACKBONES_COMPILED=0 in the environment,
-`library()` is None and the engine goes on in plain PyTorch, to the same numbers within rounding.
+The install builds them from kernels.cpp. Without a compiler, or with SPARSE_BACKBONES_COMPILED=0 in the
+environment, `library()` is None and the engine goes on in plain PyTorch, to the same numbers within rounding.
 """
 
 from __future__ import annotations
@@ -89,7 +89,18 @@ def library() -> ctypes.CDLL | None:
     loaded = ctypes.CDLL(str(_path()))
     array, size = c_void_p, c_long
     loaded.sparse_find.restype = c_void_p
-    loaded.sparse_find.argtypes = [array, array, size, array, size, array, size, size, c_int, POINTER(c_int64)]
+    loaded.sparse_find.argtypes = [
+        array,
+        array,
+        size,
+        array,
+        size,
+        array,
+        size,
+        size,
+        c_int,
+        POINTER(c_int64),
+    ]
     loaded.sparse_take.argtypes = [c_void_p, array, array, array]
     loaded.sparse_take.restype = None
     loaded.sparse_group.argtypes = [array, array, array, size, size, size, c_int, array, array, array]
@@ -133,12 +144,11 @@ def takes(features: Tensor) -> bool:
     return features.device.type == "cpu" and features.dtype in _SUFFIX and library() is not None
 
 
-def find(
-    keys: Tensor, rows: Tensor | None, queries: Tensor, order: Tensor | None, shifts: Tensor
-) -> Blocks:
+def find(keys: Tensor, rows: Tensor | None, queries: Tensor, order: Tensor | None, shifts: Tensor) -> Blocks:
     """The pairs between sorted queries (n,) plus shifts (K,) and sorted distinct keys (U,), all int64.
 
-    rows: int32 (U,), the input row of each key. order: int32 (n,), the output row of each query. None: in order.
+    rows: int32 (U,), the input row of each key. order: int32 (n,), the output row of each query. None stands
+    for rows in order.
     """
     pairs = c_int64()
     block, offsets, n = _block(len(queries)), len(shifts), len(queries)
