@@ -85,9 +85,17 @@ def _engines() -> list[Finding]:
         except (ImportError, OSError) as error:
             findings.append(Finding(f"engine {name}", absent, _first_line(error), INSTALL))
         else:
-            detail = package_version("MinkowskiEngine") if name == "minkowski" else "plain PyTorch"
+            detail = package_version("MinkowskiEngine") if name == "minkowski" else _kernels()
             findings.append(Finding(f"engine {name}", "ok", detail or ""))
     return findings
+
+
+def _kernels() -> str:
+    """What the native engine computes with on the CPU."""
+    from sparse_backbones.engines.native import compiled
+
+    reason = compiled.problem()
+    return f"in plain PyTorch; compiled kernels: {reason}" if reason else f"compiled, {compiled.instructions()}"
 
 
 def _devices() -> list[Finding]:
