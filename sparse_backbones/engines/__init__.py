@@ -14,7 +14,7 @@ ENGINES = {
 def load(name: str = "auto") -> ModuleType:
     """The engine's namespace (`SparseTensor`, `MinkowskiConvolution`, ...).
 
-    name: `native` (plain PyTorch, always there), `minkowski` (MinkowskiEngine, if installed) or `auto`,
+    name: `native` (our own, always there), `minkowski` (MinkowskiEngine, if installed) or `auto`,
         which is native.
     """
     if name == "auto":

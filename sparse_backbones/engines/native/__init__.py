@@ -1,4 +1,4 @@
-"""Sparse convolution in plain PyTorch under MinkowskiEngine's names.
+"""Sparse convolution under MinkowskiEngine's names: PyTorch, with compiled kernels for the CPU.
 
 `import sparse_backbones.engines.native as ME` runs code written for MinkowskiEngine, and
 `install_as_minkowski()` lets `import MinkowskiEngine` give this engine.

@@ -22,7 +22,7 @@ Reduction = Callable[[Tensor, KernelMap], Tensor]
 
 def average_rows(features: Tensor, pairs: KernelMap) -> Tensor:
     """Mean over the pairs of each output row, 0 for a row without pairs. (n_in, C) -> (n_out, C)."""
-    counts = torch.bincount(pairs.out_rows, minlength=pairs.n_out).clamp_(min=1)
+    counts = pairs.by_output[1].diff().clamp_(min=1)
     return (sum_rows(widened(features), pairs) / counts[:, None]).to(features.dtype)
 
 
