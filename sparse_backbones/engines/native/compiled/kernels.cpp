@@ -71,30 +71,35 @@ struct Blocks {
 #if defined(__x86_64__)
 #define NAMESPACE avx512
 #define VECTOR_BYTES 64
-#define TILE_ROWS 8
+#define SUMS 24
+#define VECTORS 4
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")
 #include "tiles.inl"
 #pragma GCC pop_options
 #undef NAMESPACE
 #undef VECTOR_BYTES
-#undef TILE_ROWS
+#undef SUMS
+#undef VECTORS
 
 #define NAMESPACE avx2
 #define VECTOR_BYTES 32
-#define TILE_ROWS 6
+#define SUMS 12
+#define VECTORS 2
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
 #include "tiles.inl"
 #pragma GCC pop_options
 #undef NAMESPACE
 #undef VECTOR_BYTES
-#undef TILE_ROWS
+#undef SUMS
+#undef VECTORS
 #endif
 
 #define NAMESPACE plain
 #define VECTOR_BYTES 16
-#define TILE_ROWS 4
+#define SUMS 8
+#define VECTORS 2
 #include "tiles.inl"
 
 namespace {

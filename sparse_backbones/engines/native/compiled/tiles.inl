@@ -8,8 +8,8 @@ template <> struct Vector<float> { typedef float type __attribute__((vector_size
 template <> struct Vector<double> { typedef double type __attribute__((vector_size(VECTOR_BYTES))); };
 
 template <class T> constexpr long LANES = VECTOR_BYTES / sizeof(T);
-// Columns of one panel of weights: two vectors, with TILE_ROWS rows of sums beside them in the registers.
-template <class T> constexpr long PANEL = 2 * LANES<T>;
+// Rows of sums that fit in the registers beside so many vectors of weights.
+constexpr int rows_for(int vectors) { return std::min(8, SUMS / vectors); }
 
 template <class T> inline typename Vector<T>::type load(const T *from) {
     typename Vector<T>::type value;
@@ -19,73 +19,77 @@ template <class T> inline typename Vector<T>::type load(const T *from) {
 
 template <class T> inline void store(T *to, typename Vector<T>::type value) { std::memcpy(to, &value, sizeof value); }
 
-// The first `width` of VECTORS * LANES numbers; the others are 0 and are not read.
-template <class T, int VECTORS, bool FULL>
-inline void load_row(typename Vector<T>::type (&into)[VECTORS], const T *from, long width) {
+// The first `width` of V * LANES numbers; the others are 0 and are not read.
+template <class T, int V, bool FULL>
+inline void load_row(typename Vector<T>::type (&into)[V], const T *from, long width) {
     if constexpr (FULL) {
-        for (int v = 0; v < VECTORS; ++v) into[v] = load(from + v * LANES<T>);
+        for (int v = 0; v < V; ++v) into[v] = load(from + v * LANES<T>);
     } else {
-        T row[VECTORS * LANES<T>] = {};
+        T row[V * LANES<T>] = {};
         std::memcpy(row, from, width * sizeof(T));
-        for (int v = 0; v < VECTORS; ++v) into[v] = load(row + v * LANES<T>);
+        for (int v = 0; v < V; ++v) into[v] = load(row + v * LANES<T>);
     }
 }
 
-template <class T, int VECTORS, bool FULL>
-inline void store_row(T *to, const typename Vector<T>::type (&from)[VECTORS], long width) {
+template <class T, int V, bool FULL>
+inline void store_row(T *to, const typename Vector<T>::type (&from)[V], long width) {
     if constexpr (FULL) {
-        for (int v = 0; v < VECTORS; ++v) store(to + v * LANES<T>, from[v]);
+        for (int v = 0; v < V; ++v) store(to + v * LANES<T>, from[v]);
     } else {
-        T row[VECTORS * LANES<T>];
-        for (int v = 0; v < VECTORS; ++v) store(row + v * LANES<T>, from[v]);
+        T row[V * LANES<T>];
+        for (int v = 0; v < V; ++v) store(row + v * LANES<T>, from[v]);
         std::memcpy(to, row, width * sizeof(T));
     }
 }
 
-// out[r][0..width) += in[r] (channels) @ panel (channels, VECTORS * LANES), for ROWS rows.
-template <class T, int ROWS, int VECTORS, bool FULL>
+// out[r][0..width) += in[r] (channels) @ panel (channels, V * LANES), for ROWS rows.
+template <class T, int ROWS, int V, bool FULL>
 void multiply_add(const T *const *in, T *const *out, const T *panel, long channels, long column, long width) {
-    typename Vector<T>::type sums[ROWS][VECTORS], weights[VECTORS];
+    typename Vector<T>::type sums[ROWS][V], weights[V];
     const T *source[ROWS];
     for (int r = 0; r < ROWS; ++r) {
         source[r] = in[r];
-        load_row<T, VECTORS, FULL>(sums[r], out[r] + column, width);
+        load_row<T, V, FULL>(sums[r], out[r] + column, width);
     }
     for (long c = 0; c < channels; ++c) {
-        for (int v = 0; v < VECTORS; ++v) weights[v] = load(panel + (c * VECTORS + v) * LANES<T>);
+        for (int v = 0; v < V; ++v) weights[v] = load(panel + (c * V + v) * LANES<T>);
         for (int r = 0; r < ROWS; ++r)
-            for (int v = 0; v < VECTORS; ++v) sums[r][v] += source[r][c] * weights[v];
+            for (int v = 0; v < V; ++v) sums[r][v] += source[r][c] * weights[v];
     }
-    for (int r = 0; r < ROWS; ++r) store_row<T, VECTORS, FULL>(out[r] + column, sums[r], width);
+    for (int r = 0; r < ROWS; ++r) store_row<T, V, FULL>(out[r] + column, sums[r], width);
 }
 
 // into[r * stride + (0..width)] += sum over pairs of in[pair][first + r] * grad[pair][0..width), for ROWS rows.
-// grad: (pairs, VECTORS * LANES).
-template <class T, int ROWS, int VECTORS, bool FULL>
+// grad: (pairs, V * LANES).
+template <class T, int ROWS, int V, bool FULL>
 void outer_add(const T *const *in, const T *grad, long pairs, long first, T *into, long stride, long width) {
-    typename Vector<T>::type sums[ROWS][VECTORS], reached[VECTORS];
-    for (int r = 0; r < ROWS; ++r) load_row<T, VECTORS, FULL>(sums[r], into + r * stride, width);
+    typename Vector<T>::type sums[ROWS][V], reached[V];
+    for (int r = 0; r < ROWS; ++r) load_row<T, V, FULL>(sums[r], into + r * stride, width);
     for (long p = 0; p < pairs; ++p) {
         const T *seen = in[p] + first;
-        for (int v = 0; v < VECTORS; ++v) reached[v] = load(grad + (p * VECTORS + v) * LANES<T>);
+        for (int v = 0; v < V; ++v) reached[v] = load(grad + (p * V + v) * LANES<T>);
         for (int r = 0; r < ROWS; ++r)
-            for (int v = 0; v < VECTORS; ++v) sums[r][v] += seen[r] * reached[v];
+            for (int v = 0; v < V; ++v) sums[r][v] += seen[r] * reached[v];
     }
-    for (int r = 0; r < ROWS; ++r) store_row<T, VECTORS, FULL>(into + r * stride, sums[r], width);
+    for (int r = 0; r < ROWS; ++r) store_row<T, V, FULL>(into + r * stride, sums[r], width);
 }
 
 template <class T> using MultiplyAdd = void (*)(const T *const *, T *const *, const T *, long, long, long);
 template <class T> using OuterAdd = void (*)(const T *const *, const T *, long, long, T *, long, long);
 
-// The tile for each number of rows, 1 to TILE_ROWS.
-template <class T, int VECTORS, bool FULL, int... R>
-constexpr std::array<MultiplyAdd<T>, sizeof...(R)> multiply_adds(std::integer_sequence<int, R...>) {
-    return {multiply_add<T, R + 1, VECTORS, FULL>...};
+// The tile for each number of rows from 1 on.
+template <class T> using MultiplyAdds = std::array<MultiplyAdd<T>, 8>;
+template <class T> using OuterAdds = std::array<OuterAdd<T>, 8>;
+template <class T, int V, bool FULL, int... R>
+constexpr MultiplyAdds<T> multiply_adds(std::integer_sequence<int, R...>) {
+    return {multiply_add<T, R + 1, V, FULL>...};
 }
-template <class T, int VECTORS, bool FULL, int... R>
-constexpr std::array<OuterAdd<T>, sizeof...(R)> outer_adds(std::integer_sequence<int, R...>) {
-    return {outer_add<T, R + 1, VECTORS, FULL>...};
+template <class T, int V, bool FULL, int... R>
+constexpr OuterAdds<T> outer_adds(std::integer_sequence<int, R...>) {
+    return {outer_add<T, R + 1, V, FULL>...};
 }
+
+using Vectors = std::make_integer_sequence<int, VECTORS>;
 
 // A run of columns that one tile covers.
 struct Panel {
@@ -95,29 +99,30 @@ struct Panel {
 };
 
 template <class T> std::vector<Panel> panels_of(long columns) {
+    const long vectors = (columns + LANES<T> - 1) / LANES<T>, count = (vectors + VECTORS - 1) / VECTORS;
     std::vector<Panel> panels;
-    for (long column = 0; column < columns; column += PANEL<T>) {
-        long width = std::min(PANEL<T>, columns - column);
-        int vectors = width > LANES<T> ? 2 : 1;
-        panels.push_back({column, width, vectors, width == vectors * LANES<T>});
+    for (long i = 0; i < count; ++i) {
+        const long from = i * vectors / count, to = (i + 1) * vectors / count, column = from * LANES<T>;
+        const long width = std::min(to * LANES<T>, columns) - column;
+        panels.push_back({column, width, int(to - from), width == (to - from) * LANES<T>});
     }
     return panels;
 }
 
-template <class T> const MultiplyAdd<T> *tiles_for(const Panel &panel) {
-    using Rows = std::make_integer_sequence<int, TILE_ROWS>;
-    static constexpr auto two = multiply_adds<T, 2, true>(Rows{}), two_cut = multiply_adds<T, 2, false>(Rows{}),
-                          one = multiply_adds<T, 1, true>(Rows{}), one_cut = multiply_adds<T, 1, false>(Rows{});
-    if (panel.vectors == 2) return (panel.full ? two : two_cut).data();
-    return (panel.full ? one : one_cut).data();
+template <class T, int... V>
+const MultiplyAdd<T> *tiles_for(const Panel &panel, std::integer_sequence<int, V...>) {
+    static constexpr std::array<MultiplyAdds<T>, 2 * sizeof...(V)> tiles = {
+        multiply_adds<T, V + 1, false>(std::make_integer_sequence<int, rows_for(V + 1)>{})...,
+        multiply_adds<T, V + 1, true>(std::make_integer_sequence<int, rows_for(V + 1)>{})...};
+    return tiles[panel.vectors - 1 + (panel.full ? VECTORS : 0)].data();
 }
 
-template <class T> const OuterAdd<T> *outer_tiles_for(const Panel &panel) {
-    using Rows = std::make_integer_sequence<int, TILE_ROWS>;
-    static constexpr auto two = outer_adds<T, 2, true>(Rows{}), two_cut = outer_adds<T, 2, false>(Rows{}),
-                          one = outer_adds<T, 1, true>(Rows{}), one_cut = outer_adds<T, 1, false>(Rows{});
-    if (panel.vectors == 2) return (panel.full ? two : two_cut).data();
-    return (panel.full ? one : one_cut).data();
+template <class T, int... V>
+const OuterAdd<T> *outer_tiles_for(const Panel &panel, std::integer_sequence<int, V...>) {
+    static constexpr std::array<OuterAdds<T>, 2 * sizeof...(V)> tiles = {
+        outer_adds<T, V + 1, false>(std::make_integer_sequence<int, rows_for(V + 1)>{})...,
+        outer_adds<T, V + 1, true>(std::make_integer_sequence<int, rows_for(V + 1)>{})...};
+    return tiles[panel.vectors - 1 + (panel.full ? VECTORS : 0)].data();
 }
 
 // Weights (offsets, in, out), or (offsets, out, in) if `transposed`, in panels: for each offset and panel, (in, vectors).
@@ -181,9 +186,10 @@ void convolve(const Blocks &map, const T *features, long in, const T *weights, l
                 for (size_t i = 0; i < first; ++i) panel_weights += in * panels[i].vectors * LANES<T>;
                 for (size_t i = first; i < last; ++i) {
                     const Panel &panel = panels[i];
-                    const MultiplyAdd<T> *tiles = tiles_for<T>(panel);
-                    for (long p = 0; p < count; p += TILE_ROWS) {
-                        const long rows = std::min<long>(TILE_ROWS, count - p);
+                    const MultiplyAdd<T> *tiles = tiles_for<T>(panel, Vectors{});
+                    const long tile = rows_for(panel.vectors);
+                    for (long p = 0; p < count; p += tile) {
+                        const long rows = std::min(tile, count - p);
                         tiles[rows - 1](&sources[p], &targets[p], panel_weights, in, panel.column, panel.width);
                     }
                     panel_weights += in * panel.vectors * LANES<T>;
@@ -221,9 +227,10 @@ void add_outer_products(const T *const *sources, const T *const *reached, long p
             std::memcpy(strip + p * lanes, reached[p] + panel.column, panel.width * sizeof(T));
             std::fill(strip + p * lanes + panel.width, strip + (p + 1) * lanes, T(0));
         }
-        const OuterAdd<T> *tiles = outer_tiles_for<T>(panel);
-        for (long c = 0; c < in; c += TILE_ROWS) {
-            const long rows = std::min<long>(TILE_ROWS, in - c);
+        const OuterAdd<T> *tiles = outer_tiles_for<T>(panel, Vectors{});
+        const long tile = rows_for(panel.vectors);
+        for (long c = 0; c < in; c += tile) {
+            const long rows = std::min(tile, in - c);
             tiles[rows - 1](sources, strip, pairs, c, matrix + c * out + panel.column, out, panel.width);
         }
     }
@@ -240,7 +247,7 @@ void outer_products(const Blocks &map, const T *features, long in, const T *grad
 #pragma omp parallel num_threads(threads)
     {
         std::vector<const T *> sources(map.block * cut.step), reached(map.block * cut.step);
-        Buffer<T> strip(PAIRS_PER_TILE * PANEL<T>);
+        Buffer<T> strip(PAIRS_PER_TILE * VECTORS * LANES<T>);
 #pragma omp for schedule(dynamic)
         for (long task = 0; task < cut.parts * cut.groups; ++task) {
             const long part = task / cut.groups, group = task % cut.groups;
