@@ -26,19 +26,24 @@ Sites = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """dimension: of space. make: the sites, int (N, 1 + dimension), from the data's folder and `quick`."""
+    """dimension: of space. make: the sites, int (N, 1 + dimension), from the data's folder and `quick`.
+
+    scanned: whether the sites come from a grid that was read place by place, or in no particular order.
+    """
 
     dimension: int
     make: Callable[[Path, bool], Sites]
+    scanned: bool = False
 
     def coordinates(self, data: Path, *, quick: bool) -> Tensor:
-        """int32 (N, 1 + dimension), batch index first, all rows different, in no particular order.
+        """int32 (N, 1 + dimension), batch index first, all rows different.
 
         Raises UserError if the data are needed and are not there.
         """
         sites = np.unique(self.make(data, quick), axis=0)
-        order = np.random.default_rng(0).permutation(len(sites))
-        return torch.from_numpy(sites[order].astype(np.int32))
+        if not self.scanned:
+            sites = sites[np.random.default_rng(0).permutation(len(sites))]
+        return torch.from_numpy(sites.astype(np.int32))
 
 
 def drawn(side: int, dimension: int, sites: int) -> Sites:
@@ -136,10 +141,12 @@ def _existing(path: Path) -> Path:
 
 WORKLOADS = {
     "3d_random": Workload(3, lambda _, quick: drawn(60, 3, 10_000) if quick else drawn(128, 3, 100_000)),
-    "3d_full": Workload(3, lambda _, quick: drawn(20, 3, 20**3) if quick else drawn(48, 3, 48**3)),
+    "3d_full": Workload(
+        3, lambda _, quick: drawn(20, 3, 20**3) if quick else drawn(48, 3, 48**3), scanned=True
+    ),
     "3d_surface": Workload(3, lambda _, quick: surface(60 if quick else 180)),
     "2d_clusters": Workload(2, lambda _, quick: clusters(10_000, 250) if quick else clusters(125_000, 880)),
     "2d_scattered": Workload(2, lambda _, quick: drawn(20_000, 2, 4_000 if quick else 32_000)),
-    "wafer": Workload(2, wafer),
-    "brain": Workload(3, brain),
+    "wafer": Workload(2, wafer, scanned=True),
+    "brain": Workload(3, brain, scanned=True),
 }
