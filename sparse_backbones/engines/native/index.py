@@ -3,30 +3,56 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from sparse_backbones.engines.native import compiled
+
 # How far a shifted look-up may leave the occupied box before keys would alias and the exact path is taken.
 MARGIN = 16
 _KEY_LIMIT = 2**62
+# Below this the compiled sort is faster than PyTorch's, which uses all threads.
+FEW_KEYS = 2**16
 
 
-def first_of_each(keys: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Groups equal keys (N,) int64.
+class Groups:
+    """Equal keys (N,) int64 taken together.
 
-    Returns `unique` (U,) sorted, `first` (U,) the lowest row of each, `inverse` (N,) the group of each row,
-    and `order` (N,), a stable sort of the rows.
+    unique: int64 (U,), sorted. first: int64 (U,), the lowest row of each. moved: whether these are other rows,
+    or in another order, than 0 to N - 1.
     """
-    if keys.numel() and bool((keys[1:] > keys[:-1]).all()):
-        rows = torch.arange(keys.numel(), device=keys.device)
-        return keys, rows, rows, rows
+
+    def __init__(self, keys: Tensor) -> None:
+        self.moved = not bool((keys[1:] > keys[:-1]).all())
+        if not self.moved:
+            self.unique, self.first = keys, torch.arange(keys.numel(), device=keys.device)
+            return
+        ordered, self._order = _sorted(keys)
+        self._starts = torch.ones_like(ordered, dtype=torch.bool)
+        torch.ne(ordered[1:], ordered[:-1], out=self._starts[1:])
+        if bool(self._starts.all()):
+            self.unique, self.first = ordered, self._order
+        else:
+            self.unique, self.first = ordered[self._starts], self._order[self._starts]
+
+    @cached_property
+    def inverse(self) -> Tensor:
+        """The group of each row, int64 (N,)."""
+        if not self.moved:
+            return self.first
+        groups = torch.empty_like(self._order)
+        groups[self._order] = torch.cumsum(self._starts, 0) - 1
+        return groups
+
+
+def _sorted(keys: Tensor) -> tuple[Tensor, Tensor]:
+    """As torch.sort(keys, stable=True)."""
+    if keys.device.type == "cpu" and keys.numel() < FEW_KEYS and compiled.library() is not None:
+        return compiled.sort(keys)
     ordered, order = torch.sort(keys, stable=True)
-    starts = torch.ones_like(ordered, dtype=torch.bool)
-    starts[1:] = ordered[1:] != ordered[:-1]
-    inverse = torch.empty_like(order)
-    inverse[order] = torch.cumsum(starts, 0) - 1
-    return ordered[starts], order[starts], inverse, order
+    return ordered, order
 
 
 class CoordinateIndex:
@@ -55,12 +81,18 @@ class CoordinateIndex:
         self.tables: list[Tensor] = []
         keys, _ = self._pack(coordinates, build=True)
         self.keys = keys
-        self.unique, self.first, self.inverse, self.order = first_of_each(keys)
+        self._distinct = Groups(keys)
+        self.unique, self.first = self._distinct.unique, self._distinct.first
+
+    @property
+    def inverse(self) -> Tensor:
+        """For each row the position of its coordinate in `unique`, int64 (N,)."""
+        return self._distinct.inverse
 
     @property
     def moved(self) -> bool:
-        """Whether rows are in another order than their keys."""
-        return self.first is not self.order
+        """Whether `first` is anything else than all rows in order."""
+        return self._distinct.moved
 
     @property
     def shiftable(self) -> bool:
@@ -117,7 +149,8 @@ class CoordinateIndex:
             if level == len(self.groups) - 1:
                 return key, known
             if build:
-                table, _, rank, _ = first_of_each(key)
+                ranks = Groups(key)
+                table, rank = ranks.unique, ranks.inverse
                 self.tables.append(table)
             else:
                 table = self.tables[level]

@@ -35,7 +35,12 @@ def segment_sum(values: Tensor, order: Tensor, starts: Tensor) -> Tensor:
 
 
 def convolve(features: Tensor, kernel: Tensor, pairs: KernelMap) -> Tensor:
-    """Sparse convolution. features (n_in, Cin), kernel (K, Cin, Cout) -> (n_out, Cout)."""
+    """Sparse convolution. features (n_in, Cin), kernel (K, Cin, Cout) -> (n_out, Cout).
+
+    Raises ValueError where the shapes do not fit each other or the pairs, TypeError for two dtypes, and
+    RuntimeError for two devices.
+    """
+    _check(features, kernel, pairs)
     return _Convolution.apply(features, kernel, pairs, False)  # type: ignore[no-any-return, no-untyped-call]
 
 
@@ -50,6 +55,20 @@ def max_rows(features: Tensor, pairs: KernelMap) -> Tensor:
     A tie goes to the lowest kernel offset.
     """
     return _MaxRows.apply(features, pairs)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def _check(features: Tensor, kernel: Tensor, pairs: KernelMap) -> None:
+    """The compiled kernels would read past the end of what does not fit."""
+    if features.ndim != 2 or len(features) != pairs.n_in:
+        raise ValueError(f"features must be ({pairs.n_in}, channels), not {tuple(features.shape)}")
+    if kernel.ndim != 3 or kernel.shape[:2] != (pairs.volume, features.shape[1]):
+        raise ValueError(
+            f"the kernel must be ({pairs.volume}, {features.shape[1]}, channels), not {tuple(kernel.shape)}"
+        )
+    if features.dtype is not kernel.dtype:
+        raise TypeError(f"the features are {features.dtype} and the kernel {kernel.dtype}")
+    if features.device != kernel.device:
+        raise RuntimeError(f"the features are on {features.device} and the kernel on {kernel.device}")
 
 
 def _products(source: Tensor, rows: Tensor, weights: Tensor, pairs: KernelMap) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,6 +13,9 @@ from torch import Tensor
 from sparse_backbones.engines.native import compiled
 from sparse_backbones.engines.native.compiled import Blocks
 from sparse_backbones.engines.native.index import MARGIN, CoordinateIndex
+
+# Up to so many pairs a site, sums that are written in row order repay what the reordering of the pairs costs.
+FEW_PAIRS = 8
 
 
 class CoordinateMap:
@@ -136,6 +140,17 @@ class KernelMap:
     def counts(self) -> list[int]:
         return self.lists[2]
 
+    def __getstate__(self) -> dict[str, Any]:
+        """The lists alone: where a copy is loaded, the compiled kernels need not be there."""
+        kept = {name: getattr(self, name) for name in ("n_in", "n_out", "identity")}
+        # Mirrored blocks are the one thing that `mirrors` is for.
+        return kept | {"mirrors": False, "lists": self.lists}
+
+    @property
+    def volume(self) -> int:
+        """Number of kernel offsets."""
+        return self.blocks.offsets if "blocks" in self.__dict__ else len(self.counts)
+
     @cached_property
     def lists(self) -> tuple[Tensor, Tensor, list[int]]:
         """in_rows, out_rows and counts."""
@@ -213,6 +228,8 @@ def submanifold_map(sites: CoordinateMap, offsets: Tensor) -> KernelMap:
         index = sites.index
         rows = index.first.int() if index.moved else None
         blocks = compiled.find(index.unique, rows, index.unique, rows, index.key_delta(offsets))
+        if len(blocks.rows_in) <= FEW_PAIRS * len(sites):
+            blocks = blocks.in_row_order()
         return KernelMap.of_blocks(blocks, len(sites), mirrors=True)
     half = volume // 2
     place, hit = _shifted(sites.index, sites.index.keys, sites.steps, offsets[:half])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,30 @@ def test_mirrored_blocks_have_their_offsets_the_other_way_round() -> None:
     blocks = compiled.group(*lists, 80)
     mirrored = Blocks(80, 9, blocks.block, blocks.starts, blocks.rows_in, blocks.places, mirrored=True)
     assert listed(*mirrored.lists()) == sorted((8 - k, i, o) for k, i, o in listed(*lists))
+
+
+def test_blocks_in_row_order() -> None:
+    lists = random_pairs(900, 700, 9, 300)
+    order = torch.randperm(700).int()
+    blocks = replace(compiled.group(*lists, 700), order=order)
+    reordered = blocks.in_row_order()
+    assert reordered.order is None
+    assert listed(*reordered.lists()) == listed(*blocks.lists())
+    # The terms of each output are added in the same order, so not a bit changes.
+    features, kernel = torch.randn(900, 20), torch.randn(9, 20, 30)
+    assert torch.equal(
+        compiled.convolve(features, kernel, reordered), compiled.convolve(features, kernel, blocks)
+    )
+
+
+@pytest.mark.parametrize("span", [1, 2, 2**11, 2**33, 2**62])
+@pytest.mark.parametrize("count", [0, 1, 3000])
+def test_sort(count: int, span: int) -> None:
+    keys = torch.randint(-span, span, (count,))
+    expected = torch.sort(keys, stable=True)
+    ordered, order = compiled.sort(keys)
+    assert torch.equal(ordered, expected.values)
+    assert torch.equal(order, expected.indices)
 
 
 @pytest.mark.parametrize("ordered", [True, False])
@@ -138,6 +163,65 @@ def test_the_same_bits_for_any_number_of_threads() -> None:
     for sums, outer in results[1:]:
         assert torch.equal(sums, results[0][0])
         assert torch.equal(outer, results[0][1])
+
+
+@pytest.mark.parametrize("channels", [(0, 3), (3, 0), (0, 0)], ids=str)
+@pytest.mark.parametrize("n_out", [40, 9000])
+def test_no_channels(instructions: str, channels: tuple[int, int], n_out: int) -> None:
+    blocks = compiled.group(*random_pairs(50, n_out, 3, 20), n_out)
+    features, grad = torch.zeros(50, channels[0]), torch.zeros(n_out, channels[1])
+    sums = compiled.convolve(features, torch.zeros(3, *channels), blocks)
+    assert torch.equal(sums, torch.zeros(n_out, channels[1]))
+    assert compiled.outer_products(features, grad, blocks).shape == (3, *channels)
+
+
+def test_few_pairs_among_many_rows_and_offsets() -> None:
+    """What a thread sets aside depends on the rows there are, not on how thinly the pairs lie."""
+    n_out = 1_000_000
+    blocks = compiled.group(torch.tensor([1]), torch.tensor([7]), [1] + [0] * 342, n_out)
+    grad = torch.zeros(n_out, 1)
+    grad[7] = 3
+    result = compiled.outer_products(torch.tensor([[5.0], [2.0]]), grad, blocks)
+    assert result.nonzero().tolist() == [[0, 0, 0]]
+    assert result[0, 0, 0] == 6
+
+
+def test_more_pairs_of_one_offset_than_rows() -> None:
+    rows = torch.arange(4000)
+    with pytest.raises(ValueError, match="an output row twice"):
+        compiled.group(rows, rows % 40, [4000], 40)
+
+
+def test_more_rows_than_32_bits_number() -> None:
+    none = torch.zeros(0, dtype=torch.int64)
+    with pytest.raises(ValueError, match="32 bits"):
+        compiled.group(none, none, [0], 2**31)
+    many = torch.zeros(1, dtype=torch.int64).expand(2**31)
+    with pytest.raises(ValueError, match="32 bits"):
+        compiled.find(many, None, none, None, none)
+
+
+def test_a_dataloader_worker_after_the_parent() -> None:
+    """OpenMP's threads do not live on in a forked process; torch gives each worker one thread."""
+    script = """
+import torch
+from torch.utils.data import DataLoader
+from sparse_backbones.engines.native import compiled
+torch.set_num_threads(2)
+rows = torch.arange(20_000)
+blocks = compiled.group(rows, rows, [len(rows)], len(rows))
+class Data(torch.utils.data.Dataset):
+    def __len__(self): return 2
+    def __getitem__(self, at):
+        return compiled.convolve(torch.ones(len(rows), 4), torch.ones(1, 4, 4), blocks).sum()
+parent = Data()[0]
+for found in DataLoader(Data(), batch_size=None, num_workers=2, multiprocessing_context="fork"):
+    assert found == parent
+print("done")
+"""
+    command = [sys.executable, "-c", script]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    assert found.stdout == "done\n"
 
 
 def test_what_they_do_not_take() -> None:

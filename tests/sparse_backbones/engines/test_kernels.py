@@ -45,6 +45,20 @@ def test_gradient_of_a_convolution(pairs: KernelMap, limit: int, monkeypatch: py
     assert torch.autograd.gradcheck(lambda f, w: kernels.convolve(f, w, pairs), (features, weight))
 
 
+def test_what_does_not_fit() -> None:
+    pairs = submanifold()
+    features, kernel = torch.zeros(pairs.n_in, 2), torch.zeros(9, 2, 3)
+    with pytest.raises(ValueError, match=rf"features must be \({pairs.n_in}, channels\), not \(1, 2\)"):
+        kernels.convolve(features[:1], kernel, pairs)
+    for wrong in (kernel[:8], kernel[:, :1], kernel[0]):
+        with pytest.raises(ValueError, match=r"the kernel must be \(9, 2, channels\)"):
+            kernels.convolve(features, wrong, pairs)
+    with pytest.raises(TypeError, match="and the kernel"):
+        kernels.convolve(features, kernel.double(), pairs)
+    with pytest.raises(RuntimeError, match="the kernel on meta"):
+        kernels.convolve(features, kernel.to("meta"), pairs)
+
+
 def test_gradient_of_a_sum(pairs: KernelMap) -> None:
     features = torch.randn(pairs.n_in, 2, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda f: kernels.sum_rows(f, pairs.complete), (features,))

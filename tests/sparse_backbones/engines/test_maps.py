@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from collections.abc import Callable
 from types import ModuleType
 
 import pytest
@@ -9,6 +12,7 @@ import torch
 
 from sparse_backbones.engines.native import compiled
 from sparse_backbones.engines.native import manager as manager_module
+from sparse_backbones.engines.native.kernels import convolve
 from sparse_backbones.engines.native.maps import (
     CoordinateMap,
     KernelMap,
@@ -231,6 +235,24 @@ def test_maps_are_made_once(native: ModuleType, monkeypatch: pytest.MonkeyPatch)
     pass_through()
     assert [counter.calls for counter in made] == calls
     assert repr(tensor.coordinate_manager) == state
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda pairs: pickle.loads(pickle.dumps(pairs))])
+def test_a_copy_needs_no_compiled_kernels(
+    copied: Callable[[KernelMap], KernelMap], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sites = CoordinateMap(random_sites(60, 2, -9, 9), (1, 1))
+    made = submanifold_map(sites, offsets(Kernel.of(2, 3)))
+    assert made.volume == 9
+    features, kernel = torch.randn(len(sites), 2), torch.randn(9, 2, 3)
+    expected = [convolve(features, kernel, pairs) for pairs in (made, made.transposed)]
+    again = copied(made)
+    assert again.volume == 9
+    for _ in range(2):
+        for pairs, sums in zip((again, again.transposed), expected, strict=True):
+            torch.testing.assert_close(convolve(features, kernel, pairs), sums)
+        again = copied(made)
+        monkeypatch.setattr(compiled, "library", lambda: None)
 
 
 def test_tensors_of_their_own_have_managers_of_their_own(native: ModuleType) -> None:

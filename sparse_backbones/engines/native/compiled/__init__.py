@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 from ctypes import POINTER, byref, c_bool, c_int, c_int64, c_long, c_void_p
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 # What the library must answer to be the one that this file was written for.
-VERSION = 1
+VERSION = 2
 # Output rows that are summed up together: their sums stay in the cache while all offsets pass over them.
 BLOCK = 512
 INSTRUCTIONS = ("plain", "avx2", "avx512")
@@ -67,6 +67,20 @@ class Blocks:
         )
         return rows_in, rows_out, counts.tolist()
 
+    def in_row_order(self) -> Blocks:
+        """The same pairs, with output rows in order."""
+        if self.order is None:
+            return self
+        starts, rows_in, places = (
+            torch.empty_like(part) for part in (self.starts, self.rows_in, self.places)
+        )
+        _check(
+            _loaded().sparse_reorder(
+                byref(self._structure), torch.get_num_threads(), _at(starts), _at(rows_in), _at(places)
+            )
+        )
+        return replace(self, starts=starts, rows_in=rows_in, places=places, order=None)
+
     @property
     def _structure(self) -> _Blocks:
         return _Blocks(
@@ -103,7 +117,11 @@ def library() -> ctypes.CDLL | None:
     ]
     loaded.sparse_take.argtypes = [c_void_p, array, array, array]
     loaded.sparse_take.restype = None
+    loaded.sparse_drop.argtypes = [c_void_p]
+    loaded.sparse_drop.restype = None
     loaded.sparse_group.argtypes = [array, array, array, size, size, size, c_int, array, array, array]
+    loaded.sparse_reorder.argtypes = [POINTER(_Blocks), c_int, array, array, array]
+    loaded.sparse_sort.argtypes = [array, size, array, array]
     loaded.sparse_list.argtypes = [POINTER(_Blocks), array, array, array, c_int]
     for name in _SUFFIX.values():
         convolve, outer = (getattr(loaded, f"sparse_{what}_{name}") for what in ("convolve", "outer"))
@@ -150,6 +168,7 @@ def find(keys: Tensor, rows: Tensor | None, queries: Tensor, order: Tensor | Non
     rows: int32 (U,), the input row of each key. order: int32 (n,), the output row of each query. None stands
     for rows in order.
     """
+    _check_rows(max(len(keys), len(queries)))
     pairs = c_int64()
     block, offsets, n = _block(len(queries)), len(shifts), len(queries)
     lib = _loaded()
@@ -166,15 +185,31 @@ def find(keys: Tensor, rows: Tensor | None, queries: Tensor, order: Tensor | Non
         byref(pairs),
     )
     _check(handle is None)
-    starts = torch.empty(-(-n // block) * offsets + 1, dtype=torch.int64)
-    rows_in = torch.empty(pairs.value, dtype=torch.int32)
-    places = torch.empty(pairs.value, dtype=torch.int16)
-    lib.sparse_take(handle, _at(starts), _at(rows_in), _at(places))
+    try:
+        starts = torch.empty(-(-n // block) * offsets + 1, dtype=torch.int64)
+        rows_in = torch.empty(pairs.value, dtype=torch.int32)
+        places = torch.empty(pairs.value, dtype=torch.int16)
+        lib.sparse_take(handle, _at(starts), _at(rows_in), _at(places))
+    finally:
+        lib.sparse_drop(handle)
     return Blocks(n, offsets, block, starts, rows_in, places, order)
 
 
+def sort(keys: Tensor) -> tuple[Tensor, Tensor]:
+    """As torch.sort(keys, stable=True), for int64 keys (N,)."""
+    _check_rows(len(keys))
+    keys = keys.contiguous()
+    ordered, order = torch.empty_like(keys), torch.empty(len(keys), dtype=torch.int32)
+    _check(_loaded().sparse_sort(_at(keys), len(keys), _at(ordered), _at(order)))
+    return ordered, order.long()
+
+
 def group(rows_in: Tensor, rows_out: Tensor, counts: list[int], n_out: int) -> Blocks:
-    """Blocks of pairs that are sorted by offset. rows_in, rows_out: int (P,)."""
+    """Blocks of pairs that are sorted by offset, of which no offset leads to an output row twice.
+
+    rows_in, rows_out: int (P,).
+    """
+    _check_rows(n_out)
     rows_in, rows_out = rows_in.int().contiguous(), rows_out.int().contiguous()
     sizes, block = torch.tensor(counts, dtype=torch.int64), _block(n_out)
     starts = torch.empty(-(-n_out // block) * len(counts) + 1, dtype=torch.int64)
@@ -246,6 +281,11 @@ def _block(rows: int) -> int:
     return BLOCK if rows >= 16 * BLOCK else max(32, rows // 16)
 
 
+def _check_rows(count: int) -> None:
+    if count >= 2**31:
+        raise ValueError(f"the compiled kernels number rows with 32 bits, too few for {count}")
+
+
 def _path() -> Path | None:
     built = sorted(Path(__file__).parent.glob("_kernels*.so"))
     return built[0] if built else None
@@ -263,5 +303,7 @@ def _at(tensor: Tensor) -> int:
 
 
 def _check(failed: bool | int) -> None:
+    if failed == 2:
+        raise ValueError("an offset of the kernel leads to an output row twice")
     if failed:
         raise MemoryError("not enough memory for a sparse convolution")

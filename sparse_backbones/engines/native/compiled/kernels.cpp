@@ -6,10 +6,13 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <memory>
 #include <new>
 #include <utility>
 #include <vector>
+
+#include <omp.h>
 
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -52,7 +55,8 @@ void want_huge_pages(void *data, size_t bytes) {
 #endif
 }
 
-// The pairs of a kernel map, grouped by runs of `block` output rows and, within each run, by offset.
+// The pairs of a kernel map, grouped by runs of `block` output rows and, within each run, by offset. No offset leads to
+// an output row twice, so there are at most `block` pairs in each group.
 struct Blocks {
     long rows_out, offsets, block;
     const int64_t *starts;  // (blocks * offsets + 1): where the pairs of each block and offset begin
@@ -195,11 +199,16 @@ void find_chunk(const int64_t *keys, const int32_t *rows, long count, const int6
     }
 }
 
+struct Overfull {};
+
 template <class Work> int guarded(Work work) {
     try {
         work();
         return 0;
-    } catch (const std::bad_alloc &) {
+    } catch (const Overfull &) {
+        return 2;
+    } catch (const std::exception &) {
+        // Else only Buffer and the standard containers throw: no memory, or more than there could be.
         return 1;
     }
 }
@@ -230,10 +239,10 @@ int outer_products(const Blocks &map, const T *features, long in, const T *grad,
 
 } // namespace
 
-// Functions that return int give 0, or 1 where memory ran out.
+// Functions that return int give 0, 1 where memory ran out, or 2 where an offset leads to an output row twice.
 extern "C" {
 
-int sparse_version() { return 1; }
+int sparse_version() { return 2; }
 
 // 0 plain, 1 AVX2, 2 AVX-512. A number below 0 only asks.
 int sparse_instructions(int wanted) {
@@ -242,7 +251,8 @@ int sparse_instructions(int wanted) {
 }
 
 // Finds queries (n), sorted, plus each of shifts (offsets) among keys (count), sorted and distinct.
-// rows: the input row of each key, or null. Returns a handle for sparse_take, or null where memory ran out.
+// rows: the input row of each key, or null. Returns a handle for sparse_take and sparse_drop, or null where memory ran
+// out.
 void *sparse_find(const int64_t *keys, const int32_t *rows, long count, const int64_t *queries, long n,
                   const int64_t *shifts, long offsets, long block, int threads, int64_t *pairs) {
     std::unique_ptr<Neighbours> made;
@@ -266,11 +276,10 @@ void *sparse_find(const int64_t *keys, const int32_t *rows, long count, const in
     return made.release();
 }
 
-// Moves what sparse_find found to starts (blocks * offsets + 1), rows_in and places (pairs), and frees the handle.
+// Moves what sparse_find found to starts (blocks * offsets + 1), rows_in and places (pairs).
 void sparse_take(void *handle, int64_t *starts, int32_t *rows_in, int16_t *places) {
-    std::unique_ptr<Neighbours> made(static_cast<Neighbours *>(handle));
     int64_t at = 0;
-    for (Found &found : made->chunks) {
+    for (Found &found : static_cast<Neighbours *>(handle)->chunks) {
         std::copy(found.rows_in.begin(), found.rows_in.end(), rows_in + at);
         std::copy(found.places.begin(), found.places.end(), places + at);
         for (int32_t count : found.counts) {
@@ -281,6 +290,8 @@ void sparse_take(void *handle, int64_t *starts, int32_t *rows_in, int16_t *place
     }
     *starts = at;
 }
+
+void sparse_drop(void *handle) { delete static_cast<Neighbours *>(handle); }
 
 // Groups pairs that are sorted by offset, counts (offsets) of each, into blocks; output rows stay in order.
 // starts (blocks * offsets + 1), grouped_in and places (pairs) are written.
@@ -294,7 +305,11 @@ int sparse_group(const int32_t *rows_in, const int32_t *rows_out, const int64_t 
 #pragma omp parallel for num_threads(threads) schedule(dynamic)
         for (long k = 0; k < offsets; ++k)
             for (int64_t p = begin[k]; p < begin[k + 1]; ++p) ++starts[rows_out[p] / block * offsets + k + 1];
-        for (long i = 0; i < blocks * offsets; ++i) starts[i + 1] += starts[i];
+        for (long i = 0; i < blocks * offsets; ++i) {
+            // convolve has room for so many: this keeps it within its memory, though it does not find every such row.
+            if (starts[i + 1] > block) throw Overfull();
+            starts[i + 1] += starts[i];
+        }
         std::vector<int64_t> next(starts, starts + blocks * offsets);
 #pragma omp parallel for num_threads(threads) schedule(dynamic)
         for (long k = 0; k < offsets; ++k)
@@ -306,7 +321,63 @@ int sparse_group(const int32_t *rows_in, const int32_t *rows_out, const int64_t 
     });
 }
 
-// The reverse: rows_in and rows_out (pairs), sorted by offset, and counts (offsets) of each.
+// The same pairs in blocks of rows that are in order: map's are not. starts, rows_in and places are written as by
+// sparse_group.
+int sparse_reorder(const Blocks *map, int threads, int64_t *starts, int32_t *rows_in, int16_t *places) {
+    return guarded([&] {
+        const long offsets = map->offsets, block = map->block, groups = map->blocks() * offsets;
+        std::fill(starts, starts + groups + 1, 0);
+        const auto each = [&](long k, auto visit) {
+            for (long b = 0; b < map->blocks(); ++b) {
+                const int64_t *start = map->starts + b * offsets + k;
+                for (int64_t p = start[0]; p < start[1]; ++p) visit(p, map->row(b * block + map->places[p]));
+            }
+        };
+#pragma omp parallel for num_threads(threads) schedule(dynamic)
+        for (long k = 0; k < offsets; ++k) each(k, [&](int64_t, long row) { ++starts[row / block * offsets + k + 1]; });
+        for (long i = 0; i < groups; ++i) starts[i + 1] += starts[i];
+        std::vector<int64_t> next(starts, starts + groups);
+#pragma omp parallel for num_threads(threads) schedule(dynamic)
+        for (long k = 0; k < offsets; ++k)
+            each(k, [&](int64_t p, long row) {
+                const int64_t to = next[row / block * offsets + k]++;
+                rows_in[to] = map->rows_in[p];
+                places[to] = int16_t(row % block);
+            });
+    });
+}
+
+// Sorts keys (count), equal ones in the order in which they come: sorted and order (count) are written.
+int sparse_sort(const int64_t *keys, long count, int64_t *sorted, int32_t *order) {
+    return guarded([&] {
+        constexpr int BITS = 11;
+        constexpr uint64_t DIGIT = (1 << BITS) - 1;
+        const auto [low, high] = std::minmax_element(keys, keys + count);
+        const uint64_t first = count ? uint64_t(*low) : 0, span = count ? uint64_t(*high) - first : 0;
+        struct Entry {
+            uint64_t key;
+            int32_t row;
+        };
+        Buffer<Entry> one(count), other(count);
+        Entry *from = one.data(), *to = other.data();
+        for (long i = 0; i < count; ++i) from[i] = {uint64_t(keys[i]) - first, int32_t(i)};
+        std::vector<long> next(DIGIT + 1);
+        for (int shift = 0; shift < 64 && span >> shift; shift += BITS) {
+            std::fill(next.begin(), next.end(), 0);
+            for (long i = 0; i < count; ++i) ++next[from[i].key >> shift & DIGIT];
+            long at = 0;
+            for (long &n : next) at += std::exchange(n, at);
+            for (long i = 0; i < count; ++i) to[next[from[i].key >> shift & DIGIT]++] = from[i];
+            std::swap(from, to);
+        }
+        for (long i = 0; i < count; ++i) {
+            sorted[i] = int64_t(from[i].key + first);
+            order[i] = from[i].row;
+        }
+    });
+}
+
+// The reverse of sparse_group: rows_in and rows_out (pairs), sorted by offset, and counts (offsets) of each.
 int sparse_list(const Blocks *map, int32_t *rows_in, int32_t *rows_out, int64_t *counts, int threads) {
     return guarded([&] {
         std::vector<int64_t> next(map->offsets + 1, 0);

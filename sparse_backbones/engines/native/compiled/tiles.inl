@@ -1,6 +1,7 @@
 // Register tiles and the loops around them, written once with GCC's vector types. kernels.cpp includes this file once per
 // instruction set, each time with another NAMESPACE and another VECTOR_BYTES.
 
+namespace {
 namespace NAMESPACE {
 
 template <class T> struct Vector;
@@ -156,11 +157,14 @@ void convolve(const Blocks &map, const T *features, long in, const T *weights, l
     pack(weights, map.offsets, in, out, transposed, panels, padded, packed.data(), threads);
 
     // With few blocks, the panels of a block go to different threads. The sums are the same either way.
-    const long split = map.blocks() < 8 * threads ? long(panels.size()) : 1;
+    const long split = map.blocks() < 8 * threads ? long(panels.size()) : std::min<long>(panels.size(), 1);
+    // All memory is taken out here: nothing may throw among the threads.
+    const Buffer<const T *> all_sources(threads * map.block);
+    const Buffer<T *> all_targets(threads * map.block);
 #pragma omp parallel num_threads(threads)
     {
-        std::vector<const T *> sources(map.block);
-        std::vector<T *> targets(map.block);
+        const T **sources = all_sources.data() + omp_get_thread_num() * map.block;
+        T **targets = all_targets.data() + omp_get_thread_num() * map.block;
 #pragma omp for schedule(dynamic)
         for (long task = 0; task < map.blocks() * split; ++task) {
             const long b = task / split, part = task % split;
@@ -170,7 +174,7 @@ void convolve(const Blocks &map, const T *features, long in, const T *weights, l
             for (long place = begin; place < end; ++place)
                 std::fill(result + map.row(place) * out + low, result + map.row(place) * out + high, T(0));
             for (long k = 0; k < map.offsets; ++k) {
-                const long *start = map.starts + b * map.offsets + k;
+                const int64_t *start = map.starts + b * map.offsets + k;
                 const long count = start[1] - start[0];
                 if (!count) continue;
                 for (long p = 0; p < count; ++p) {
@@ -205,12 +209,13 @@ struct Cut {
 };
 
 template <class T> Cut cut_of(const Blocks &map, long in, long out) {
-    const long rows = std::max(map.rows_out, 1L), weights = map.offsets * in * out;
+    const long rows = std::max(map.rows_out, 1L), weights = std::max(map.offsets * in * out, 1L);
     // Blocks whose rows stay in the cache while all offsets pass over them, but not so few that the sums are loaded and
     // stored for a handful of pairs.
     const long pairs = map.starts[map.blocks() * map.offsets];
-    const long step = std::max({1L, CACHE_BYTES / long(map.block * (in + out) * sizeof(T)),
-                                PAIRS_PER_OFFSET * map.offsets * map.blocks() / std::max(pairs, 1L)});
+    const long wanted = std::max(CACHE_BYTES / std::max(map.block * (in + out) * long(sizeof(T)), 1L),
+                                 PAIRS_PER_OFFSET * map.offsets * map.blocks() / std::max(pairs, 1L));
+    const long step = std::clamp(wanted, 1L, std::max(map.blocks(), 1L));
     const long chunks = std::max(1L, (map.blocks() + step - 1) / step);
     const long parts = std::clamp(rows * (in + out) / (4 * weights), 1L, std::min(16L, chunks));
     return {parts, parts >= 8 ? 1 : std::min(map.offsets, (15 + parts) / parts), step};
@@ -244,10 +249,14 @@ void outer_products(const Blocks &map, const T *features, long in, const T *grad
     std::fill(result, result + size, T(0));
     Buffer<T> more((cut.parts - 1) * size);
     std::fill(more.data(), more.data() + (cut.parts - 1) * size, T(0));
+    const long room = map.block * cut.step, strip_size = PAIRS_PER_TILE * VECTORS * LANES<T>;
+    const Buffer<const T *> all_sources(threads * room), all_reached(threads * room);
+    const Buffer<T> strips(threads * strip_size);
 #pragma omp parallel num_threads(threads)
     {
-        std::vector<const T *> sources(map.block * cut.step), reached(map.block * cut.step);
-        Buffer<T> strip(PAIRS_PER_TILE * VECTORS * LANES<T>);
+        const T **sources = all_sources.data() + omp_get_thread_num() * room;
+        const T **reached = all_reached.data() + omp_get_thread_num() * room;
+        T *strip = strips.data() + omp_get_thread_num() * strip_size;
 #pragma omp for schedule(dynamic)
         for (long task = 0; task < cut.parts * cut.groups; ++task) {
             const long part = task / cut.groups, group = task % cut.groups;
@@ -259,7 +268,7 @@ void outer_products(const Blocks &map, const T *features, long in, const T *grad
                 for (long k = low; k < high; ++k) {
                     long count = 0;
                     for (long b = from; b < to; ++b) {
-                        const long *start = map.starts + b * map.offsets + k;
+                        const int64_t *start = map.starts + b * map.offsets + k;
                         for (long p = start[0]; p < start[1]; ++p, ++count) {
                             sources[count] = features + map.rows_in[p] * in;
                             reached[count] = grad + map.row(b * map.block + map.places[p]) * out;
@@ -269,7 +278,7 @@ void outer_products(const Blocks &map, const T *features, long in, const T *grad
                     T *matrix = sums + map.weights(k) * in * out;
                     for (long p = 0; p < count; p += PAIRS_PER_TILE)
                         add_outer_products(&sources[p], &reached[p], std::min(PAIRS_PER_TILE, count - p), in, out, panels,
-                                           strip.data(), matrix);
+                                           strip, matrix);
                 }
             }
         }
@@ -280,3 +289,4 @@ void outer_products(const Blocks &map, const T *features, long in, const T *grad
 }
 
 } // namespace NAMESPACE
+} // namespace
