@@ -20,8 +20,8 @@ FEW_KEYS = 2**16
 class Groups:
     """Equal keys (N,) int64 taken together.
 
-    unique: int64 (U,), sorted. first: int64 (U,), the lowest row of each. moved: whether these are other rows,
-    or in another order, than 0 to N - 1.
+    unique: int64 (U,), sorted. first: int64 (U,), the lowest row of each.
+    moved: whether these are other rows, or in another order, than 0 to N - 1.
     """
 
     def __init__(self, keys: Tensor) -> None:
