@@ -70,7 +70,8 @@ class CoordinateMap:
     def strided(self, factor: tuple[int, ...]) -> CoordinateMap:
         """The map whose sites are this map's, rounded down to `stride * factor`."""
         stride = tuple(s * f for s, f in zip(self.stride, factor, strict=True))
-        steps = divided(self.coordinates.long(), stride)
+        unit = tuple(max(s, 1) for s in stride)
+        steps = divided(self.coordinates.long(), unit)
         index = CoordinateIndex(steps)
         steps = steps[index.first]
         coordinates = steps * torch.tensor((1, *stride), device=self.coordinates.device)
@@ -80,7 +81,7 @@ class CoordinateMap:
                 "move them away from the lowest number"
             )
         made = CoordinateMap(coordinates.int(), stride)
-        made.__dict__ |= {"unit": stride, "steps": steps}
+        made.__dict__ |= {"unit": unit, "steps": steps}
         return made
 
 
@@ -256,7 +257,7 @@ def strided_map(fine: CoordinateMap, coarse: CoordinateMap, offsets: Tensor) -> 
     offsets = fine.in_units(offsets)
     places = coarse.coordinates.long()
     base = divided(places, fine.unit)
-    if any(c % u if u else c for c, u in zip(coarse.unit, fine.unit, strict=True)):
+    if any(c % u for c, u in zip(coarse.unit, fine.unit, strict=True)):
         aligned = (base * torch.tensor((1, *fine.unit), device=base.device) == places).all(1)
     else:
         aligned = None

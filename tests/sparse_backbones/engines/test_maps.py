@@ -279,3 +279,11 @@ def test_what_the_manager_tells(native: ModuleType) -> None:
     assert len({coarse, manager.stride(key, 2), key}) == 2
     assert "[2, 2]: 2" in repr(manager)
     assert native.CoordinateMapKey(3, dimension=2).get_tensor_stride() == [3, 3]
+
+
+def test_below_the_map_of_global_pooling_lies_the_same_map(native: ModuleType) -> None:
+    sites = random_sites(60, 2, -8, 9)
+    x = native.SparseTensor(torch.randn(len(sites), 2), sites)
+    pooled = native.MinkowskiGlobalSumPooling()(x)
+    strided = native.MinkowskiConvolution(2, 3, kernel_size=1, stride=2, dimension=2)(pooled)
+    assert torch.equal(strided.C, pooled.C)

@@ -242,7 +242,7 @@ int outer_products(const Blocks &map, const T *features, long in, const T *grad,
 // Functions that return int give 0, 1 where memory ran out, or 2 where an offset leads to an output row twice.
 extern "C" {
 
-int sparse_version() { return 2; }
+int sparse_version() { return 3; }
 
 // 0 plain, 1 AVX2, 2 AVX-512. A number below 0 only asks.
 int sparse_instructions(int wanted) {
