@@ -95,7 +95,9 @@ def _kernels() -> str:
     from sparse_backbones.engines.native import compiled
 
     reason = compiled.problem()
-    return f"in plain PyTorch; compiled kernels: {reason}" if reason else f"compiled, {compiled.instructions()}"
+    if reason:
+        return f"in plain PyTorch; compiled kernels: {reason}"
+    return f"compiled, {compiled.instructions()}"
 
 
 def _devices() -> list[Finding]:
