@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pipelines.registry import TASKS
-from suite import doctor, exits, listing, sample
+from suite import doctor, exits, listing, review, sample
 
 CODES = (
     "Exit codes: 0 all done; 2 wrong usage or config, or nothing usable; 3 some items failed, the rest are"
@@ -28,6 +28,7 @@ app = typer.Typer(
 for _task in TASKS:
     app.add_typer(import_module(f"suite.{_task.name}").app, name=_task.name, help=_task.summary)
 app.add_typer(sample.app, name="sample")
+app.command("review")(review.review)
 app.command("list")(listing.list_tasks)
 app.command("doctor")(doctor.doctor)
 

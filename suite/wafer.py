@@ -1,10 +1,8 @@
-"""`suite wafer`: classify, train, evaluate."""
+"""`suite wafer`: classify, train, evaluate; what goes on from runs is in `wafer_runs`."""
 
 from __future__ import annotations
 
 import os
-import shlex
-import sys
 from collections.abc import Callable
 from datetime import datetime
 from itertools import count
@@ -14,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipelines.common.errors import UserError
-from suite import exits, options, settings, terminal, wafer_tables
+from suite import exits, options, settings, terminal, wafer_runs, wafer_tables
 
 if TYPE_CHECKING:
     from pipelines.wafer.config import ClassifyConfig
@@ -190,11 +188,6 @@ def _predictor(config: ClassifyConfig, progress: Callable[[str], None]) -> Predi
     )
 
 
-def _command() -> str:
-    """The command for a model's card. Going on with `--resume` ends with the same weights as one go."""
-    return shlex.join(["suite", *(word for word in sys.argv[1:] if word != "--resume")])
-
-
 def _new_run_folder() -> Path:
     name = f"wafer-{datetime.now():%Y%m%d-%H%M%S}"
     candidates = (Path("runs", name if number == 1 else f"{name}-{number}") for number in count(1))
@@ -253,7 +246,7 @@ def train(
         from pipelines.wafer.train import train as run
 
         with terminal.progress(quiet) as progress:
-            command = _command()
+            command = wafer_tables.command_line()
             metrics = run(
                 data, out, config, resume=resume, overwrite=overwrite, command=command, progress=progress
             )
@@ -297,3 +290,8 @@ def evaluate(
             terminal.print_json(metrics)
         else:
             wafer_tables.print_metrics(metrics)
+
+
+app.command("discover")(wafer_runs.discover)
+app.command("monitor")(wafer_runs.monitor)
+app.command("refit")(wafer_runs.refit)

@@ -24,7 +24,8 @@ PAGES = sorted(
 ROOTS = ("", "docs", "pipelines/wafer", "pipelines/wafer/data", "pipelines/common")
 # Words that stand for what the reader has or what a command makes.
 MADE = {
-    *("results.csv", "results.jsonl", "run.json", "report.html", "maps.jsonl", "labels.csv"),
+    *("results.csv", "results.jsonl", "run.json", "report.html", "maps.jsonl", "labels.csv", "reviewed.csv"),
+    *("latents.jsonl", "clusters.csv", "clusters.json", "points.csv", "excursions.csv", "monitor.json"),
     *("config.json", "metrics.json", "model.safetensors", "README.md"),
     *("maps.npz", "mydata/maps.npz", "fullres/maps.npz", "results.klarf", "train.npz", "val.npz"),
     *(".npz", ".npy"),

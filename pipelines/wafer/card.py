@@ -28,11 +28,21 @@ Trained on `{{ data }}`: {{ metrics.maps.train }} maps, and {{ metrics.maps.held
 thresholds. Terms: {{ terms }}.
 
 ## How it was made
+{% if refitted %}
+Refitted from `{{ refitted.name }}` (SHA-256 {{ refitted.sha256[:16] }}) with {{ refitted.reviewed }} reviewed maps{{ " and " ~ refitted.data if refitted.data else ", WITHOUT its training data: what it knew before may have suffered" }}.
+{% if refitted.new_classes %}
+New classes: {{ refitted.new_classes|join(", ") }}.
+{% endif %}
+
+{% endif %}
 {{ metrics.parameters }} parameters, {{ metrics.seconds|round|int }} s of training, seed {{ training.seed }}.
 
     {{ metrics.command or "(not recorded)" }}
 
 ## How right it is, on its held-out maps
+{% if not held %}
+No map was held out, so nothing is known of it.
+{% else %}
 They were drawn at random within each class: wafers of one lot may be on both sides, and a new lot may fare worse. They trained
 nothing, but the temperature was fitted on them, so the ECE is a little too good.
 
@@ -42,6 +52,7 @@ nothing, but the temperature was fitted on them, so the ECE is a little too good
 
 Recall per class: {% for label, of in held.per_class.items() %}{{ label }} {{ "%.3f"|format(of.recall) }}{{ ", " if not loop.last else "." }}{% endfor %}
 
+{% endif %}
 
 ## Novelty
 A Gaussian mixture ({{ mixture.components }} components, {{ mixture.covariance }} covariance, {{ mixture.dimension }} principal
@@ -83,6 +94,7 @@ def model_card(
         training=config["training"],
         metrics=metrics,
         held=metrics["held_out"],
+        refitted=config.get("refitted_from"),
         mixture=metrics["mixtures"][0],
         rate=config["false_alarm_rate"],
     )

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipelines.common.errors import UserError
 from pipelines.common.files import replacing
 from pipelines.common.runs import REPORT, TABLE, RunFolder
@@ -16,6 +19,7 @@ from pipelines.wafer import report, rows
 from pipelines.wafer.config import ClassifyConfig
 from pipelines.wafer.data import FailedMap, SkippedFile, WaferFileError, WaferMap, iter_maps
 from pipelines.wafer.drawing import pack
+from pipelines.wafer.latents import LatentFile
 
 if TYPE_CHECKING:
     from pipelines.wafer.predict import Prediction
@@ -86,23 +90,29 @@ def classify(
     """
     config = config or ClassifyConfig()
     started = time.monotonic()
-    with open_run(out, resume=resume, overwrite=overwrite) as run:
+    with (
+        open_run(out, resume=resume, overwrite=overwrite) as run,
+        LatentFile(out, resume=resume) as latents,
+    ):
         run.begin(_record(paths, predictor, config))
         skipped = _Skipped()
         try:
             found = iter_maps(paths, assumed_diameter_mm=config.diameter_mm)
         except WaferFileError as error:
+            latents.discard()
             run.discard()
             raise UserError(str(error)) from error
         items = _unfinished(found, run, skipped)
         done = len(run.finished)
         for batch in batches(items, config):
-            made = [(_row(item, prediction), item) for item, prediction in _predict(batch, predictor)]
-            run.append([row for row, _ in made], [_drawing(item) for _, item in made])
+            made = [(_row(item, found), item, found) for item, found in _predict(batch, predictor)]
+            latents.append((row, _latent(found)) for row, _, found in made)
+            run.append([row for row, _, _ in made], [_drawing(item) for _, item, _ in made])
             new = len(run.finished) - done
             rate = new / (time.monotonic() - started)
             progress(f"{len(run.finished):,} maps, {rate:,.0f} a second, at {batch[-1].source.name}")
         if not run.finished:
+            latents.discard()
             run.discard()
             raise UserError(_nothing(paths, skipped))
         progress("writing the report")
@@ -196,6 +206,10 @@ def _row(item: Item, prediction: Prediction | str | None) -> rows.Row:
     if isinstance(prediction, str):
         return rows.unpredicted_row(item, prediction, item_hash)
     return rows.ok_row(item, prediction, item_hash)
+
+
+def _latent(prediction: Prediction | str | None) -> NDArray[np.float32] | None:
+    return None if prediction is None or isinstance(prediction, str) else prediction.latent
 
 
 def _drawing(item: Item) -> str:

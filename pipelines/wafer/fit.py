@@ -33,16 +33,23 @@ class TrainingSet:
 
 
 def drawing_chances(
-    classes: NDArray[np.int64], num_classes: int, power: float
+    classes: NDArray[np.int64],
+    num_classes: int,
+    power: float,
+    weights: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Chance (N,) of each map, so that classes are drawn by their count to `power`, and the log shift (K,).
 
     The shift is what to add to logits learnt under those chances for the data's own proportions: the log of
     each class's share in the data over its share in what is drawn (Saerens et al., 2002).
+
+    weights: float64 (N,), how many maps each stands for; one without it. Every class needs a map.
     """
-    counts = np.bincount(classes, minlength=num_classes).astype(np.float64)
+    counts = np.bincount(classes, weights, minlength=num_classes).astype(np.float64)
     drawn = counts**power / (counts**power).sum()
     chance = drawn[classes] / counts[classes]
+    if weights is not None:
+        chance = chance * weights
     return chance / chance.sum(), np.log(counts / counts.sum()) - np.log(drawn)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -48,6 +48,20 @@ class Mixture:
         dimension = points.shape[1]
         log_prob = log_det - 0.5 * (dimension * math.log(2 * math.pi) + white.square().sum(2))
         return -torch.logsumexp(log_prob + self.log_weights, dim=1)
+
+    def standardise(self, latent: Tensor) -> Tensor:
+        """Latents (B, L) as points (B, D) in which the mixture's components have, on average, unit
+        covariance.
+        """
+        whitening: Tensor = torch.linalg.inv(torch.linalg.cholesky(self.mean_covariance())).T
+        points: Tensor = (latent.double() - self.mean) @ self.axes @ whitening
+        return points
+
+    def mean_covariance(self) -> Tensor:
+        """The covariance (D, D) within a component, as the mean over the components by their weights."""
+        factors = torch.linalg.inv(self.precisions)
+        covariances = factors.transpose(1, 2) @ factors
+        return torch.einsum("k,kij->ij", self.log_weights.exp(), covariances)
 
     def threshold(self, false_alarm_rate: float) -> float:
         """The score that this share of held-out known maps exceeds."""
@@ -136,9 +150,47 @@ def fit_mixture(
         precisions=torch.from_numpy(np.ascontiguousarray(factors)),
         known=torch.zeros(2, dtype=torch.float64),
     )
+    return with_known(mixture, held_out), [fit for fit, _ in tried]
+
+
+def with_known(mixture: Mixture, held_out: NDArray[np.float32]) -> Mixture:
+    """The mixture with its thresholds taken from the latents (M, L) of held-out maps of known classes."""
     scores = mixture.score(torch.from_numpy(held_out))
     known = torch.from_numpy(np.quantile(scores.numpy(), np.linspace(0, 1, QUANTILES)))
-    return Mixture(**{**_fields(mixture), "known": known}), [fit for fit, _ in tried]
+    return Mixture(**{**_fields(mixture), "known": known})
+
+
+def with_components(mixture: Mixture, groups: Sequence[NDArray[np.float32]], total: int) -> Mixture:
+    """The mixture with one component more for each group of latents (N, L), however few they are.
+
+    A group's covariance is its own shrunk towards the mixture's mean covariance, as if that had been seen in
+    as many maps as there are dimensions; its weight is its share among the `total` maps of the old mixture
+    and all groups. The thresholds stay; see `with_known`.
+    """
+    if not groups:
+        return mixture
+    prior = mixture.mean_covariance()
+    dimension = len(prior)
+    centres, factors, counts = [], [], []
+    for group in groups:
+        points = (torch.from_numpy(group).double() - mixture.mean) @ mixture.axes
+        centre = points.mean(0)
+        scatter = (points - centre).T @ (points - centre)
+        covariance = (scatter + dimension * prior) / (len(points) + dimension)
+        centres.append(centre)
+        # scikit-learn's factor P, upper triangular, with P P^T the inverse covariance.
+        factors.append(torch.linalg.inv(torch.linalg.cholesky(covariance)).T)
+        counts.append(len(points))
+    whole = total + sum(counts)
+    weights = torch.tensor(counts, dtype=torch.float64) / whole
+    return Mixture(
+        mean=mixture.mean,
+        axes=mixture.axes,
+        log_weights=torch.cat([mixture.log_weights + math.log(total / whole), weights.log()]),
+        centres=torch.cat([mixture.centres, torch.stack(centres)]),
+        precisions=torch.cat([mixture.precisions, torch.stack(factors)]),
+        known=mixture.known,
+    )
 
 
 def _fields(mixture: Mixture) -> dict[str, Tensor]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pipelines.common.errors import UserError
 from pipelines.common.hardware import resolve_device
@@ -24,6 +27,7 @@ class Prediction:
     label: the most probable known class, with its calibrated probability (0 to 1).
     novelty: negative log-likelihood of the map's latent under the known maps' mixture; above `threshold` the
         decision is `novel`. `normal`: the label is the one that means nothing is wrong.
+    latent: float32 (D,), standardised (`pipelines.wafer.latents`); None if no network was asked.
     """
 
     label: str
@@ -32,6 +36,7 @@ class Prediction:
     threshold: float
     decision: Decision
     model: str
+    latent: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
 
 
 class Predictor:
@@ -85,17 +90,18 @@ class Predictor:
             rows = [row for row in rows if len(maps[row].defects)]
             if not rows:
                 continue
-            probabilities, scores = model.run([maps[row] for row in rows])
-            best = probabilities.argmax(1)
-            for row, place, chances, score in zip(rows, best, probabilities, scores, strict=True):
-                label = model.labels[place]
+            seen = model.measure([maps[row] for row in rows])
+            best = seen.probabilities.argmax(1)
+            for at, (row, place) in enumerate(zip(rows, best, strict=True)):
+                label, score = model.labels[place], float(seen.novelty[at])
                 results[row] = Prediction(
                     label=label,
-                    probability=float(chances[place]),
-                    novelty=float(score),
+                    probability=float(seen.probabilities[at, place]),
+                    novelty=score,
                     threshold=self.thresholds[kind],
-                    decision=_decide(float(score), self.thresholds[kind], label == model.normal),
+                    decision=_decide(score, self.thresholds[kind], label == model.normal),
                     model=model.name,
+                    latent=seen.latent[at],
                 )
         return [result for result in results if result is not None]
 

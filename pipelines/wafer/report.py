@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
 from itertools import islice
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from pipelines.wafer.drawing import MAX_POINTS
+from pipelines.wafer.pages import template
 from pipelines.wafer.rows import COLUMNS
 
 BLOCK = 500  # maps in one data block of the page
@@ -44,7 +42,7 @@ def write(
         "fields": as_json(FIELDS),
         "blocks": _blocks(pairs, points),
     }
-    file.writelines(_template().generate(context))
+    file.writelines(template("report.html.j2").generate(context))
 
 
 def points_per_map(sizes: Iterable[int]) -> int:
@@ -92,11 +90,11 @@ def _blocks(pairs: Iterable[tuple[Row, str]], points: int) -> Iterator[dict[str,
     while block := list(islice(pairs, BLOCK)):
         yield {
             "rows": as_json([[row.get(name) for name in FIELDS] for row, _ in block]),
-            "maps": safe_json("\n".join(_fewer(drawing, points) for _, drawing in block)),
+            "maps": safe_json("\n".join(fewer(drawing, points) for _, drawing in block)),
         }
 
 
-def _fewer(drawing: str, points: int) -> str:
+def fewer(drawing: str, points: int) -> str:
     """The packed map with at most `points` defects, a multiple of 3 so that base64 can be cut there."""
     if points >= MAX_POINTS or len(drawing) <= points * 16 // 3:
         return drawing
@@ -104,13 +102,3 @@ def _fewer(drawing: str, points: int) -> str:
     if "p" in parts:
         parts["p"] = parts["p"][: points // 3 * 16]
     return json.dumps(parts, separators=(",", ":"))
-
-
-@cache
-def _template() -> Template:
-    loader = FileSystemLoader(Path(__file__).parent / "templates")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["thousands"] = lambda value: f"{value:,}"
-    return environment.get_template("report.html.j2")

@@ -54,11 +54,11 @@ def train(
     device = resolve_device(config.device)
     if config.threads:
         torch.set_num_threads(config.threads)
-    maps, names = _read(data, progress)
+    maps, names = read_data(data, progress)
     labels, classes = np.unique(names, return_inverse=True)
     kind = _kind(maps, config)
     normal = _normal(labels, config)
-    train_rows, held_rows = _split(classes, labels, config)
+    train_rows, held_rows = split(classes, labels, config)
     chance, shift = drawing_chances(classes[train_rows], len(labels), config.sampling_power)
 
     torch.manual_seed(config.seed)
@@ -125,7 +125,8 @@ def train(
     return metrics
 
 
-def _read(data: Path, progress: Callable[[str], None]) -> tuple[list[WaferMap], list[str]]:
+def read_data(data: Path, progress: Callable[[str], None]) -> tuple[list[WaferMap], list[str]]:
+    """The maps of a labelled data set and their labels. Raises UserError."""
     progress(f"reading {data}")
     try:
         pairs = list(read_labelled(data))
@@ -170,9 +171,10 @@ def _build(kind: Kind, num_classes: int, config: TrainConfig) -> nn.Module:
         ) from error
 
 
-def _split(
+def split(
     classes: NDArray[np.int64], labels: NDArray[np.str_], config: TrainConfig
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows that train and rows that are held out, by class; the same for the same data. Raises UserError."""
     counts = np.bincount(classes)
     if len(labels) < 2:
         raise UserError(f"training needs at least two classes; all maps are labelled {str(labels[0])!r}")

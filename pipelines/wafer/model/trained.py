@@ -27,6 +27,19 @@ CHUNK = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """What a model says of B maps.
+
+    probabilities: float64 (B, K). novelty: float64 (B,), in nats. latent: float32 (B, D), standardised as
+        `Mixture.standardise` does.
+    """
+
+    probabilities: NDArray[np.float64]
+    novelty: NDArray[np.float64]
+    latent: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class TrainedModel:
     """What classifies maps of one kind.
 
@@ -49,16 +62,26 @@ class TrainedModel:
     device: torch.device
     sha256: str
 
-    @torch.inference_mode()
     def run(self, maps: Sequence[WaferMap]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Probabilities (B, K) and novelty scores (B,) of maps of this model's kind."""
+        seen = self.measure(maps)
+        return seen.probabilities, seen.novelty
+
+    @torch.inference_mode()
+    def measure(self, maps: Sequence[WaferMap]) -> Measured:
+        """Probabilities, novelty scores and latents of maps of this model's kind."""
         logits, latents = [], []
         for start in range(0, len(maps), CHUNK):
             scores, latent = self.network(self.kind.encode(maps[start : start + CHUNK]).to(self.device))
             logits.append(scores)
             latents.append(latent)
         calibrated = (torch.cat(logits).double() + self.prior_shift) / self.temperature
-        return calibrated.softmax(1).cpu().numpy(), self.novelty.score(torch.cat(latents)).cpu().numpy()
+        latent = torch.cat(latents)
+        return Measured(
+            calibrated.softmax(1).cpu().numpy(),
+            self.novelty.score(latent).cpu().numpy(),
+            self.novelty.standardise(latent).float().cpu().numpy(),
+        )
 
 
 @torch.inference_mode()

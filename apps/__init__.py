@@ -1,0 +1,1 @@
+"""Pages in the browser over what the pipelines leave on disk."""

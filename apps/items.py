@@ -1,0 +1,198 @@
+"""What the review page knows of a run: its record, its items, and where their lines lie. It knows no task."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from array import array
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+from pipelines.common.errors import UserError
+from pipelines.common.runs import ROWS, RUN, is_run
+
+Row = Mapping[str, Any]
+
+# C0 and C1 controls, separators, marks that change the direction of text, lone surrogates.
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>:$~^&])")
+
+
+def visible(text: str) -> str:
+    """The text with every unseen character as an escape such as `\\x1b`: names come from files of others."""
+    return _UNSEEN.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def plain(text: str) -> str:
+    """Markdown that is drawn as just this text: no link, picture, colour or formula can be made by a name."""
+    return _MARKDOWN.sub(r"\\\1", visible(text))
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One item of a run, as far as every task has it.
+
+    line: where it stands in the run, counted from 0.
+    source, map, hash: what identifies it; the hash is of its contents, and empty if it could not be read.
+    title: what a person calls it; group: what it belongs to, such as a lot.
+    prediction: the class, or empty if there is none; decision: a word to filter by.
+    probability: 0 to 1; novelty, threshold: in the model's unit; None where the model says nothing.
+    text: what is searched, in lower case.
+    """
+
+    line: int
+    source: str
+    map: str
+    hash: str
+    title: str
+    group: str
+    prediction: str
+    decision: str
+    probability: float | None
+    novelty: float | None
+    threshold: float | None
+    model: str
+    text: str
+
+    @property
+    def id(self) -> tuple[str, str, str]:
+        return self.source, self.map, self.hash
+
+    @property
+    def reviewable(self) -> bool:
+        """Whether there is anything to judge: False for what could not be read or classified."""
+        return bool(self.hash and self.prediction)
+
+
+class Viewer(Protocol):
+    """What a task brings to the review page: a module of `apps.viewers` with these names."""
+
+    noun: str
+    """What one item is called, such as `wafer map`."""
+    companion: str
+    """The file of the run with a line per row, such as what is drawn of each item."""
+
+    def item(self, line: int, row: Row) -> Item:
+        """The item of a row of `results.jsonl`. Raises LookupError, TypeError or ValueError if it is none."""
+
+    def classes(self, record: Row, item: Item) -> list[str]:
+        """The classes that the model of this item knows. record: the contents of `run.json`."""
+
+    def show(self, run: Run, item: Item) -> None:
+        """Draw the item, with Streamlit, into the place where the page is."""
+
+    def details(self, run: Run, item: Item) -> None:
+        """Draw what else helps to judge the item, below the picture."""
+
+
+class Run:
+    """A run folder, read once: items in memory, rows and companion lines by their place on the disk.
+
+    state: changes when the files of the run do. damaged: how many lines were no row of this task.
+    """
+
+    def __init__(self, path: Path, viewer: Viewer) -> None:
+        """Raises UserError if `path` is no run folder or its rows cannot be read."""
+        self.path = path.resolve()
+        self.record = read_record(path)
+        self.state = run_state(path)
+        self._rows = _Lines(path / ROWS)
+        self._companion = _Lines(path / viewer.companion)
+        self.damaged = 0
+        items = []
+        for line, text in enumerate(self._rows.each()):
+            try:
+                items.append(viewer.item(line, _row(line, text)))
+            except (LookupError, ValueError, TypeError):
+                self.damaged += 1
+        self.items: tuple[Item, ...] = tuple(items)
+        self.by_line = {item.line: item for item in items}
+
+    def row(self, line: int) -> Row:
+        """The row at this line of `results.jsonl`. Raises ValueError if it is no JSON object."""
+        return _row(line, self._rows[line])
+
+    def companion(self, line: int) -> str:
+        """The companion's line of the row at `line`. Raises LookupError if there is none."""
+        return self._companion[line].decode()
+
+    def source(self, item: Item) -> Path:
+        """The file that an item was read from.
+
+        Raises UserError if it is gone, or lies outside the run's inputs: no row may make the page read what
+        the run was not given.
+        """
+        folder = Path(str(self.record.get("folder") or "."))
+        path = (folder / item.source).resolve()
+        inputs = [(folder / str(name)).resolve() for name in self.record.get("inputs", [])]
+        if not any(path == one or path.is_relative_to(one) for one in (*inputs, self.path)):
+            raise UserError(f"{visible(item.source)} does not lie in the inputs of this run")
+        if not path.is_file():
+            raise UserError(f"{visible(item.source)} is not there any more")
+        return path
+
+
+def read_record(path: Path) -> Row:
+    """The contents of `run.json`. Raises UserError if the folder holds no run that can be read."""
+    if not path.exists():
+        raise UserError(f"there is no folder {path}")
+    if not is_run(path):
+        raise UserError(f"{path} is no run folder: it has no {RUN} that a command of the suite wrote")
+    record: Row = json.loads((path / RUN).read_text(encoding="utf-8"))
+    return record
+
+
+def run_state(path: Path) -> tuple[int, ...]:
+    """What changes when the rows of a run do: time and size of its files."""
+    try:
+        found = [(path / name).stat() for name in (RUN, ROWS)]
+    except OSError as error:
+        raise UserError(f"the rows of the run {path} cannot be read: {error.strerror}") from error
+    return tuple(number for stat in found for number in (stat.st_mtime_ns, stat.st_size))
+
+
+def _row(line: int, text: bytes) -> Row:
+    row = json.loads(text)
+    if not isinstance(row, dict):
+        raise ValueError(f"line {line + 1} of {ROWS} holds no row")
+    return row
+
+
+class _Lines:
+    """The whole lines of a file, each read when it is asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._starts = array("Q", [0])
+        end = 0
+        try:
+            with path.open("rb") as file:
+                for line in file:
+                    end += len(line)
+                    if line.endswith(b"\n"):
+                        self._starts.append(end)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise UserError(f"{path} cannot be read: {error.strerror}") from error
+
+    def __len__(self) -> int:
+        return len(self._starts) - 1
+
+    def each(self) -> Iterator[bytes]:
+        """All lines, in one pass."""
+        if len(self):
+            with self._path.open("rb") as file:
+                yield from islice(file, len(self))
+
+    def __getitem__(self, line: int) -> bytes:
+        if not 0 <= line < len(self):
+            raise LookupError(f"{self._path.name} has no line {line + 1}")
+        start, end = self._starts[line], self._starts[line + 1]
+        with self._path.open("rb") as file:
+            file.seek(start, os.SEEK_SET)
+            return file.read(end - start).rstrip(b"\n")

@@ -1,0 +1,367 @@
+"""The review page: `streamlit run apps/review.py -- RUN [--reviewer NAME]`, as `suite review` starts it.
+
+One shell for every task: a queue, filters, verdicts, export. The task's viewer draws an item.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections import Counter
+from pathlib import Path
+
+import streamlit as st
+
+from apps.items import Item, Run, Viewer, plain, read_record, run_state, visible
+from apps.store import (
+    EXPORT,
+    MAX_LABEL,
+    MAX_NOTE,
+    MAX_REVIEWER,
+    ItemId,
+    Store,
+    Verdict,
+    VerdictKind,
+    new_label,
+)
+from apps.viewers import viewer_of
+from apps.worklist import ORDERS, STATES, Filters, arrange, neighbour
+from pipelines.common.errors import UserError
+
+PAGE = 14  # items of the queue that are listed at a time
+# A key per class, in the order of the buttons. C and R are Streamlit's; A, U, Z, J and K are other buttons'.
+CLASS_KEYS = "1234567890QWETYPSDFGHLXVBNM"
+TONES = {"novel": "orange", "known": "blue", "normal": "gray", "failed": "violet", "unplaced": "violet"}
+WORDS = {"accept": "accepted", "relabel": "relabelled", "unsure": "unsure"}
+
+
+def main(path: Path, reviewer: str) -> None:
+    """Draw the page of the run folder `path`."""
+    st.set_page_config(page_title=f"Review {path.name}", layout="wide", initial_sidebar_state="collapsed")
+    st.html(STYLE)
+    try:
+        viewer = viewer_of(read_record(path).get("task"))
+        run = _load(path, run_state(path), viewer)
+        store = Store(path)
+        verdicts = _latest(path, store.last(), store)
+    except UserError as error:
+        st.error(visible(str(error)))
+        return
+    page = Page(run, viewer, store, verdicts)
+    page.draw(reviewer)
+
+
+@st.cache_resource(max_entries=2, show_spinner="Reading the run")
+def _load(path: Path, state: tuple[int, ...], _viewer: Viewer) -> Run:
+    return Run(path, _viewer)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _latest(path: Path, last: int, _store: Store) -> dict[ItemId, Verdict]:
+    return _store.latest()
+
+
+class Page:
+    """One drawing of the page. What outlives it is in the store and, for one tab, in the session:
+
+    `line`, the item that is looked at; `said`, a message of the last action; `refiltered`, whether the
+    filters were changed since the last drawing.
+    """
+
+    def __init__(self, run: Run, viewer: Viewer, store: Store, verdicts: dict[ItemId, Verdict]) -> None:
+        self.run, self.viewer, self.store, self.verdicts = run, viewer, store, verdicts
+        self.lines: list[int] = []
+
+    def draw(self, reviewer: str) -> None:
+        self._header(reviewer)
+        queue = arrange(
+            self.run.items,
+            self.verdicts,
+            self._filters(),
+            keep=None if st.session_state.pop("refiltered", False) else st.session_state.get("line"),
+        )
+        self.lines = [item.line for item in queue]
+        line = neighbour(self.lines, st.session_state.get("line"), 0)
+        st.session_state["line"] = line
+        left, middle, right = st.columns([2.6, 6, 3.4], gap="medium")
+        with left:
+            self._queue(queue, line)
+        if line is None:
+            with middle:
+                self._nothing()
+            return
+        item = self.run.by_line[line]
+        with middle:
+            self._item(item)
+        with right:
+            self._judge(item)
+
+    def _header(self, reviewer: str) -> None:
+        name, progress, who, undo, export = st.columns([3, 4, 2, 1.2, 1.4], vertical_alignment="bottom")
+        reviewable = [item for item in self.run.items if item.reviewable]
+        done = sum(item.id in self.verdicts for item in reviewable)
+        name.markdown(f"#### {plain(self.run.path.name)}")
+        progress.progress(done / max(len(reviewable), 1), f"{done:,} of {len(reviewable):,} reviewed")
+        who.text_input("Reviewer", reviewer, MAX_REVIEWER, key="reviewer", placeholder="your name")
+        undo.button("Undo", key="undo", shortcut="Z", on_click=self._undo, width="stretch")
+        export.button(
+            "Export",
+            key="export",
+            on_click=self._export,
+            width="stretch",
+            help=f"Writes the verdicts to {plain(EXPORT)} in the run folder.",
+        )
+        kind, text = st.session_state.pop("said", ("", ""))
+        if kind == "error":
+            st.error(text)
+        elif kind:
+            st.toast(text)
+        if self.run.damaged:
+            st.warning(f"{self.run.damaged:,} lines of the run are damaged and left out.")
+
+    def _filters(self) -> Filters:
+        order, state, decisions, classes, text = st.columns([2, 1.6, 2.4, 3, 3])
+        items = self.run.items
+        return Filters(
+            order.selectbox("Order", list(ORDERS), key="order", on_change=_refiltered),
+            state.selectbox("Show", list(STATES), key="state", on_change=_refiltered),
+            decisions.multiselect(
+                "Decision",
+                sorted({item.decision for item in items}),
+                key="decisions",
+                placeholder="any",
+                on_change=_refiltered,
+            ),
+            classes.multiselect(
+                "Class",
+                sorted({item.prediction for item in items if item.prediction}),
+                key="classes",
+                placeholder="any",
+                format_func=visible,
+                on_change=_refiltered,
+            ),
+            text.text_input(
+                "Find", key="text", placeholder="lot, wafer, tool or file", on_change=_refiltered
+            ),
+        )
+
+    def _queue(self, queue: list[Item], line: int | None) -> None:
+        if line is None:
+            return
+        place = self.lines.index(line)
+        first = place - place % PAGE
+        shown = queue[first : first + PAGE]
+        labels = _labels(shown)
+        st.session_state["chosen"] = line
+        back, where, on = st.columns([1, 2, 1], vertical_alignment="center")
+        back.button(
+            "‹", key="back", on_click=self._go, args=(self.lines[max(first - PAGE, 0)],), width="stretch"
+        )
+        last = math.ceil(len(queue) / PAGE)
+        where.caption(f"page {first // PAGE + 1:,} of {last:,}", text_alignment="center")
+        onward = self.lines[min(first + PAGE, (last - 1) * PAGE)]
+        on.button("›", key="on", on_click=self._go, args=(onward,), width="stretch")
+        st.radio(
+            "Queue",
+            [item.line for item in shown],
+            format_func=labels.__getitem__,
+            captions=[self._caption(item) for item in shown],
+            key="chosen",
+            on_change=self._choose,
+            label_visibility="collapsed",
+            width="stretch",
+        )
+
+    def _caption(self, item: Item) -> str:
+        verdict = self.verdicts.get(item.id)
+        if verdict is not None:
+            label = f": {plain(verdict.label)}" if verdict.verdict == "relabel" else ""
+            return f":green[{WORDS[verdict.verdict]}{label}]"
+        if not item.prediction:
+            return plain(item.decision)
+        sure = "" if item.probability is None else f" {item.probability:.0%}"
+        return f"{_decision(item)} {plain(item.prediction)}{sure}"
+
+    def _choose(self) -> None:
+        st.session_state["line"] = st.session_state["chosen"]
+
+    def _go(self, line: int) -> None:
+        st.session_state["line"] = line
+
+    def _nothing(self) -> None:
+        if any(item.reviewable and item.id not in self.verdicts for item in self.run.items):
+            st.info("Nothing here passes the filters.")
+        else:
+            st.success("All is reviewed. Export writes the labels; “Show: all” shows the items again.")
+
+    def _item(self, item: Item) -> None:
+        st.markdown(f"##### {plain(item.title)}")
+        try:
+            if not item.reviewable:
+                st.warning(visible(str(self.run.row(item.line).get("error") or "not classified")))
+            self.viewer.show(self.run, item)
+            self.viewer.details(self.run, item)
+        except (UserError, OSError, LookupError, TypeError, ValueError) as error:
+            st.error(f"This {self.viewer.noun} cannot be drawn: {visible(str(error))}")
+
+    def _judge(self, item: Item) -> None:
+        back, on = st.columns(2)
+        for column, name, key, step in ((back, "Previous", "K", -1), (on, "Next", "J", 1)):
+            target = neighbour(self.lines, item.line, step)
+            column.button(
+                name,
+                key=name,
+                shortcut=key,
+                on_click=self._go,
+                args=(target,),
+                disabled=target == item.line,
+                width="stretch",
+            )
+        if not item.reviewable:
+            return
+        verdict = self.verdicts.get(item.id)
+        sure = "" if item.probability is None else f", {item.probability:.0%} sure"
+        st.markdown(f"{_decision(item)} **{plain(item.prediction)}**{sure}")
+        if verdict is not None:
+            by = f" by {plain(verdict.reviewer)}" if verdict.reviewer else ""
+            st.success(f"{self._caption(item)}{by}")
+            if verdict.note:
+                st.caption(plain(verdict.note))
+        st.text_input("Note", key=f"note {item.id}", max_chars=MAX_NOTE, placeholder="optional")
+        accept, unsure = st.columns(2)
+        accept.button(
+            f"Accept {plain(item.prediction)}",
+            key="accept",
+            type="primary",
+            shortcut="A",
+            on_click=self._give,
+            args=(item, "accept", item.prediction),
+            width="stretch",
+        )
+        unsure.button(
+            "Unsure",
+            key="unsure",
+            shortcut="U",
+            on_click=self._give,
+            args=(item, "unsure", ""),
+            width="stretch",
+        )
+        st.caption("Relabel as")
+        columns = st.columns(2)
+        for number, name in enumerate(self._names(item)):
+            columns[number % 2].button(
+                plain(name),
+                key=f"class {name}",
+                shortcut=CLASS_KEYS[number] if number < len(CLASS_KEYS) else None,
+                on_click=self._name,
+                args=(item, name),
+                width="stretch",
+            )
+        new, add = st.columns([2, 1], vertical_alignment="bottom")
+        new.text_input("A new class", key=f"new {item.id}", max_chars=MAX_LABEL, placeholder="its name")
+        add.button("Relabel", key="new", on_click=self._give_new, args=(item,), width="stretch")
+
+    def _names(self, item: Item) -> list[str]:
+        """The classes of the model, then those that reviewers named."""
+        named = {verdict.label: None for verdict in self.verdicts.values() if verdict.verdict == "relabel"}
+        known = dict.fromkeys(self.viewer.classes(self.run.record, item), None)
+        return list(known | named)
+
+    def _give_new(self, item: Item) -> None:
+        try:
+            name = new_label(str(st.session_state.get(f"new {item.id}", "")))
+        except UserError as error:
+            st.session_state["said"] = ("error", visible(str(error)))
+            return
+        self._name(item, name)
+
+    def _name(self, item: Item, name: str) -> None:
+        """Give the item this class; that is to accept it if the model said the same."""
+        self._give(item, "accept" if name == item.prediction else "relabel", name)
+
+    def _give(self, item: Item, kind: VerdictKind, label: str) -> None:
+        following = neighbour(self.lines, item.line, 1)
+        try:
+            self.store.add(
+                Verdict(
+                    source=item.source,
+                    map=item.map,
+                    item=item.hash,
+                    model=item.model,
+                    prediction=item.prediction,
+                    novelty=item.novelty,
+                    verdict=kind,
+                    label=label,
+                    note=str(st.session_state.get(f"note {item.id}", "")).strip(),
+                    reviewer=_reviewer(),
+                )
+            )
+        except UserError as error:
+            st.session_state["said"] = ("error", f"Not saved: {visible(str(error))}")
+            return
+        st.session_state["line"] = None if following == item.line else following
+
+    def _undo(self) -> None:
+        try:
+            verdict = self.store.undo(_reviewer())
+        except UserError as error:
+            st.session_state["said"] = ("error", visible(str(error)))
+            return
+        if verdict is None:
+            st.session_state["said"] = ("note", "There is nothing of yours to undo.")
+            return
+        line = next((item.line for item in self.run.items if item.id == verdict.id), None)
+        if line is not None:
+            st.session_state["line"] = line
+        st.session_state["said"] = ("note", f"Taken back: {WORDS[verdict.verdict]}.")
+
+    def _export(self) -> None:
+        file = self.run.path / EXPORT
+        try:
+            count = self.store.export(file, {item.id for item in self.run.items})
+        except (UserError, OSError) as error:
+            st.session_state["said"] = ("error", f"Not exported: {visible(str(error))}")
+            return
+        st.session_state["said"] = (
+            "note",
+            f"{count:,} {'verdict' if count == 1 else 'verdicts'} written to {plain(str(file))}",
+        )
+
+
+def _labels(items: list[Item]) -> dict[int, str]:
+    """What each item is called in the list, by its line; Streamlit tells equal labels not apart."""
+    count = Counter(item.title for item in items)
+    numbered = {item.line: f" ({item.line + 1})" if count[item.title] > 1 else "" for item in items}
+    return {item.line: plain(item.title + numbered[item.line]) for item in items}
+
+
+def _refiltered() -> None:
+    st.session_state["refiltered"] = True
+
+
+def _decision(item: Item) -> str:
+    return f":{TONES.get(item.decision, 'gray')}-badge[{plain(item.decision)}]"
+
+
+def _reviewer() -> str:
+    return str(st.session_state.get("reviewer", "")).strip()
+
+
+def _arguments() -> tuple[Path, str]:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--reviewer", default="")
+    given = parser.parse_args()
+    return given.run, given.reviewer
+
+
+# Streamlit leaves much space above and beside a wide page; a queue needs it.
+STYLE = """
+<style>
+.stAppHeader { display: none; }
+.stMainBlockContainer { padding: 1rem 2rem 2rem; }
+</style>
+"""
+
+if __name__ == "__main__":
+    main(*_arguments())

@@ -1,0 +1,74 @@
+"""Which items are looked at, and in which order. Free of Streamlit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from apps.items import Item
+from apps.store import ItemId, Verdict
+
+ORDERS: dict[str, Callable[[Item], tuple[float, int]]] = {
+    "least certain first": lambda item: (_or_last(item.probability), item.line),
+    "most novel first": lambda item: (-_excess(item), item.line),
+    "as in the run": lambda item: (0, item.line),
+}
+STATES: dict[str, Callable[[Item, Verdict | None], bool]] = {
+    "to review": lambda item, verdict: verdict is None and item.reviewable,
+    "reviewed": lambda item, verdict: verdict is not None,
+    "accepted": lambda item, verdict: verdict is not None and verdict.verdict == "accept",
+    "relabelled": lambda item, verdict: verdict is not None and verdict.verdict == "relabel",
+    "unsure": lambda item, verdict: verdict is not None and verdict.verdict == "unsure",
+    "all": lambda item, verdict: True,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What is shown; nothing chosen means everything. order, state: of ORDERS, STATES. text: to find."""
+
+    order: str = "least certain first"
+    state: str = "to review"
+    decisions: Collection[str] = ()
+    classes: Collection[str] = ()
+    text: str = ""
+
+
+def arrange(
+    items: Iterable[Item], verdicts: Mapping[ItemId, Verdict], filters: Filters, keep: int | None = None
+) -> list[Item]:
+    """The items that pass the filters, in their order.
+
+    keep: the line of an item that is shown whatever its verdict, so that it stays while one looks at it.
+    """
+    wanted, words = STATES[filters.state], filters.text.lower().split()
+    passing = [
+        item
+        for item in items
+        if (item.line == keep or wanted(item, verdicts.get(item.id)))
+        and (not filters.decisions or item.decision in filters.decisions)
+        and (not filters.classes or item.prediction in filters.classes)
+        and all(word in item.text for word in words)
+    ]
+    return sorted(passing, key=ORDERS[filters.order])
+
+
+def neighbour(lines: Sequence[int], line: int | None, step: int) -> int | None:
+    """The line `step` places after `line`, or the last one that way; the first if `line` is not in the queue.
+
+    None in an empty queue.
+    """
+    if not lines:
+        return None
+    if line not in lines:
+        return lines[0]
+    return lines[min(max(lines.index(line) + step, 0), len(lines) - 1)]
+
+
+def _or_last(probability: float | None) -> float:
+    return 2.0 if probability is None else probability
+
+
+def _excess(item: Item) -> float:
+    """How far the novelty lies above the threshold: scores of several models compare by this only."""
+    return float("-inf") if item.novelty is None else item.novelty - (item.threshold or 0.0)

@@ -1,0 +1,107 @@
+"""`suite review`: the items of a run in the browser, to be accepted or relabelled."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from getpass import getuser
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.common.errors import UserError
+from suite import exits
+
+HOST = "127.0.0.1"
+FIRST_PORT, TRIES = 8501, 100
+PAGE = Path(__file__).resolve().parents[1] / "apps" / "review.py"
+
+# Given on the command line, where they win over what a user's own configuration of Streamlit says.
+SERVER = {
+    "server.address": HOST,
+    "server.allowedHosts": HOST,  # no web page under another name may talk to it
+    "server.enableCORS": "true",
+    "server.enableXsrfProtection": "true",
+    "server.enableStaticServing": "false",
+    "server.fileWatcherType": "none",
+    "server.showEmailPrompt": "false",
+    "browser.serverAddress": HOST,
+    "browser.gatherUsageStats": "false",
+    "client.showErrorDetails": "none",
+    "client.toolbarMode": "minimal",
+    "global.developmentMode": "false",
+    "logger.hideWelcomeMessage": "true",
+    "logger.level": "error",
+    "theme.primaryColor": "#0072b2",
+}
+
+RunFolder = Annotated[
+    Path, typer.Argument(metavar="RUN", help="The run folder of a command such as classify.")
+]
+Port = Annotated[
+    int | None,
+    typer.Option(
+        "--port", min=1, max=65_535, help=f"The port. Default: the first free one from {FIRST_PORT}."
+    ),
+]
+Reviewer = Annotated[
+    str | None,
+    typer.Option("--reviewer", metavar="NAME", help="Who reviews. Default: the name of this user."),
+]
+NoBrowser = Annotated[bool, typer.Option("--no-browser", help="Only print the address.")]
+
+
+def review(
+    run: RunFolder, port: Port = None, reviewer: Reviewer = None, no_browser: NoBrowser = False
+) -> None:
+    """Look at the items of a run in the browser; accept, relabel, and export the labels.
+
+    The page is served on this machine only, until Ctrl-C. Verdicts are kept in the run folder.
+    """
+    with exits.exits():
+        from apps.items import read_record
+        from apps.viewers import viewer_of
+
+        viewer_of(read_record(run).get("task"))
+        if find_spec("streamlit") is None:
+            raise UserError("streamlit is not installed; scripts/install brings it")
+        chosen = _port(port)
+        name = _user() if reviewer is None else reviewer
+        typer.echo(f"Review: http://{HOST}:{chosen} (Ctrl-C ends it)")
+        sys.stdout.flush()
+        options = SERVER | {"server.port": str(chosen), "server.headless": str(no_browser).lower()}
+        flags = [word for option, value in options.items() for word in (f"--{option}", value)]
+        page = [str(PAGE), "--", str(run.resolve()), f"--reviewer={name}"]
+        # In place of this process: a Ctrl-C or a kill reaches the server, and nothing is left behind.
+        os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", *flags, *page])
+
+
+def _port(wanted: int | None) -> int:
+    if wanted is not None:
+        if not _is_free(wanted):
+            raise UserError(f"port {wanted} cannot be had; give --port another, or leave it out")
+        return wanted
+    for port in range(FIRST_PORT, FIRST_PORT + TRIES):
+        if _is_free(port):
+            return port
+    raise UserError(f"no port from {FIRST_PORT} to {FIRST_PORT + TRIES - 1} is free; name one with --port")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def _user() -> str:
+    try:
+        return getuser()
+    except (KeyError, OSError):  # a user without a name, as in some containers
+        return ""
