@@ -197,6 +197,7 @@ def _square(layers: list[Spec], side: int) -> Spec:
         "width": side,
         "height": side,
         "padding": 0,
+        "autosize": {"type": "none"},
         "background": "transparent",
         "config": {"view": {"stroke": None, "cursor": "default"}},
         "layer": layers,
