@@ -29,7 +29,7 @@ class Groups:
         if not self.moved:
             self.unique, self.first = keys, torch.arange(keys.numel(), device=keys.device)
             return
-        ordered, self._order = _sorted(keys)
+        ordered, self._order = sort_keys(keys)
         self._starts = torch.ones_like(ordered, dtype=torch.bool)
         torch.ne(ordered[1:], ordered[:-1], out=self._starts[1:])
         if bool(self._starts.all()):
@@ -47,9 +47,9 @@ class Groups:
         return groups
 
 
-def _sorted(keys: Tensor) -> tuple[Tensor, Tensor]:
+def sort_keys(keys: Tensor) -> tuple[Tensor, Tensor]:
     """As torch.sort(keys, stable=True)."""
-    if keys.device.type == "cpu" and keys.numel() < FEW_KEYS and compiled.library() is not None:
+    if keys.numel() < FEW_KEYS and compiled.serves(keys):
         return compiled.sort(keys)
     ordered, order = torch.sort(keys, stable=True)
     return ordered, order

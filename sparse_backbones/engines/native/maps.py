@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sparse_backbones.engines.native import compiled
 from sparse_backbones.engines.native.compiled import Blocks
-from sparse_backbones.engines.native.index import MARGIN, CoordinateIndex
+from sparse_backbones.engines.native.index import MARGIN, CoordinateIndex, sort_keys
 
 # Up to so many pairs a site, sums that are written in row order repay what the reordering of the pairs costs.
 FEW_PAIRS = 8
@@ -49,7 +49,7 @@ class CoordinateMap:
     @property
     def compiles(self) -> bool:
         """Whether the compiled kernels search here."""
-        return self.coordinates.device.type == "cpu" and compiled.library() is not None
+        return compiled.serves(self.coordinates)
 
     @cached_property
     def steps(self) -> Tensor:
@@ -267,7 +267,7 @@ def strided_map(fine: CoordinateMap, coarse: CoordinateMap, offsets: Tensor) -> 
     if near and fine.compiles and (aligned is None or bool(aligned.all())):
         queries, order = index.pack(base), None
         if bool((queries[1:] < queries[:-1]).any()):
-            queries, order = torch.sort(queries, stable=True)
+            queries, order = sort_keys(queries)
         blocks = compiled.find(
             index.unique,
             index.first.int() if index.moved else None,

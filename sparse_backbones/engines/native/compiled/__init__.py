@@ -157,9 +157,14 @@ def use_instructions(name: str) -> str:
     return INSTRUCTIONS[_loaded().sparse_instructions(INSTRUCTIONS.index(name))]
 
 
+def serves(tensor: Tensor) -> bool:
+    """Whether the compiled kernels are there for the device of this tensor."""
+    return tensor.device.type == "cpu" and library() is not None
+
+
 def takes(features: Tensor) -> bool:
     """Whether the compiled kernels compute with such features."""
-    return features.device.type == "cpu" and features.dtype in _SUFFIX and library() is not None
+    return features.dtype in _SUFFIX and serves(features)
 
 
 def find(keys: Tensor, rows: Tensor | None, queries: Tensor, order: Tensor | None, shifts: Tensor) -> Blocks:
