@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from benchmarks.wafer.wm811k import DEFAULT_FOLDER
+from benchmarks.wafer.wm811k import add_data_option, check_data
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -15,13 +15,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--quick", action="store_true", help="small inputs, within a minute; the figures say little"
     )
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=DEFAULT_FOLDER,
-        metavar="DIR",
-        help=f"folder of train.npz and val.npz in the WM-811K layout (default {DEFAULT_FOLDER})",
-    )
+    add_data_option(parser)
     parser.add_argument("--threads", type=int, default=2, help="threads of every contestant (default 2)")
     parser.add_argument("--repeats", type=int, help="times that each thing is timed (default 7; quick 3)")
     parser.add_argument(
@@ -37,9 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     if given.threads < 1 or (given.repeats is not None and given.repeats < 1):
         parser.error("--threads and --repeats must be at least 1")
-    for name in ("train.npz", "val.npz"):
-        if not (given.data / name).is_file():
-            parser.error(f"there is no {given.data / name}; name its folder with --data")
+    check_data(parser, given.data)
     # Both engines take their number of threads from here, once, when they are loaded.
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(given.threads)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,25 @@ from numpy.typing import NDArray
 from benchmarks.cache import ROOT
 
 DEFAULT_FOLDER = ROOT.parent / "shared" / "data" / "wafer" / "wm811k"
+FILES = ("train.npz", "val.npz")
+
+
+def add_data_option(parser: argparse.ArgumentParser) -> None:
+    """`--data`, the folder of FILES."""
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=DEFAULT_FOLDER,
+        metavar="DIR",
+        help=f"folder of {' and '.join(FILES)} in the WM-811K layout (default {DEFAULT_FOLDER})",
+    )
+
+
+def check_data(parser: argparse.ArgumentParser, folder: Path) -> None:
+    """Ends the command, with the usage, where one of FILES is missing."""
+    for name in FILES:
+        if not (folder / name).is_file():
+            parser.error(f"there is no {folder / name}; name its folder with --data")
 
 
 @dataclass(frozen=True, slots=True)

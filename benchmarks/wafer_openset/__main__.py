@@ -7,7 +7,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.wafer.wm811k import DEFAULT_FOLDER
+from benchmarks.wafer.wm811k import add_data_option, check_data
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -16,13 +16,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--quick", action="store_true", help="one split, few maps, about two minutes; the figures say little"
     )
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=DEFAULT_FOLDER,
-        metavar="DIR",
-        help=f"folder of train.npz and val.npz in the WM-811K layout (default {DEFAULT_FOLDER})",
-    )
+    add_data_option(parser)
     parser.add_argument(
         "--splits",
         nargs="+",
@@ -42,9 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error("--threads, --seeds and --epochs must be at least 1")
     if given.maps is not None and given.maps < 200:
         parser.error(f"--maps must be at least 200, not {given.maps}")
-    for name in ("train.npz", "val.npz"):
-        if not (given.data / name).is_file():
-            parser.error(f"there is no {given.data / name}; name its folder with --data")
+    check_data(parser, given.data)
     # The engine takes its number of threads from here, once, when it is loaded.
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(given.threads)
 

@@ -68,7 +68,7 @@ def run(settings: Settings) -> dict[str, Any]:
     sections = Sections(
         settings.target,
         {
-            "data": [fingerprint(settings.data / name) for name in ("train.npz", "val.npz")],
+            "data": [fingerprint(settings.data / name) for name in wm811k.FILES],
             "splits": [split_name(each) for each in settings.splits],
             "seeds": list(settings.seeds),
             "maps": settings.maps,
