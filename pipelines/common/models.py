@@ -54,11 +54,13 @@ def save_model(
     config: Mapping[str, Any],
     metrics: Mapping[str, Any],
     card: str,
+    files: Mapping[str, bytes] | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write a model folder under a temporary name beside `folder`, then rename it.
 
-    `config` must name its `task`; the schema version is added here. Raises ModelError if the folder
+    `config` must name its `task`; the schema version is added here. files: what else lies in the folder, by
+    name; no part of the model's hash. Raises ModelError if the folder
     exists and `overwrite` is not set, or if what exists is no model folder.
     """
     from safetensors.torch import save
@@ -79,6 +81,8 @@ def save_model(
         _write_json(new / CONFIG, {"schema_version": SCHEMA_VERSION, **config})
         _write_json(new / METRICS, metrics)
         (new / CARD).write_text(card, encoding="utf-8")
+        for name, content in (files or {}).items():
+            (new / name).write_bytes(content)
         if folder.exists():
             folder.rename(old)
         new.rename(folder)
@@ -110,10 +114,23 @@ def load_model(folder: Path, *, task: str) -> ModelFolder:
         raise ModelError(f"the model {folder} has no {TENSORS}") from error
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{folder / TENSORS} cannot be read: {error}") from error
+    metrics = _read_json(folder / METRICS) if (folder / METRICS).is_file() else {}
+    return ModelFolder(folder, folder.resolve().name, config, tensors, metrics, _hash(weights, config))
+
+
+def model_hash(folder: Path, *, task: str) -> str:
+    """The `sha256` of a model folder, without loading its weights into torch. Raises ModelError."""
+    config = read_config(folder, task=task)
+    try:
+        return _hash((folder / TENSORS).read_bytes(), config)
+    except OSError as error:
+        raise ModelError(f"{folder / TENSORS} cannot be read: {error.strerror}") from error
+
+
+def _hash(weights: bytes, config: Mapping[str, Any]) -> str:
     digest = hashlib.sha256(weights)
     digest.update(json.dumps(config, sort_keys=True).encode())
-    metrics = _read_json(folder / METRICS) if (folder / METRICS).is_file() else {}
-    return ModelFolder(folder, folder.resolve().name, config, tensors, metrics, digest.hexdigest())
+    return digest.hexdigest()
 
 
 def read_config(folder: Path, *, task: str) -> dict[str, Any]:

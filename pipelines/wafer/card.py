@@ -26,6 +26,9 @@ none of them.
 ## Data and terms
 Trained on `{{ data }}`: {{ metrics.maps.train }} maps, and {{ metrics.maps.held_out }} more held out for calibration and
 thresholds. Terms: {{ terms }}.
+{% if metrics.get("examples") %}
+`examples.safetensors` holds pictures of {{ metrics.examples }} of these maps, to be shown beside what the model classifies.
+{% endif %}
 
 ## How it was made
 {% if refitted %}

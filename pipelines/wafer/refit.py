@@ -20,10 +20,12 @@ from torch.nn import functional
 from pipelines.common.errors import UserError
 from pipelines.common.hardware import environment, resolve_device
 from pipelines.common.models import ModelFolder, check_model_target, find_model, load_model, save_model
+from pipelines.wafer.add_examples import examples_of, refitted_examples
 from pipelines.wafer.calibrate import expected_calibration_error, fit_temperature
 from pipelines.wafer.card import model_card
 from pipelines.wafer.data import WaferMap
 from pipelines.wafer.evaluate import scores
+from pipelines.wafer.examples import EXAMPLES, Examples, encode
 from pipelines.wafer.fit import TrainingSet, drawing_chances, fit
 from pipelines.wafer.model.kinds import Kind
 from pipelines.wafer.model.trained import TASK, TrainedModel, load_engine, load_trained, run_network
@@ -137,6 +139,7 @@ def refit(
         new_model, tried, seconds, before_temperature = _with_replay(
             old, network, labels, train_part, held_part, config, device, out, progress
         )
+        examples: Examples | None = examples_of(new_model, train_part.maps, train_part.classes, config)
     else:
         warnings.append(
             "without --data only the last layer is tuned, on the reviewed maps alone: what the model knew"
@@ -145,6 +148,7 @@ def refit(
         progress("tuning the last layer")
         new_model, seconds = _head_alone(old, network, labels, train_part, stored, config, device)
         tried, before_temperature = [], None
+        examples = refitted_examples(folder, old, new_model, train_part.maps, train_part.classes, config)
     unmeasured = sorted(
         {labels[c] for c in train_part.classes[train_part.reviewed]} - {labels[c] for c in held_part.classes}
     )
@@ -180,6 +184,7 @@ def refit(
         held_part,
         seconds,
         command,
+        examples,
     )
     return Refitted(out, written, tuple(new), tuple(left_out), unsure, tuple(warnings))
 
@@ -430,6 +435,7 @@ def _write(
     held_part: _Part,
     seconds: float,
     command: str,
+    examples: Examples | None,
 ) -> dict[str, Any]:
     counts = np.bincount(np.concatenate([train_part.classes, held_part.classes]), minlength=len(model.labels))
     after = review["after"]
@@ -450,6 +456,7 @@ def _write(
         "mixtures": tried or [kept],
         "threshold": model.novelty.threshold(model.false_alarm_rate),
         "maps": {"train": len(train_part.maps), "held_out": len(held_part.maps)},
+        "examples": len(examples.drawings) if examples else 0,
         "maps_per_class": dict(zip(model.labels, counts.tolist(), strict=True)),
         "parameters": sum(p.numel() for p in network.parameters()),
         "seconds": round(seconds, 1),
@@ -461,5 +468,8 @@ def _write(
     tensors |= {"prior_shift": model.prior_shift.cpu()} | model.novelty.to(torch.device("cpu")).tensors()
     data = " and ".join(filter(None, [refitted_from["data"], "a review"]))
     card = model_card(out.name, written, metrics, data=data, terms=config.data_terms, notes=config.notes)
-    save_model(out, tensors=tensors, config=written, metrics=metrics, card=card, overwrite=overwrite)
+    files = {EXAMPLES: encode(examples)} if examples and examples.drawings else {}
+    save_model(
+        out, tensors=tensors, config=written, metrics=metrics, card=card, files=files, overwrite=overwrite
+    )
     return metrics

@@ -24,6 +24,7 @@ from pipelines.wafer.calibrate import expected_calibration_error, fit_temperatur
 from pipelines.wafer.card import model_card
 from pipelines.wafer.data import WaferFileError, WaferMap, read_labelled
 from pipelines.wafer.evaluate import scores
+from pipelines.wafer.examples import EXAMPLES, encode, gather
 from pipelines.wafer.fit import TrainingSet, drawing_chances, fit
 from pipelines.wafer.model.kinds import Coordinates, Dies, Kind
 from pipelines.wafer.model.trained import TASK, load_engine, run_network
@@ -92,6 +93,8 @@ def train(
         dimension=config.novelty_dimension,
         seed=config.seed,
     )
+    standardised = mixture.standardise(torch.from_numpy(latent)).float().numpy()
+    examples = gather([maps[i] for i in fitted], classes[fitted], standardised, config.examples)
 
     stored = {
         "task": TASK,
@@ -111,6 +114,7 @@ def train(
         "mixtures": [asdict(each) for each in tried],
         "threshold": mixture.threshold(config.false_alarm_rate),
         "maps": {"train": len(train_rows), "held_out": len(held_rows)},
+        "examples": len(examples.drawings),
         "maps_per_class": dict(zip(labels.tolist(), np.bincount(classes).tolist(), strict=True)),
         "parameters": sum(p.numel() for p in network.parameters()),
         "seconds": round(seconds, 1),
@@ -120,7 +124,10 @@ def train(
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
     tensors |= {"prior_shift": torch.from_numpy(shift), **mixture.tensors()}
     card = model_card(out.name, stored, metrics, data=data.name, terms=config.data_terms, notes=config.notes)
-    save_model(out, tensors=tensors, config=stored, metrics=metrics, card=card, overwrite=overwrite)
+    files = {EXAMPLES: encode(examples)} if examples.drawings else {}
+    save_model(
+        out, tensors=tensors, config=stored, metrics=metrics, card=card, files=files, overwrite=overwrite
+    )
     shutil.rmtree(scratch, ignore_errors=True)
     return metrics
 
@@ -204,7 +211,9 @@ def split(
 def _fingerprint(data: Path, config: TrainConfig) -> str:
     files = sorted(path for path in ([data] if data.is_file() else data.rglob("*")) if path.is_file())
     state = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    settings = config.model_dump(mode="json", exclude={"device", "threads", "data_terms", "notes"})
+    settings = config.model_dump(
+        mode="json", exclude={"device", "threads", "examples", "data_terms", "notes"}
+    )
     return hashlib.sha256(json.dumps([state, settings], sort_keys=True).encode()).hexdigest()
 
 

@@ -19,6 +19,8 @@ class TrainConfig(BaseModel):
     ema_decay: decay of the moving average of the weights that is kept.
     components, covariances, novelty_dimension: Gaussian mixtures to try on the latent, and the number of
         principal components of the latent that they see.
+    examples: how many training maps of each class the model carries, to be shown beside what it classifies; 0
+        leaves all out.
     threads: CPU threads; None leaves torch's own choice.
     architecture: sizes of the network, as its class takes them; empty for the defaults.
     """
@@ -48,5 +50,6 @@ class TrainConfig(BaseModel):
     cells: int = Field(32, ge=4, le=1024)
     resolution: int = Field(20_000, ge=64, le=2**20)
     architecture: dict[str, Any] = Field(default_factory=dict)
+    examples: int = Field(24, ge=0)
     data_terms: str = "not stated by whoever trained this model"
     notes: str = ""

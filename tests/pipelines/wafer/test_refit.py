@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from apps.store import Store, Verdict
 from pipelines.common.errors import UserError
 from pipelines.wafer.classify import classify
+from pipelines.wafer.examples import read_examples
 from pipelines.wafer.model.trained import load_trained
 from pipelines.wafer.novelty import with_components
 from pipelines.wafer.predict import Predictor
@@ -102,6 +103,9 @@ def test_a_class_that_was_not_there_is_predicted_after_the_refit(
     assert [row["decision"] for row in fresh].count("known") >= 6
     old = load_trained(tiny_coordinates.folder)
     assert load_trained(out).labels == (*old.labels, "Half")
+    examples = read_examples(out)
+    assert examples is not None and (examples.classes == len(old.labels)).sum() > 5  # of the new class
+    assert set(examples.classes.tolist()) == set(range(len(old.labels) + 1))
     compared = found.metrics["refit"]
     assert compared["before"]["reviewed_accuracy"] == 0
     assert compared["after"]["reviewed_accuracy"] > 0.7

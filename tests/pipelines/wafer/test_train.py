@@ -35,6 +35,7 @@ def test_a_training_leaves_one_whole_folder(made: Trained) -> None:
     assert sorted(path.name for path in made.folder.iterdir()) == [
         "README.md",
         "config.json",
+        "examples.safetensors",
         "metrics.json",
         "model.safetensors",
     ]
@@ -64,6 +65,7 @@ def test_the_metrics_are_written_and_returned(made: Trained) -> None:
         "mixtures",
         "threshold",
         "maps",
+        "examples",
         "maps_per_class",
         "parameters",
         "seconds",
