@@ -144,6 +144,8 @@ def _record(paths: Sequence[Path], predictor: Classifier, config: ClassifyConfig
         # Where the sources of the rows are relative to; of no account if all inputs are absolute.
         "folder": "" if all(path.is_absolute() for path in paths) else str(Path.cwd()),
         "model": description,
+        # A folder that is no bundled model; what it was when the run began, wherever one asks from later.
+        "model_folder": str(Path(config.model).resolve()) if Path(config.model).is_dir() else "",
         "engine": description.get("engine", config.engine),
         "device": description.get("device", config.device),
         "seed": config.seed,

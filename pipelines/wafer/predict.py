@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -17,6 +17,10 @@ from pipelines.wafer.model.trained import TASK, TrainedModel, load_trained
 
 # Which bundled model `auto` takes for die results, and which for defect coordinates.
 AUTO = {"dies": "wm811k", "coordinates": "wdm-fullres"}
+# Below this a class is left out of the probabilities that are kept: a row stays short, however many there are.
+LEAST_PROBABILITY = 0.001
+# Quantiles of the novelty of held-out maps of known classes, by which a score is read.
+SPREAD = (0.05, 0.25, 0.5, 0.75, 0.95)
 Decision = Literal["known", "novel", "normal"]
 
 
@@ -28,6 +32,7 @@ class Prediction:
     novelty: negative log-likelihood of the map's latent under the known maps' mixture; above `threshold` the
         decision is `novel`. `normal`: the label is the one that means nothing is wrong.
     latent: float32 (D,), standardised (`pipelines.wafer.latents`); None if no network was asked.
+    probabilities: of all classes of LEAST_PROBABILITY or more, the most probable first.
     """
 
     label: str
@@ -37,6 +42,7 @@ class Prediction:
     decision: Decision
     model: str
     latent: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+    probabilities: Mapping[str, float] = field(default_factory=dict, compare=False, repr=False)
 
 
 class Predictor:
@@ -102,6 +108,7 @@ class Predictor:
                     decision=_decide(score, self.thresholds[kind], label == model.normal),
                     model=model.name,
                     latent=seen.latent[at],
+                    probabilities=_ranked(model.labels, seen.probabilities[at]),
                 )
         return [result for result in results if result is not None]
 
@@ -114,6 +121,7 @@ class Predictor:
                     "sha256": model.sha256,
                     "threshold": self.thresholds[kind],
                     "labels": list(model.labels),
+                    "known": [model.novelty.threshold(1 - share) for share in SPREAD],
                 }
                 for kind, model in self.models.items()
             },
@@ -127,14 +135,22 @@ class Predictor:
     def _without_defects(self, kind: str) -> Prediction:
         """A wafer without any defect is normal by definition; no network is asked."""
         model = self.models[kind]
+        label = model.normal or "normal"
         return Prediction(
-            label=model.normal or "normal",
+            label=label,
             probability=1.0,
             novelty=float(model.novelty.known[0]),
             threshold=self.thresholds[kind],
             decision="normal",
             model=model.name,
+            probabilities={label: 1.0},
         )
+
+
+def _ranked(labels: Sequence[str], probabilities: NDArray[np.float64]) -> dict[str, float]:
+    order = np.argsort(-probabilities, kind="stable")
+    kept = order[probabilities[order] >= LEAST_PROBABILITY]
+    return {labels[place]: float(probabilities[place]) for place in kept}
 
 
 def _kind(wafer: WaferMap) -> str:

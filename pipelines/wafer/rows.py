@@ -49,6 +49,7 @@ def ok_row(wafer: WaferMap, prediction: Prediction, item: str) -> Row:
         "threshold": _number(prediction.threshold),
         "decision": prediction.decision,
         "model": prediction.model,
+        "probabilities": {name: _number(value) for name, value in prediction.probabilities.items()},
     }
     return row
 

@@ -18,7 +18,7 @@ from pipelines.wafer.data import WaferMap, read_labelled
 from pipelines.wafer.data.record import PASS, DieGrid
 from pipelines.wafer.model.kinds import UnsuitableMap
 from pipelines.wafer.model.trained import load_trained
-from pipelines.wafer.predict import Predictor
+from pipelines.wafer.predict import LEAST_PROBABILITY, Predictor
 from suite.cli import app
 from tests.pipelines.wafer import tiny
 from tests.pipelines.wafer.conftest import Trained
@@ -78,6 +78,11 @@ def test_a_prediction_is_the_most_probable_class(tiny_coordinates: Trained) -> N
         assert one.label == model.labels[chances.argmax()]
         assert one.probability == pytest.approx(chances.max(), abs=1e-6)
         assert one.novelty == pytest.approx(score, rel=1e-6)
+        assert next(iter(one.probabilities)) == one.label
+        ranked = {model.labels[place]: chances[place] for place in np.argsort(-chances)}
+        kept = {label: chance for label, chance in ranked.items() if chance >= LEAST_PROBABILITY}
+        assert one.probabilities == pytest.approx(kept, abs=1e-6)
+        assert list(one.probabilities) == list(kept)
         assert one.threshold == model.novelty.threshold(model.false_alarm_rate)
         above = one.novelty > one.threshold
         assert one.decision == ("novel" if above else "normal" if one.label == "normal" else "known")
@@ -91,6 +96,7 @@ def test_a_wafer_without_any_defect_is_normal_for_certain(name: str, request: py
     for one in predictor.predict([*empty, maps_of(made)[0]])[:2]:
         assert one.label in ("None", "normal")
         assert (one.probability, one.decision) == (1.0, "normal")
+        assert one.probabilities == {one.label: 1.0}
         assert one.novelty <= one.threshold
 
 
@@ -116,6 +122,9 @@ def test_a_rate_that_is_no_share_is_refused(rate: float, tiny_dies: Trained) -> 
 def test_the_description_says_what_ran(tiny_dies: Trained) -> None:
     predictor = Predictor.load(str(tiny_dies.folder), device="cpu", false_alarm_rate=0.2)
     description = json.loads(json.dumps(predictor.describe()))
+    known = description["models"]["dies"].pop("known")
+    assert known == sorted(known)
+    assert known[2] == pytest.approx(float(load_trained(tiny_dies.folder).novelty.known[5_000]))
     assert description["models"]["dies"] == {
         "name": "toy-dies",
         "sha256": load_trained(tiny_dies.folder).sha256,
