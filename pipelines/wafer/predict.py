@@ -17,7 +17,7 @@ from pipelines.wafer.model.trained import TASK, TrainedModel, load_trained
 
 # Which bundled model `auto` takes for die results, and which for defect coordinates.
 AUTO = {"dies": "wm811k", "coordinates": "wdm-fullres"}
-# Below this a class is left out of the probabilities that are kept: a row stays short, however many there are.
+# Classes below this are left out of the probabilities: a row stays short, however many classes there are.
 LEAST_PROBABILITY = 0.001
 # Quantiles of the novelty of held-out maps of known classes, by which a score is read.
 SPREAD = (0.05, 0.25, 0.5, 0.75, 0.95)
