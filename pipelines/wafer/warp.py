@@ -1,4 +1,4 @@
-"""Die maps seen through a change of place: what fails on the new map is what failed at the place it came from."""
+"""Die maps seen through a change of place: what fails on the new one failed at the place it came from."""
 
 from __future__ import annotations
 
