@@ -49,6 +49,19 @@ class Mixture:
         log_prob = log_det - 0.5 * (dimension * math.log(2 * math.pi) + white.square().sum(2))
         return -torch.logsumexp(log_prob + self.log_weights, dim=1)
 
+    def sample(self, count: int, seed: int) -> Tensor:
+        """Latents (count, L) drawn from the mixture, from every component as likely, whatever its weight."""
+        generator = torch.Generator(device=self.centres.device).manual_seed(seed)
+        device, dimension = self.centres.device, self.centres.shape[1]
+        chosen = torch.randint(len(self.centres), (count,), generator=generator, device=device)
+        normal = torch.randn(count, dimension, generator=generator, dtype=torch.float64, device=device)
+        # With P P^T the inverse covariance, x P^-1 of standard normal rows x has the covariance.
+        points = self.centres[chosen] + torch.linalg.solve_triangular(
+            self.precisions[chosen], normal[:, None], upper=True, left=False
+        ).squeeze(1)
+        latent: Tensor = self.mean + points @ self.axes.T
+        return latent
+
     def standardise(self, latent: Tensor) -> Tensor:
         """Latents (B, L) as points (B, D) in which the mixture's components have, on average, unit
         covariance.
@@ -56,6 +69,13 @@ class Mixture:
         whitening: Tensor = torch.linalg.inv(torch.linalg.cholesky(self.mean_covariance())).T
         points: Tensor = (latent.double() - self.mean) @ self.axes @ whitening
         return points
+
+    def restored(self, points: Tensor) -> Tensor:
+        """Latents (B, L) of points (B, D) as `standardise` gives them, but for what lies off the axes."""
+        latent: Tensor = (
+            self.mean + points.double() @ torch.linalg.cholesky(self.mean_covariance()).T @ self.axes.T
+        )
+        return latent
 
     def mean_covariance(self) -> Tensor:
         """The covariance (D, D) within a component, as the mean over the components by their weights."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 
-from pipelines.wafer.novelty import Covariance, Mixture, fit_mixture
+from pipelines.wafer.novelty import Covariance, Mixture, fit_mixture, with_components
 
 RATES = (0.001, 0.01, 0.05, 0.2, 0.5, 0.9)
 
@@ -144,3 +144,34 @@ def test_one_and_the_same_latent_for_all_maps() -> None:
 
 def test_equal_seeds_give_equal_mixtures() -> None:
     assert all(torch.equal(value, fitted().tensors()[name]) for name, value in fitted().tensors().items())
+
+
+def test_samples_are_of_the_components_each_as_likely() -> None:
+    mixture = fitted()
+    drawn = (mixture.sample(30_000, 3) - mixture.mean) @ mixture.axes
+    nearest = torch.cdist(drawn, mixture.centres).argmin(1)  # the clusters lie far apart
+    assert nearest.bincount() / 30_000 == pytest.approx(torch.full((3,), 1 / 3), abs=0.02)
+    for number, factor in enumerate(mixture.precisions):
+        expected = torch.linalg.inv(factor @ factor.T)
+        error = torch.cov(drawn[nearest == number].T) - expected
+        assert error.abs().max() < 0.1 * expected.abs().max()
+
+
+def test_a_standardised_latent_is_restored_on_the_axes() -> None:
+    mixture = fitted()
+    latent = mixture.sample(20, 4)
+    torch.testing.assert_close(mixture.restored(mixture.standardise(latent)), latent, atol=1e-5, rtol=0)
+
+
+def test_a_component_more_makes_its_maps_known_and_leaves_a_distribution() -> None:
+    mixture = fitted()
+    rng = np.random.default_rng(1)
+    far = mixture.centres.mean(0).numpy() + 200 + rng.normal(0, 0.2, (6, 4))
+    points = mixture.mean + torch.from_numpy(far) @ mixture.axes.T
+    grown = with_components(mixture, [points.float().numpy()], 100)
+    assert (grown.score(points) < mixture.score(points) - 10).all()
+    assert float(grown.log_weights.exp().sum()) == pytest.approx(1)
+    assert float(grown.log_weights[-1].exp()) == pytest.approx(6 / 106)
+    known = torch.from_numpy(latents(2, 10))
+    kept = mixture.score(known) - np.log(100 / 106)
+    torch.testing.assert_close(grown.score(known), kept, atol=0.01, rtol=0)

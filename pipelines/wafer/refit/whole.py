@@ -1,0 +1,146 @@
+"""The whole network tuned on the replayed training data and the reviewed maps together."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import softmax
+from torch import nn
+from torch.nn import functional
+
+from pipelines.wafer.calibrate import expected_calibration_error, fit_temperature
+from pipelines.wafer.fit import TrainingSet, drawing_chances, fit
+from pipelines.wafer.model.trained import TrainedModel, run_network
+from pipelines.wafer.novelty import Fit, Mixture, fit_mixture, with_components, with_known
+from pipelines.wafer.refit.head import HEAD, VIEWS, tune, views
+from pipelines.wafer.refit.lesson import Lesson, Part
+from pipelines.wafer.train_config import TrainConfig
+
+REVIEW_WEIGHT: Final = 4.0  # maps of the training set that a reviewed one stands for
+MIXTURE_MAPS: Final = 8_000
+WARM_UP_MAPS: Final = 1_000  # replayed maps that the last layer is tuned on before the rest of the network
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """The new model; mixtures: those that were tried, the best first; ece: before the temperature."""
+
+    model: TrainedModel
+    mixtures: list[Fit]
+    ece: float
+
+
+def refit_whole(
+    old: TrainedModel,
+    network: nn.Module,
+    lesson: Lesson,
+    config: TrainConfig,
+    scratch: Path,
+    progress: Callable[[str], None],
+) -> Tuned:
+    """Tune the network, and fit temperature, mixture and thresholds anew.
+
+    The last layer is tuned first: a class that it does not know yet would disturb the layers below (Kumar et
+    al., Fine-tuning can distort pretrained features and underperform out-of-distribution, ICLR 2022).
+    scratch: a folder for the checkpoint, removed at the end.
+    """
+    part, held = lesson.train, lesson.held
+    chance, shift = drawing_chances(part.classes, len(lesson.labels), config.sampling_power, weights(part))
+    progress("tuning the last layer")
+    _warm_up(old, network, part, chance, config)
+    shutil.rmtree(scratch, ignore_errors=True)
+    try:
+        fit(
+            network,
+            old.kind,
+            TrainingSet(part.maps, part.classes, chance),
+            config,
+            device=old.device,
+            checkpoint=scratch / "checkpoint.safetensors",
+            fingerprint=old.sha256,
+            progress=progress,
+        )
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    progress("calibrating on held-out maps")
+    logits, held_latent = run_network(network, old.kind, held.maps, device=old.device)
+    shifted = logits.astype(np.float64) + shift
+    temperature = fit_temperature(shifted, held.classes)
+    progress("fitting the Gaussian mixture")
+    mixture, tried = _mixture(old, network, part, held_latent, config)
+    probability = softmax(shifted, axis=1)
+    model = replace(
+        old,
+        network=network.eval(),
+        labels=lesson.labels,
+        prior_shift=torch.from_numpy(shift).to(old.device),
+        temperature=temperature,
+        novelty=mixture.to(old.device),
+    )
+    ece = expected_calibration_error(probability.max(1), probability.argmax(1) == held.classes)
+    return Tuned(model, tried, ece)
+
+
+def weights(part: Part) -> NDArray[np.float64]:
+    """For how many maps of the training set each map stands, float64 (N,).
+
+    A reviewed map stands for REVIEW_WEIGHT, as it was chosen by a person; yet the reviewed maps of a class
+    together for no more than a class of the training set has on average: probabilities follow the weights, so
+    a new class of more weight would take the doubtful maps of the old ones.
+    """
+    weight = np.ones(len(part.maps))
+    replayed = part.classes[~part.reviewed]
+    average = len(replayed) / max(1, len(np.unique(replayed)))
+    for number in np.unique(part.classes[part.reviewed]):
+        of = part.reviewed & (part.classes == number)
+        weight[of] = np.clip(average / of.sum(), 1.0, REVIEW_WEIGHT)
+    return weight
+
+
+def _warm_up(
+    old: TrainedModel, network: nn.Module, part: Part, chance: NDArray[np.float64], config: TrainConfig
+) -> None:
+    classes = len(network.get_submodule(HEAD).bias)  # type: ignore[arg-type]
+    reviewed, replayed = np.flatnonzero(part.reviewed), np.flatnonzero(~part.reviewed)
+    likely = chance[replayed] / chance[replayed].sum()
+    rng = np.random.default_rng(config.seed)
+    drawn = rng.choice(replayed, min(WARM_UP_MAPS, len(replayed)), p=likely)
+    latent = views(network, old.kind, [part.maps[row] for row in reviewed], old.device, config.seed)
+    truth = torch.from_numpy(np.tile(part.classes[reviewed], VIEWS + 1)).to(old.device)
+    _, kept = run_network(network, old.kind, [part.maps[row] for row in drawn], device=old.device)
+    tune(
+        network.get_submodule(HEAD),
+        latent,
+        truth,
+        torch.from_numpy(kept).to(old.device),
+        functional.one_hot(torch.from_numpy(part.classes[drawn]), classes).float().to(old.device),
+        torch.zeros(classes, device=old.device),
+    )
+
+
+def _mixture(
+    old: TrainedModel, network: nn.Module, part: Part, held: NDArray[np.float32], config: TrainConfig
+) -> tuple[Mixture, list[Fit]]:
+    """A mixture of the training maps, with components of their own for the reviewed classes."""
+    rng = np.random.default_rng(config.seed)
+    some = rng.permutation(len(part.maps))[:MIXTURE_MAPS]
+    rows = np.union1d(some, np.flatnonzero(part.reviewed))
+    _, latent = run_network(network, old.kind, [part.maps[row] for row in rows], device=old.device)
+    mixture, tried = fit_mixture(
+        latent,
+        held,
+        components=config.components,
+        covariances=config.covariances,
+        dimension=config.novelty_dimension,
+        seed=config.seed,
+    )
+    reviewed, classes = part.reviewed[rows], part.classes[rows]
+    groups = [latent[reviewed & (classes == number)] for number in np.unique(classes[reviewed])]
+    return with_known(with_components(mixture, groups, len(rows)), held), tried
