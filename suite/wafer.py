@@ -1,18 +1,17 @@
-"""`suite wafer`: classify, train, evaluate; what goes on from runs is in `wafer_runs`."""
+"""`suite wafer`: classify and evaluate; the other verbs are in `wafer_training` and `wafer_runs`."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from datetime import datetime
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipelines.common.errors import UserError
-from suite import exits, options, settings, terminal, wafer_runs, wafer_tables
+from suite import exits, options, settings, terminal, wafer_runs, wafer_tables, wafer_training
+from suite.folders import new_folder
 
 if TYPE_CHECKING:
     from pipelines.wafer.config import ClassifyConfig
@@ -47,13 +46,6 @@ Paths = Annotated[
     list[Path],
     typer.Argument(metavar="PATH", help="Files, and folders that are searched for wafer maps.", exists=True),
 ]
-Data = Annotated[
-    Path,
-    typer.Argument(
-        metavar="DATA", help="Labelled maps: an .npz file, or a folder with labels.csv.", exists=True
-    ),
-]
-ModelOut = Annotated[Path, typer.Option("--out", metavar="MODEL", help="The model folder to write.")]
 
 
 @app.command("classify")
@@ -99,7 +91,7 @@ def classify(
         config = config.model_copy(update={"alarm_on": alarm_names(config.alarm_on, config.model)})
         if resume and out is None:
             raise UserError("--resume needs --out with the folder of the run to continue")
-        target = out or _new_run_folder()
+        target = out or new_folder("wafer")
         check_target(target, resume=resume, overwrite=overwrite)
         if write_klarf is not None:
             _check_new_file(write_klarf)
@@ -188,12 +180,6 @@ def _predictor(config: ClassifyConfig, progress: Callable[[str], None]) -> Predi
     )
 
 
-def _new_run_folder() -> Path:
-    name = f"wafer-{datetime.now():%Y%m%d-%H%M%S}"
-    candidates = (Path("runs", name if number == 1 else f"{name}-{number}") for number in count(1))
-    return next(folder for folder in candidates if not folder.exists())
-
-
 def _plan(paths: list[Path], target: Path, config: ClassifyConfig, as_json: bool, quiet: bool) -> None:
     """Read everything, classify nothing, and say what a run would do."""
     from pipelines.wafer.alarms import chosen_models
@@ -215,51 +201,9 @@ def _plan(paths: list[Path], target: Path, config: ClassifyConfig, as_json: bool
         wafer_tables.print_plan(plan)
 
 
-@app.command("train")
-def train(
-    data: Data,
-    out: ModelOut,
-    resume: options.Resume = False,
-    overwrite: options.Overwrite = False,
-    dry_run: options.DryRun = False,
-    engine: options.EngineOption = None,
-    device: options.Device = None,
-    config_file: options.ConfigFile = None,
-    sets: options.Sets = None,
-    seed: options.Seed = None,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-) -> None:
-    """Train a model on labelled maps: the network, its calibration and its novelty threshold."""
-    hint = "repeat the command with --resume to go on from the last saved epoch"
-    with exits.exits(when_interrupted=hint):
-        from pipelines.common.models import check_model_target
-        from pipelines.wafer.train_config import TrainConfig
-
-        given = {"engine": engine and engine.value, "device": device, "seed": seed}
-        config = settings.resolve(TrainConfig, config_file, sets or (), given)
-        check_model_target(out, overwrite=overwrite)
-        if dry_run:
-            plan = {"data": str(data), "out": str(out), "config": config.model_dump(mode="json")}
-            terminal.print_json(plan) if as_json else wafer_tables.print_plan(plan)
-            return
-        from pipelines.wafer.train import train as run
-
-        with terminal.progress(quiet) as progress:
-            command = wafer_tables.command_line()
-            metrics = run(
-                data, out, config, resume=resume, overwrite=overwrite, command=command, progress=progress
-            )
-        if as_json:
-            terminal.print_json({"model": str(out), "metrics": metrics})
-        else:
-            wafer_tables.print_metrics(metrics["held_out"])
-            typer.echo(f"Model: {terminal.printable(str(out))}")
-
-
 @app.command("evaluate")
 def evaluate(
-    data: Data,
+    data: wafer_training.Data,
     model: options.Model = None,
     false_alarm_rate: FalseAlarmRate = None,
     engine: options.EngineOption = None,
@@ -292,6 +236,7 @@ def evaluate(
             wafer_tables.print_metrics(metrics)
 
 
+app.command("train")(wafer_training.train)
+app.command("refit")(wafer_training.refit)
 app.command("discover")(wafer_runs.discover)
 app.command("monitor")(wafer_runs.monitor)
-app.command("refit")(wafer_runs.refit)

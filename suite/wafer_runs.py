@@ -1,19 +1,15 @@
-"""`suite wafer`: discover, monitor and refit, which go on from runs and reviews."""
+"""`suite wafer discover` and `monitor`, which go on from runs."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
-from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from suite import exits, options, settings, terminal, wafer_tables
-
-if TYPE_CHECKING:
-    from pipelines.wafer.refit import Refitted
+from suite import exits, options, terminal
+from suite.folders import new_folder
 
 MAX_LISTED = 20
 MAX_NAMED = 3  # lots of a cluster that the table names
@@ -59,7 +55,7 @@ def discover(
         from pipelines.wafer.discover import REPORT, summary
         from pipelines.wafer.discover import discover as run
 
-        target = out or _new_folder("discover")
+        target = out or new_folder("wafer-discover")
         with terminal.progress(quiet) as progress:
             found = run(runs, out=target, min_size=min_size, overwrite=overwrite, progress=progress)
         if as_json:
@@ -111,7 +107,7 @@ def monitor(
         from pipelines.wafer.monitor import REPORT, summary
         from pipelines.wafer.monitor import monitor as run
 
-        target = out or _new_folder("monitor")
+        target = out or new_folder("wafer-monitor")
         with terminal.progress(quiet) as progress:
             found = run(
                 runs,
@@ -136,70 +132,6 @@ def monitor(
             typer.echo(f"Report: {terminal.printable(str(target / REPORT))}")
     if alarm and excursions:
         raise typer.Exit(exits.ALARM)
-
-
-def refit(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A bundled model or a model folder.")],
-    labels: Annotated[
-        Path, typer.Option("--labels", metavar="REVIEW.csv", help="The reviewed labels.", exists=True)
-    ],
-    out: Annotated[Path, typer.Option("--out", metavar="MODEL2", help="The model folder to write.")],
-    data: Annotated[
-        Path | None,
-        typer.Option("--data", metavar="DATA", help="The model's training set, to replay.", exists=True),
-    ] = None,
-    root: Annotated[
-        Path | None,
-        typer.Option("--root", metavar="DIR", help="The folder that the reviewed sources are relative to."),
-    ] = None,
-    diameter: Annotated[
-        float, typer.Option("--diameter", metavar="MM", help="As it was given to classify.")
-    ] = 300.0,
-    overwrite: options.Overwrite = False,
-    engine: options.EngineOption = None,
-    device: options.Device = None,
-    config_file: options.ConfigFile = None,
-    sets: options.Sets = None,
-    seed: options.Seed = None,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-) -> None:
-    """Teach a model what a review says: corrected labels and new classes, into a new model folder."""
-    hint = "nothing was written; repeat the command"
-    with exits.exits(when_interrupted=hint):
-        from pipelines.wafer.train_config import TrainConfig
-
-        given = {"engine": engine and engine.value, "device": device, "seed": seed}
-        config = settings.resolve(TrainConfig, config_file, sets or (), given)
-        from pipelines.wafer.refit import refit as run
-
-        with terminal.progress(quiet) as progress:
-            found = run(
-                model,
-                labels,
-                out,
-                data=data,
-                root=root,
-                settings=config,
-                diameter_mm=diameter,
-                overwrite=overwrite,
-                command=wafer_tables.command_line(),
-                progress=progress,
-            )
-        for text in found.warnings:
-            terminal.note(text, quiet)
-        if as_json:
-            terminal.print_json({"model": str(out), "metrics": found.metrics})
-        else:
-            _print_refit(found)
-    if found.left_out:
-        raise typer.Exit(exits.SOME_FAILED)
-
-
-def _new_folder(verb: str) -> Path:
-    name = f"wafer-{verb}-{datetime.now():%Y%m%d-%H%M%S}"
-    candidates = (Path("runs", name if number == 1 else f"{name}-{number}") for number in count(1))
-    return next(folder for folder in candidates if not folder.exists())
 
 
 def _cluster_cells(one: dict[str, Any]) -> tuple[str, ...]:
@@ -227,36 +159,3 @@ def _print_excursions(excursions: list[dict[str, Any]], by: By) -> None:
     if len(excursions) > MAX_LISTED:
         typer.echo(f"and {len(excursions) - MAX_LISTED:,} more, in excursions.csv")
     typer.echo()
-
-
-def _print_refit(found: Refitted) -> None:
-    review = found.metrics["refit"]
-    before, after = review["before"], review["after"]
-    names = (
-        "maps",
-        "accuracy",
-        "macro_f1",
-        "ece",
-        "novel",
-        "reviewed_maps",
-        "reviewed_accuracy",
-        "reviewed_novel",
-    )
-    rows = [(name, _number(before.get(name)), _number(after.get(name))) for name in names if name in after]
-    if rows:
-        terminal.print_table(("on held-out maps", "before", "after"), lambda: rows, right=("before", "after"))
-        typer.echo()
-    if found.left_out:
-        typer.echo("Left out:")
-        for one in found.left_out[:MAX_LISTED]:
-            typer.echo(terminal.printable(f"  {one.source}#{one.map}: {one.reason}"))
-        if len(found.left_out) > MAX_LISTED:
-            typer.echo(f"  and {len(found.left_out) - MAX_LISTED:,} more, in metrics.json")
-        typer.echo()
-    if found.new_classes:
-        typer.echo(terminal.printable(f"New classes: {', '.join(found.new_classes)}"))
-    typer.echo(f"Model: {terminal.printable(str(found.out))}")
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"

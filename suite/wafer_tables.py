@@ -70,13 +70,13 @@ def print_plan(plan: Mapping[str, Any]) -> None:
 
 def print_metrics(metrics: Mapping[str, Any]) -> None:
     """Headline numbers, a row per class, and the confusion matrix; what is not there is left out."""
-    numbers = [(name, _short(value)) for name, value in metrics.items() if isinstance(value, int | float)]
+    numbers = [(name, short(value)) for name, value in metrics.items() if isinstance(value, int | float)]
     if numbers:
         print_table(("metric", "value"), lambda: numbers, right=("value",))
     per_class = metrics.get("per_class")
     if per_class:
         columns = ("class", "precision", "recall", "f1", "support")
-        rows = [(name, *(_short(one[column]) for column in columns[1:])) for name, one in per_class.items()]
+        rows = [(name, *(short(one[column]) for column in columns[1:])) for name, one in per_class.items()]
         sys.stdout.write("\n")
         print_table(columns, lambda: rows, right=columns[1:])
     confusion = metrics.get("confusion")
@@ -143,5 +143,6 @@ def _counts(summary: RunSummary) -> str:
     return f"{counts['maps']:,} {noun}: {', '.join(parts)}"
 
 
-def _short(value: float | None) -> str:
+def short(value: float | None) -> str:
+    """A number with four digits; empty for none."""
     return "" if value is None else f"{value:.4g}"

@@ -11,7 +11,7 @@ from pipelines.wafer.train_config import TrainConfig
 # A refit goes on from a model that is nearly right: few maps and small steps do, and it takes minutes.
 EPOCHS: Final = 3
 MAPS_PER_EPOCH: Final = 4_000
-SLOWER: Final = 4  # divides the learning rate
+SLOWER: Final = 2  # divides the learning rate
 FIXED: Final = ("kind", "cells", "resolution", "architecture", "normal_label")
 
 

@@ -66,7 +66,7 @@ def test_settings_are_those_of_the_first_training_but_shorter() -> None:
     stored = ModelFolder(Path("m"), "m", {"training": training}, {}, {"mixtures": tried}, "")
     config = refit_config(stored, TrainConfig(epochs=9))
     assert (config.seed, config.threads, config.epochs) == (7, 2, 9)
-    assert config.learning_rate == pytest.approx(0.001)
+    assert config.learning_rate == pytest.approx(0.002)
     assert (config.components, config.covariances) == ((16,), ("tied",))
     with pytest.raises(UserError, match="architecture, cells cannot change"):
         refit_config(stored, TrainConfig(cells=16, architecture={"latent": 3}))
