@@ -92,7 +92,8 @@ class Viewer(Protocol):
 class Run:
     """A run folder, read once: items in memory, rows and companion lines by their place on the disk.
 
-    state: changes when the files of the run do. damaged: how many lines were no row of this task.
+    groups: the lines of what was classified, by group. state: changes when the files of the run do.
+    damaged: how many lines were no row of this task.
     """
 
     def __init__(self, path: Path, viewer: Viewer) -> None:
@@ -111,6 +112,10 @@ class Run:
                 self.damaged += 1
         self.items: tuple[Item, ...] = tuple(items)
         self.by_line = {item.line: item for item in items}
+        self.groups: dict[str, list[int]] = {}
+        for item in items:
+            if item.prediction:
+                self.groups.setdefault(item.group, []).append(item.line)
 
     def row(self, line: int) -> Row:
         """The row at this line of `results.jsonl`. Raises ValueError if it is no JSON object."""

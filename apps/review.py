@@ -158,7 +158,8 @@ class Page:
             "‹", key="back", on_click=self._go, args=(self.lines[max(first - PAGE, 0)],), width="stretch"
         )
         last = math.ceil(len(queue) / PAGE)
-        where.caption(f"page {first // PAGE + 1:,} of {last:,}", text_alignment="center")
+        with where.container(key="pages"):
+            st.caption(f"page {first // PAGE + 1:,} of {last:,}", text_alignment="center")
         onward = self.lines[min(first + PAGE, (last - 1) * PAGE)]
         on.button("›", key="on", on_click=self._go, args=(onward,), width="stretch")
         st.radio(
@@ -195,7 +196,8 @@ class Page:
             st.success("All is reviewed. Export writes the labels; “Show: all” shows the items again.")
 
     def _item(self, item: Item) -> None:
-        st.markdown(f"##### {plain(item.title)}")
+        with st.container(key="item-title"):
+            st.markdown(f"##### {plain(item.title)}")
         try:
             if not item.reviewable:
                 st.warning(visible(str(self.run.row(item.line).get("error") or "not classified")))

@@ -1,7 +1,8 @@
-"""Wafer maps on the review page: the map, its lot stacked, what the model said, and the maps most like it."""
+"""Wafer maps on the review page: the map, what the model said of it, its lot, and the maps most like it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,27 +10,29 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from apps.items import Item, Row, Run, plain
-from apps.viewers.wafer_chart import (
-    DARK,
-    LIGHT,
+from apps.items import Item, Row, Run, plain, visible
+from apps.viewers.wafer_drawing import (
     Drawing,
-    Palette,
-    map_chart,
-    novelty_chart,
+    Picture,
+    packed_picture,
+    show_pictures,
     stack,
-    stack_chart,
+    stack_picture,
     unpack,
 )
+from apps.viewers.wafer_facts import STYLE, bars, scale
+from pipelines.common.models import ModelError, bundled_models, model_hash
 from pipelines.wafer.classify import DRAWINGS
+from pipelines.wafer.examples import Examples, read_examples
 from pipelines.wafer.latents import LATENTS, read_latents
 
 noun = "wafer map"
 companion = DRAWINGS
 
-SIDE, STACK_SIDE, ALIKE_SIDE = 550, 230, 145  # pixels
+TASK = "wafer"
 MAX_STACKED = 200
-ALIKE = 4
+SHOWN = 6  # nearest maps
+SPREAD = (0.05, 0.25, 0.5, 0.75, 0.95)  # the shares of known maps that `scale` draws
 
 
 def item(line: int, row: Row) -> Item:
@@ -56,37 +59,42 @@ def item(line: int, row: Row) -> Item:
 
 def classes(record: Row, item: Item) -> list[str]:
     """The classes of the model that classified this map."""
-    models: dict[str, Any] = record.get("model", {}).get("models", {})
-    return next((list(one["labels"]) for one in models.values() if one.get("name") == item.model), [])
+    return list(_model(record, item.model).get("labels", []))
 
 
 def show(run: Run, item: Item) -> None:
-    """The map, large."""
-    drawing = unpack(run.companion(item.line))
+    """The map, large, and beside it what the model said and the lot over each other."""
+    packed = run.companion(item.line)
+    drawing = unpack(packed)
     if drawing is None:
         return
-    _facts(run.row(item.line))
-    st.vega_lite_chart(map_chart(drawing, _palette(), SIDE), theme=None, width="content", key="map")
-    if not drawing.die_level and len(drawing.defects) < drawing.count:
-        st.caption(f"A fair sample of {len(drawing.defects):,} of the {drawing.count:,} defects is drawn.")
+    row = run.row(item.line)
+    _facts(row)
+    large, beside = st.columns([5, 2], gap="medium")
+    with large:
+        show_pictures([packed_picture(packed, item.title)], "map", interactive=True)
+        if not drawing.die_level and len(drawing.defects) < drawing.count:
+            st.caption(
+                f"A fair sample of {len(drawing.defects):,} of the {drawing.count:,} defects is drawn."
+            )
+    with beside:
+        st.html(STYLE + "".join(_said(run, row, item)))
+        _lot(run, item)
 
 
 def details(run: Run, item: Item) -> None:
-    """How novel it is, the lot over each other, and the maps of the run that are most like this one."""
-    novelty, lot = st.columns([3, 2])
-    with novelty:
-        _novelty(run, item)
-    with lot:
-        _lot(run, item)
-    if (run.path / LATENTS).exists() and item.prediction:
-        _alike(run, item)
+    """The training maps and the maps of the run that are most like this one, and where it comes from."""
+    if item.prediction:
+        _nearest(run, item)
     row = run.row(item.line)
     notes = "".join(f"; {note}" for note in row["notes"])
     st.caption(plain(f"{row['source']}, map {row['map']}{notes}"))
 
 
-def _palette() -> Palette:
-    return DARK if st.context.theme.type == "dark" else LIGHT
+def _model(record: Row, name: str) -> dict[str, Any]:
+    """What `run.json` says of a model."""
+    models: dict[str, dict[str, Any]] = record.get("model", {}).get("models", {})
+    return next((one for one in models.values() if one.get("name") == name), {})
 
 
 def _facts(row: Row) -> None:
@@ -102,33 +110,30 @@ def _facts(row: Row) -> None:
     st.caption(" · ".join(plain(text) for text in known if text))
 
 
-def _novelty(run: Run, item: Item) -> None:
-    if item.novelty is None or item.threshold is None:
-        return
-    scores = np.array(
-        [one.novelty for one in run.items if one.model == item.model and one.novelty is not None]
-    )
-    chart = novelty_chart(scores, item.novelty, item.threshold, _palette())
-    st.vega_lite_chart(chart, theme=None, width="content", key="novelty")
-    side = "above" if item.novelty > item.threshold else "below"
-    st.caption(
-        f"Novelty {item.novelty:.4g}, {side} the threshold of {item.threshold:.4g} (dashed);"
-        " in grey, the other maps of this model"
-    )
+def _said(run: Run, row: Row, item: Item) -> Iterator[str]:
+    """Probabilities and novelty, as HTML."""
+    if row.get("probabilities"):
+        yield bars(row["probabilities"])
+    if item.novelty is not None and item.threshold is not None:
+        known = _model(run.record, item.model).get("known") or _spread(run, item.model)
+        yield scale(item.novelty, item.threshold, known)
+
+
+def _spread(run: Run, model: str) -> list[float]:
+    """That of the known maps of this run, where the run does not say how its model's known maps lie."""
+    scores = [one.novelty for one in run.items if one.model == model and one.novelty is not None]
+    spread: list[float] = np.quantile(scores, SPREAD).tolist()
+    return spread
 
 
 def _lot(run: Run, item: Item) -> None:
-    if not item.group:
-        return
-    members = [one.line for one in run.items if one.group == item.group and one.prediction]
+    members = run.groups.get(item.group, ()) if item.group else ()
     if len(members) < 2:
         return
     shares, radius, maps = _stacked(run.path, run.state, tuple(members[:MAX_STACKED]), run)
-    st.vega_lite_chart(
-        stack_chart(shares, radius, _palette(), STACK_SIDE), theme=None, width="content", key="lot"
-    )
     more = f" (the first of {len(members):,})" if len(members) > maps else ""
-    st.caption(f"{maps} maps of lot {plain(item.group)} over each other{more}")
+    note = f"{maps} maps over each other{more}"
+    show_pictures([stack_picture(shares, radius, f"Lot {visible(item.group)}", note)], "lot")
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -147,33 +152,74 @@ def _drawing(run: Run, line: int) -> Drawing | None:
         return None
 
 
-def _alike(run: Run, item: Item) -> None:
-    lines, latents = _latents(run.path, run.state, item.model, run)
-    if item.line not in lines or len(lines) < 2:
+def _nearest(run: Run, item: Item) -> None:
+    places, latents = _latents(run.path, run.state, item.model, run)
+    if item.line not in places:
         return
-    distances = np.linalg.norm(latents - latents[lines.index(item.line)], axis=1)
-    nearest = [lines[place] for place in np.argsort(distances, kind="stable") if lines[place] != item.line]
-    st.markdown("**Most alike to the model, in this run**")
-    for column, line in zip(st.columns(ALIKE), nearest[:ALIKE], strict=False):
-        other, drawing = run.by_line[line], _drawing(run, line)
-        with column:
-            if drawing is not None:
-                chart = map_chart(drawing, _palette(), ALIKE_SIDE, still=True)
-                st.vega_lite_chart(chart, theme=None, width="content", key=f"alike-{line}")
-            what = "novel" if other.decision == "novel" else other.prediction
-            st.caption(f"{plain(other.title)}: {plain(what)}")
+    here = latents[places[item.line]]
+    st.markdown("**Nearest training maps**")
+    examples = _examples(run.path, run.state, item.model, run)
+    if isinstance(examples, str):
+        st.caption(examples)
+    else:
+        labels = classes(run.record, item)
+        near = [
+            packed_picture(examples.drawings[at], visible(labels[examples.classes[at]]), _away(distance))
+            for at, distance in examples.nearest(here, SHOWN)
+        ]
+        show_pictures(near, "examples")
+    distances = np.linalg.norm(latents - here, axis=1)
+    lines = list(places)
+    order = [int(at) for at in np.argsort(distances, kind="stable")[: SHOWN + 1] if lines[at] != item.line]
+    if order:
+        st.markdown("**Nearest maps of this run**")
+        found = [_other(run, lines[at], float(distances[at])) for at in order[:SHOWN]]
+        show_pictures([picture for picture in found if picture], "alike")
+
+
+def _other(run: Run, line: int, distance: float) -> Picture | None:
+    """Another map of the run; None if its drawing is damaged."""
+    if _drawing(run, line) is None:
+        return None
+    other = run.by_line[line]
+    what = "novel" if other.decision == "novel" else other.prediction
+    return packed_picture(run.companion(line), visible(other.title), f"{visible(what)}, {_away(distance)}")
+
+
+def _away(distance: float) -> str:
+    return f"distance {distance:.3g}"
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _examples(path: Path, state: tuple[int, ...], model: str, _run: Run) -> Examples | str:
+    """The training maps that the model carries, or in words why there are none.
+
+    They are taken from the very model that classified, by its hash: latents of another do not compare.
+    """
+    given = _run.record.get("model_folder")
+    folders = [Path(given)] if given else []
+    folders += [folder for folder in bundled_models(TASK) if folder.name == model]
+    try:
+        for folder in folders:
+            if folder.is_dir() and model_hash(folder, task=TASK) == _model(_run.record, model).get("sha256"):
+                return read_examples(folder) or f"The model {plain(model)} carries none of them."
+    except ModelError as error:
+        return visible(str(error))
+    return f"The model {plain(model)} is not where it was, or has changed since this run."
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _latents(
     path: Path, state: tuple[int, ...], model: str, _run: Run
-) -> tuple[list[int], NDArray[np.float32]]:
-    """The lines of the maps of one model that have a latent, and their latents (N, D)."""
-    found = read_latents(path)
-    lines, latents = [], []
+) -> tuple[dict[int, int], NDArray[np.float32]]:
+    """The latents (N, D) of the maps of one model that have one, and their places by the map's line."""
+    found = read_latents(path) if (path / LATENTS).exists() else {}
+    lines: list[int] = []
+    latents = []
     for one in _run.items:
         key = (one.source, int(one.map))
         if one.model == model and key in found and found[key][0] == one.hash:
             lines.append(one.line)
             latents.append(found[key][1])
-    return lines, np.stack(latents) if latents else np.empty((0, 0), np.float32)
+    places = {line: place for place, line in enumerate(lines)}
+    return places, np.stack(latents) if latents else np.empty((0, 0), np.float32)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from apps.store import EXPORT, Store
-from tests.apps.serving import Served, serve
+from benchmarks.review.serving import Served, serve
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from benchmarks.review.serving import serve
 from suite.cli import app
 from suite.review import HOST
 from tests.apps.runs import small_run
-from tests.apps.serving import serve
 
 
 class Started(Exception):
