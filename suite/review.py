@@ -35,7 +35,9 @@ SERVER = {
     "global.developmentMode": "false",
     "logger.hideWelcomeMessage": "true",
     "logger.level": "error",
-    "theme.primaryColor": "#0072b2",
+    # One colour for each theme: a single one would take the dark theme away.
+    "theme.light.primaryColor": "#0072b2",
+    "theme.dark.primaryColor": "#3d8fc4",
 }
 
 RunFolder = Annotated[
