@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from suite.cli import app
+from tests.pipelines.wafer.discover.test_discover import known_rows, novel_rows
 from tests.pipelines.wafer.past_runs import row, write_run
-from tests.pipelines.wafer.test_discover import known_rows, novel_rows
 from tests.pipelines.wafer.test_monitor import lot, quiet_lots
 
 

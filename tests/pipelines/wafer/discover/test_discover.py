@@ -1,7 +1,10 @@
+"""From runs to clusters, their facts and the page."""
+
 from __future__ import annotations
 
 import csv
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,9 @@ import numpy as np
 import pytest
 
 from pipelines.common.errors import UserError
-from pipelines.wafer.discover import cluster, discover
+from pipelines.common.models import model_hash, save_model
+from pipelines.wafer.discover import discover
+from pipelines.wafer.examples import EXAMPLES, Examples, encode
 from tests.pipelines.wafer.past_runs import row, unplaced, write_run
 from tests.pipelines.wafer.test_report import HOSTILE, Page
 
@@ -48,13 +53,13 @@ def test_patterns_are_told_apart(run: Path, tmp_path: Path) -> None:
     assert [len(one.members) for one in found.clusters] == [12, 8]
     assert (found.maps, found.novel, len(found.single)) == (42, 22, 2)
     rows = table(tmp_path / "out")
-    assert list(rows[0]) == ["run", "source", "map", "item", "lot", "wafer", "cluster", "probability"]
+    assert list(rows[0]) == ["run", "source", "map", "item", "lot", "wafer", "cluster", "similarity"]
     by_map = {int(one["map"]): one for one in rows}
     assert {by_map[place]["cluster"] for place in range(12)} == {"1"}
     assert {by_map[100 + place]["cluster"] for place in range(8)} == {"2"}
     assert [by_map[place]["cluster"] for place in (200, 201)] == ["", ""]
     assert len(rows) == 22
-    assert all(0 < float(one["probability"]) <= 1 for one in rows if one["cluster"])
+    assert all(0 < float(one["similarity"]) <= 1 for one in rows if one["cluster"])
 
 
 def test_the_facts_of_a_cluster(run: Path, tmp_path: Path) -> None:
@@ -62,10 +67,34 @@ def test_the_facts_of_a_cluster(run: Path, tmp_path: Path) -> None:
     first, second = json.loads((tmp_path / "out" / "clusters.json").read_text())["clusters"]
     assert (first["size"], first["lots"], first["first"]) == (12, {"L1": 12}, "2026-03-01T10:00:00")
     assert (second["size"], second["tools"], second["first"]) == (8, {"T7": 8}, "")
+    times = ["2026-03-02T08:00:00+02:00", "2026-02-28T23:59:59", "", "2026-03-01T00:00:00"]
+    rows = [line for at, time in enumerate(times) for line in novel_rows(2, 0, 2 * at, at, timestamp=time)]
+    (one,) = discover([write_run(tmp_path / "times", rows)], out=tmp_path / "spans").clusters
+    assert one.span == (datetime(2026, 2, 28, 23, 59, 59), datetime(2026, 3, 2, 8))
     assert first["nearest_classes"] == {"ring": 12}
     near = second["nearest_known"]
     assert near[0]["class"] == "donut"  # the known maps on its side of the centre
     assert [one["distance"] for one in near] == sorted(one["distance"] for one in near)
+
+
+def test_the_nearest_training_maps_are_those_of_the_very_model(tmp_path: Path) -> None:
+    model = tmp_path / "toy"
+    examples = Examples(np.eye(4, dtype=np.float32) * 5, np.array([0, 1, 0, 1]), ("{}", "[]", "{ }", "[ ]"))
+    config = {"task": "wafer", "labels": ["comet", "moon"]}
+    save_model(model, tensors={}, config=config, metrics={}, card="", files={EXAMPLES: encode(examples)})
+    known = {"name": "toy", "sha256": model_hash(model, task="wafer"), "labels": ["comet", "moon"]}
+    record = {"model": {"models": {"coordinates": known}}, "model_folder": str(model)}
+    rows = [*novel_rows(9, 1, 0), *known_rows(5)]
+    run = write_run(tmp_path / "run", rows, **record)
+    (one,) = discover([run], out=tmp_path / "out").clusters
+    assert (one.examples[0].label, one.examples[0].drawing, one.examples[0].map) == ("moon", "[]", None)
+    near = json.loads((tmp_path / "out" / "clusters.json").read_text())["clusters"][0]["nearest_known"]
+    assert (near[0]["of"], near[0]["class"]) == ("training", "moon")
+    assert "Nearest training maps" in (tmp_path / "out" / "report.html").read_text()
+    known["sha256"] = "of another"
+    changed = write_run(tmp_path / "changed", rows, **record)
+    (one,) = discover([changed], out=tmp_path / "out2").clusters
+    assert all(each.map for each in one.examples)
 
 
 def test_the_page_is_whole_and_safe(tmp_path: Path) -> None:
@@ -92,15 +121,6 @@ def test_too_few_novel_maps_are_an_empty_table_and_a_note(novel: int, tmp_path: 
     assert len(found.notes) == 1 and ("novel" in found.notes[0])
     assert len(table(tmp_path / "out")) == novel
     assert (tmp_path / "out" / "report.html").stat().st_size > 5_000
-
-
-def test_a_single_pattern_is_one_cluster_and_scattered_maps_are_none() -> None:
-    rng = np.random.default_rng(3)
-    one = rng.normal(0, 0.3, (15, 8)) + 10
-    assert set(cluster(one, 5)[0].tolist()) <= {0, -1}
-    assert (cluster(one, 5)[0] == 0).sum() >= 12
-    scattered = 30 * np.eye(12)
-    assert set(cluster(scattered, 5)[0].tolist()) == {-1}
 
 
 def test_a_map_in_two_runs_counts_once_as_the_last_has_it(tmp_path: Path) -> None:

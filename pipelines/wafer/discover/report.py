@@ -1,22 +1,18 @@
-"""The page of `suite wafer discover`: every cluster with its maps over each other, its surest maps and its
-facts.
-"""
+"""The page of `suite wafer discover`: of every cluster its maps over each other, typical maps, and facts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from markupsafe import Markup
 
+from pipelines.wafer.discover.found import Discovered, Example, Map
 from pipelines.wafer.pages import template
 from pipelines.wafer.past import PastRun
 from pipelines.wafer.report import BLOCK, fewer, points_per_map, safe_json
-
-if TYPE_CHECKING:
-    from pipelines.wafer.discover import Discovered, Map
 
 SHOWN = 12  # maps of a cluster that have a picture of their own
 STACKED = 200  # maps of a cluster that are drawn over each other
@@ -26,11 +22,13 @@ SINGLES = 24  # maps of no cluster that are shown
 def write(file: IO[str], result: Discovered, runs: Sequence[PastRun], settings: Mapping[str, Any]) -> None:
     """Write the page. Memory grows with the pictures that are on it, not with the runs."""
     wanted: list[Map] = []
+    carried: list[str] = []
     for one in result.clusters:
         wanted += [each for each, _ in one.members[:STACKED]]
-        wanted += [each for each, _ in one.examples]
+        wanted += [each.map for each in one.examples if each.map]
+        carried += [each.drawing for each in one.examples if each.drawing]
     wanted += result.single[:SINGLES]
-    pictures = _pictures(wanted, runs)
+    pictures: dict[Any, str] = {**_pictures(wanted, runs), **dict(zip(carried, carried, strict=True))}
     places = {key: number for number, key in enumerate(pictures)}
     points = points_per_map(len(drawing) for drawing in pictures.values())
     context = {
@@ -39,12 +37,23 @@ def write(file: IO[str], result: Discovered, runs: Sequence[PastRun], settings: 
         "shown": SHOWN,
         "stacked": STACKED,
         "singles": result.single[:SINGLES],
-        "picture": lambda each: places[each.run, each.place],
-        "title": lambda each: each.wafer or _file_name(each),
+        "picture": lambda each: places[_key(each)],
+        "title": _title,
         "file_name": _file_name,
         "blocks": _blocks(list(pictures.values()), points),
     }
     file.writelines(template("discover.html.j2").generate(context))
+
+
+def _key(each: Map | Example) -> tuple[int, int] | str | None:
+    if isinstance(each, Example):
+        return _key(each.map) if each.map else each.drawing
+    return each.run, each.place
+
+
+def _title(each: Map) -> str:
+    """The wafer; else the place in the file, which tells maps of one file apart in little room."""
+    return each.wafer or (f"#{each.map} {Path(each.source).name}" if each.map else _file_name(each))
 
 
 def _file_name(each: Map) -> str:
