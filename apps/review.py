@@ -83,21 +83,24 @@ class Page:
         self.lines = [item.line for item in queue]
         line = neighbour(self.lines, st.session_state.get("line"), 0)
         st.session_state["line"] = line
-        left, middle, right = st.columns([2.6, 6, 3.4], gap="medium")
-        with left:
-            self._queue(queue, line)
+        with st.container(key="main"):
+            left, middle, right = st.columns([2.6, 6, 3.4], gap="medium")
         if line is None:
             with middle:
                 self._nothing()
             return
         item = self.run.by_line[line]
+        # The buttons first: whoever sees the next item must find keys that are meant for it.
+        with right, st.container(key="judge"):
+            self._judge(item)
         with middle:
             self._item(item)
-        with right:
-            self._judge(item)
+        with left, st.container(key="queue"):
+            self._queue(queue, line)
 
     def _header(self, reviewer: str) -> None:
-        name, progress, who, undo, export = st.columns([3, 4, 2, 1.2, 1.4], vertical_alignment="bottom")
+        with st.container(key="header"):
+            name, progress, who, undo, export = st.columns([3, 4, 2, 1.2, 1.4], vertical_alignment="bottom")
         reviewable = [item for item in self.run.items if item.reviewable]
         done = sum(item.id in self.verdicts for item in reviewable)
         name.markdown(f"#### {plain(self.run.path.name)}")
@@ -120,7 +123,8 @@ class Page:
             st.warning(f"{self.run.damaged:,} lines of the run are damaged and left out.")
 
     def _filters(self) -> Filters:
-        order, state, decisions, classes, text = st.columns([2, 1.6, 2.4, 3, 3])
+        with st.container(key="filters"):
+            order, state, decisions, classes, text = st.columns([2, 1.6, 2.4, 3, 3])
         items = self.run.items
         return Filters(
             order.selectbox("Order", list(ORDERS), key="order", on_change=_refiltered),
@@ -145,9 +149,7 @@ class Page:
             ),
         )
 
-    def _queue(self, queue: list[Item], line: int | None) -> None:
-        if line is None:
-            return
+    def _queue(self, queue: list[Item], line: int) -> None:
         place = self.lines.index(line)
         first = place - place % PAGE
         shown = queue[first : first + PAGE]
@@ -233,7 +235,7 @@ class Page:
         accept, unsure = st.columns(2)
         accept.button(
             f"Accept {plain(item.prediction)}",
-            key="accept",
+            key=_key("accept", item),
             type="primary",
             shortcut="A",
             on_click=self._give,
@@ -242,7 +244,7 @@ class Page:
         )
         unsure.button(
             "Unsure",
-            key="unsure",
+            key=_key("unsure", item),
             shortcut="U",
             on_click=self._give,
             args=(item, "unsure", ""),
@@ -253,7 +255,7 @@ class Page:
         for number, name in enumerate(self._names(item)):
             columns[number % 2].button(
                 plain(name),
-                key=f"class {name}",
+                key=_key(f"class {name}", item),
                 shortcut=CLASS_KEYS[number] if number < len(CLASS_KEYS) else None,
                 on_click=self._name,
                 args=(item, name),
@@ -261,7 +263,7 @@ class Page:
             )
         new, add = st.columns([2, 1], vertical_alignment="bottom")
         new.text_input("A new class", key=f"new {item.id}", max_chars=MAX_LABEL, placeholder="its name")
-        add.button("Relabel", key="new", on_click=self._give_new, args=(item,), width="stretch")
+        add.button("Relabel", key=_key("new", item), on_click=self._give_new, args=(item,), width="stretch")
 
     def _names(self, item: Item) -> list[str]:
         """The classes of the model, then those that reviewers named."""
@@ -337,6 +339,14 @@ def _labels(items: list[Item]) -> dict[int, str]:
     return {item.line: plain(item.title + numbered[item.line]) for item in items}
 
 
+def _key(what: str, item: Item) -> str:
+    """The key of a button that judges: one for each item, so that a click is for the item that was seen.
+
+    With one for all, a key pressed while the next item is on its way would judge that one, unseen.
+    """
+    return f"{what} / {item.line}"
+
+
 def _refiltered() -> None:
     st.session_state["refiltered"] = True
 
@@ -357,13 +367,7 @@ def _arguments() -> tuple[Path, str]:
     return given.run, given.reviewer
 
 
-# Streamlit leaves much space above and beside a wide page; a queue needs it.
-STYLE = """
-<style>
-.stAppHeader { display: none; }
-.stMainBlockContainer { padding: 1rem 2rem 2rem; }
-</style>
-"""
+STYLE = f"<style>{(Path(__file__).parent / 'review.css').read_text(encoding='utf-8')}</style>"
 
 if __name__ == "__main__":
     main(*_arguments())

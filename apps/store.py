@@ -128,25 +128,40 @@ class Store:
                 database.executescript(f"{_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION};")
 
     def add(self, verdict: Verdict) -> int:
-        """Add a verdict, with the time of now; its number. It is on the disk when this returns."""
+        """Add a verdict, with the time of now; its number. It is on the disk when this returns.
+
+        One that says what the latest on the item says already is not added again: a key that is hit twice
+        must not take two undos.
+        """
         _check(verdict)
+        name = json.dumps([verdict.source, verdict.map])
+        said = (
+            verdict.item,
+            verdict.model,
+            verdict.prediction,
+            verdict.novelty,
+            verdict.verdict,
+            verdict.label,
+            verdict.note,
+            verdict.reviewer,
+        )
         with self._open() as database:
-            row = database.execute(
-                f"INSERT INTO verdicts ({_FIELDS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    json.dumps([verdict.source, verdict.map]),
-                    verdict.item,
-                    verdict.model,
-                    verdict.prediction,
-                    verdict.novelty,
-                    verdict.verdict,
-                    verdict.label,
-                    verdict.note,
-                    verdict.reviewer,
-                    _now(),
-                ),
-            )
-            return int(row.lastrowid or 0)
+            database.execute("BEGIN IMMEDIATE")
+            before = database.execute(
+                f"SELECT id, {_FIELDS} FROM verdicts WHERE name = ? AND item = ? AND {_STANDING}"
+                " ORDER BY id DESC LIMIT 1",
+                (name, verdict.item),
+            ).fetchone()
+            if before is not None and before[2:-1] == said:
+                number = int(before[0])
+            else:
+                row = database.execute(
+                    f"INSERT INTO verdicts ({_FIELDS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (name, *said, _now()),
+                )
+                number = int(row.lastrowid or 0)
+            database.execute("COMMIT")
+        return number
 
     def undo(self, reviewer: str) -> Verdict | None:
         """Take back the latest verdict of `reviewer` that stands, and return it; None if there is none."""

@@ -39,7 +39,7 @@ def item(line: int, row: Row) -> Item:
     """The item of a row of `results.jsonl`."""
     ok = row["status"] == "ok"
     place = f"{Path(row['source']).name}{'#' + str(row['map']) if row['map'] else ''}"
-    names = [row[name] for name in ("lot", "wafer", "slot", "step", "tool", "class", "source")]
+    names = [row[name] for name in ("lot", "wafer", "slot", "step", "tool", "class")]
     return Item(
         line=line,
         source=row["source"],
@@ -53,7 +53,7 @@ def item(line: int, row: Row) -> Item:
         novelty=row["novelty"],
         threshold=row["threshold"],
         model=row["model"],
-        text="\n".join(map(str, names)).lower(),
+        text="\n".join([*map(str, names), f"{row['source']}#{row['map']}"]).lower(),
     )
 
 

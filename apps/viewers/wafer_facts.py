@@ -41,7 +41,7 @@ def bars(probabilities: Mapping[str, float]) -> str:
     if rest >= 0.005:
         rows.append(("all others", rest, "other"))
     drawn = "".join(
-        f'<div class="row"><span>{escape(name)}</span><span>{_percent(value)}</span></div>'
+        f'<div class="row"><span>{escape(name)}</span><span>{escape(_percent(value))}</span></div>'
         f'<i class="bar {kind}" style="width: {100 * value:.1f}%"></i>'
         for name, value, kind in rows
     )

@@ -78,7 +78,12 @@ class Picture {
     pen.fillStyle = tones.wafer;
     pen.fill(outline);
     if (this.shares) this.drawShares();
-    if (map?.grid) this.drawDies(map.grid);
+    if (map?.grid) {
+      pen.save();
+      if (!map.grid.results) pen.clip(outline); // dies are only the ground there, and may reach over the edge
+      this.drawDies(map.grid);
+      pen.restore();
+    }
     if (map?.places) this.drawDefects(map.places);
     pen.lineWidth = (1.2 * devicePixelRatio) / this.scale;
     pen.strokeStyle = tones.edge;

@@ -61,6 +61,16 @@ def test_undo_takes_back_ones_own_verdicts_one_by_one(tmp_path: Path) -> None:
     assert store.latest()[FIRST.id].label == "ring"
 
 
+def test_a_verdict_that_stands_already_is_not_added_twice(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    assert store.add(FIRST) == store.add(FIRST) == 1
+    assert store.add(replace(FIRST, reviewer="Bob")) == 2  # of another person it is news
+    assert store.add(FIRST) == 3
+    assert store.add(replace(FIRST, note="so")) == 4
+    store.undo(FIRST.reviewer)
+    assert store.add(replace(FIRST, note="so")) == 6  # what was taken back does not stand
+
+
 @pytest.mark.parametrize("statement", ["UPDATE verdicts SET label = 'x'", "DELETE FROM verdicts"])
 def test_verdicts_are_only_added(tmp_path: Path, statement: str) -> None:
     store = Store(tmp_path)
