@@ -21,15 +21,14 @@ from apps.viewers.wafer_drawing import (
     unpack,
 )
 from apps.viewers.wafer_facts import STYLE, bars, scale
-from pipelines.common.models import ModelError, bundled_models, model_hash
+from pipelines.common.models import ModelError
 from pipelines.wafer.classify import DRAWINGS
-from pipelines.wafer.examples import Examples, read_examples
+from pipelines.wafer.examples import Examples, folder_of, read_examples
 from pipelines.wafer.latents import LATENTS, read_latents
 
 noun = "wafer map"
 companion = DRAWINGS
 
-TASK = "wafer"
 MAX_STACKED = 200
 SHOWN = 6  # nearest maps
 SPREAD = (0.05, 0.25, 0.5, 0.75, 0.95)  # the shares of known maps that `scale` draws
@@ -192,20 +191,16 @@ def _away(distance: float) -> str:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _examples(path: Path, state: tuple[int, ...], model: str, _run: Run) -> Examples | str:
-    """The training maps that the model carries, or in words why there are none.
-
-    They are taken from the very model that classified, by its hash: latents of another do not compare.
-    """
+    """The training maps that the model carries, or in words why there are none."""
     given = _run.record.get("model_folder")
-    folders = [Path(given)] if given else []
-    folders += [folder for folder in bundled_models(TASK) if folder.name == model]
+    sha256 = str(_model(_run.record, model).get("sha256"))
+    folder = folder_of(model, sha256, [Path(given)] if given else [])
+    if folder is None:
+        return f"The model {plain(model)} is not where it was, or has changed since this run."
     try:
-        for folder in folders:
-            if folder.is_dir() and model_hash(folder, task=TASK) == _model(_run.record, model).get("sha256"):
-                return read_examples(folder) or f"The model {plain(model)} carries none of them."
+        return read_examples(folder) or f"The model {plain(model)} carries none of them."
     except ModelError as error:
         return visible(str(error))
-    return f"The model {plain(model)} is not where it was, or has changed since this run."
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

@@ -16,14 +16,12 @@ from pipelines.wafer.examples import (
     EXAMPLES,
     Classes,
     Examples,
-    Latents,
     encode,
     extended,
     gather,
     read_examples,
 )
 from pipelines.wafer.model.trained import TASK, TrainedModel, load_trained
-from pipelines.wafer.novelty import Mixture
 from pipelines.wafer.train import read_data, split
 from pipelines.wafer.train_config import TrainConfig
 
@@ -79,13 +77,11 @@ def refitted_examples(
     kept = read_examples(folder)
     if kept is None:
         return None
-    moved = Examples(_moved(kept.latent, old.novelty, new.novelty), kept.classes, kept.drawings)
-    return extended(moved, examples_of(new, maps, classes, settings), settings.examples)
-
-
-def _moved(latent: Latents, old: Mixture, new: Mixture) -> Latents:
-    """Latents (N, D) standardised by one mixture, as the other would: they share their principal axes."""
-    scale = torch.linalg.cholesky(old.mean_covariance().cpu())
-    whitening = torch.linalg.inv(torch.linalg.cholesky(new.mean_covariance().cpu())).T
-    moved: Latents = (torch.from_numpy(latent).double() @ scale.T @ whitening).float().numpy()
-    return moved
+    # Both mixtures have the same axes; what a latent is scaled by differs.
+    latent = old.novelty.restored(torch.from_numpy(kept.latent).to(old.device))
+    moved = new.novelty.standardise(latent).float().cpu().numpy()
+    return extended(
+        Examples(moved, kept.classes, kept.drawings),
+        examples_of(new, maps, classes, settings),
+        settings.examples,
+    )

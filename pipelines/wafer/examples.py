@@ -13,7 +13,7 @@ The file is optional and changes no result, so it is no part of the model's hash
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +21,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.common.models import ModelError, read_config
+from pipelines.common.models import ModelError, bundled_models, model_hash, read_config
 from pipelines.wafer.data.record import WaferMap
 from pipelines.wafer.drawing import pack
 from pipelines.wafer.report import fewer
@@ -117,6 +117,21 @@ def read_examples(folder: Path) -> Examples | None:
         return _checked(arrays, len(read_config(folder, task="wafer")["labels"]))
     except (SafetensorError, OSError, LookupError, TypeError, ValueError) as error:
         raise ModelError(f"{path} cannot be read: {error}") from error
+
+
+def folder_of(name: str, sha256: str, folders: Iterable[Path]) -> Path | None:
+    """The folder of the very model that has this hash, among `folders` and the bundled ones of this name.
+
+    None if it is gone or has changed since: latents of another model do not compare.
+    """
+    bundled = [folder for folder in bundled_models("wafer") if folder.name == name]
+    for folder in dict.fromkeys([*folders, *bundled]):
+        try:
+            if folder.is_dir() and model_hash(folder, task="wafer") == sha256:
+                return folder
+        except ModelError:
+            continue  # what cannot be read is as good as gone
+    return None
 
 
 def _checked(arrays: dict[str, NDArray[Any]], labels: int) -> Examples:

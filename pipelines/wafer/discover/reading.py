@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.common.errors import UserError
-from pipelines.common.models import ModelError, bundled_models, model_hash
+from pipelines.common.models import ModelError
 from pipelines.wafer.discover.found import Map
-from pipelines.wafer.examples import Examples, read_examples
+from pipelines.wafer.examples import Examples, folder_of, read_examples
 from pipelines.wafer.latents import Vector, read_latents
 from pipelines.wafer.past import PastRun, Row, distinct_rows, timestamp
 
@@ -51,16 +51,13 @@ def training_maps(runs: Sequence[PastRun], model: str) -> tuple[Examples, list[s
     Latents of another model would not compare.
     """
     name, _, sha256 = model.partition("@")
-    folders = [Path(run.record["model_folder"]) for run in runs if run.record.get("model_folder")]
-    folders += [folder for folder in bundled_models("wafer") if folder.name == name]
-    for folder in dict.fromkeys(folders):
-        try:
-            if folder.is_dir() and model_hash(folder, task="wafer") == sha256:
-                examples = read_examples(folder)
-                return (examples, _labels(runs, sha256)) if examples else None
-        except ModelError:
-            continue  # what cannot be read is as good as gone: the runs' own maps are shown instead
-    return None
+    given = (run.record.get("model_folder") for run in runs)
+    folder = folder_of(name, sha256, [Path(one) for one in given if one])
+    try:
+        examples = read_examples(folder) if folder else None
+    except ModelError:
+        return None  # what cannot be read is as good as gone: the runs' own maps are shown instead
+    return (examples, _labels(runs, sha256)) if examples else None
 
 
 def _labels(runs: Sequence[PastRun], sha256: str) -> list[str]:
