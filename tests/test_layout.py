@@ -165,9 +165,10 @@ def test_an_allowed_import_passes(module: str, source: str) -> None:
 
 
 READERS = sorted(f"pipelines.{path.parent.name}.data" for path in (ROOT / "pipelines").glob("*/data"))
+VIEWERS = ["apps.viewers.wafer"]
 
 
-@pytest.mark.parametrize("module", ["suite.cli", "pipelines.registry", *READERS])
+@pytest.mark.parametrize("module", ["suite.cli", "pipelines.registry", *VIEWERS, *READERS])
 def test_importing_it_does_not_load_torch(module: str) -> None:
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
