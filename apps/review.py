@@ -127,7 +127,7 @@ class Page:
             order, state, decisions, classes, text = st.columns([2, 1.6, 2.4, 3, 3])
         items = self.run.items
         return Filters(
-            order.selectbox("Order", list(ORDERS), key="order", on_change=_refiltered),
+            order.selectbox("Order", list(ORDERS), key="order", on_change=_reordered),
             state.selectbox("Show", list(STATES), key="state", on_change=_refiltered),
             decisions.multiselect(
                 "Decision",
@@ -345,6 +345,12 @@ def _key(what: str, item: Item) -> str:
     With one for all, a key pressed while the next item is on its way would judge that one, unseen.
     """
     return f"{what} / {item.line}"
+
+
+def _reordered() -> None:
+    """Another order begins with its first item."""
+    _refiltered()
+    st.session_state["line"] = None
 
 
 def _refiltered() -> None:

@@ -64,7 +64,9 @@ def test_the_queue_begins_with_the_least_certain(page: AppTest) -> None:
 def test_orders(page: AppTest) -> None:
     page.selectbox(key="order").select("most novel first").run()
     assert titles(page)[:2] == ["L0 W0", "L0 W1"]
+    press(page, "Next")
     page.selectbox(key="state").select("all").run()
+    assert shown(page) == "L0 W1"  # a filter leaves it
     page.selectbox(key="order").select("as in the run").run()
     assert len(titles(page)) == 14
     assert (titles(page)[0], titles(page)[-1]) == ("L0 W0 \\(1\\)", "L0 W0 \\(14\\)")  # told apart
