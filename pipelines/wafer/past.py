@@ -95,10 +95,10 @@ def timestamp(row: Row) -> datetime | None:
         return None
 
 
-def result_folder(out: Path, mark: str, *, overwrite: bool) -> None:
-    """Make the folder `out` ready for results, of which the file `mark` is one.
+def check_result_folder(out: Path, mark: str, *, overwrite: bool) -> None:
+    """Raise UserError unless results, of which the file `mark` is one, may be written to the folder `out`.
 
-    Raises UserError if it holds anything, unless `overwrite` is set and `mark` is there: other files stay.
+    It must be empty or not there, unless `overwrite` is set and `mark` is in it: other files stay.
     """
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file; --out needs a folder")
@@ -107,7 +107,6 @@ def result_folder(out: Path, mark: str, *, overwrite: bool) -> None:
             raise UserError(f"{out} holds other files; give --out a new folder")
         if not overwrite:
             raise UserError(f"{out} already holds {mark}; replace it with --overwrite, or name a new folder")
-    out.mkdir(parents=True, exist_ok=True)
 
 
 def _record(path: Path) -> Row:

@@ -20,7 +20,7 @@ from pipelines.wafer.discover.clusters import cluster
 from pipelines.wafer.discover.found import Cluster, Discovered, Example, Map, summary
 from pipelines.wafer.discover.reading import read_maps, training_maps
 from pipelines.wafer.discover.table import write_table
-from pipelines.wafer.past import PastRun, open_runs, result_folder
+from pipelines.wafer.past import PastRun, check_result_folder, open_runs
 
 TABLE, SUMMARY, REPORT = "clusters.csv", "clusters.json", "report.html"
 MAX_MAPS = 20_000  # of one model; clustering takes time with the square of their number
@@ -46,7 +46,7 @@ def discover(
     if min_size < 2:
         raise UserError(f"a cluster has at least 2 maps, not {min_size}")
     opened = open_runs(runs)
-    result_folder(out, SUMMARY, overwrite=overwrite)
+    check_result_folder(out, SUMMARY, overwrite=overwrite)
     progress("reading the runs")
     notes: list[str] = []
     maps, vectors, count = read_maps(opened, notes)
@@ -118,6 +118,7 @@ def _nearest(centre: Floats, known: Floats) -> list[tuple[int, float]]:
 
 
 def _write(result: Discovered, runs: Sequence[PastRun], settings: Mapping[str, Any]) -> None:
+    result.out.mkdir(parents=True, exist_ok=True)
     with replacing(result.out / TABLE) as file:
         write_table(file, result, runs)
     with replacing(result.out / REPORT) as file:

@@ -107,12 +107,14 @@ def tune(
     remembered: Tensor,
     kept: Tensor,
     shift: Tensor,
+    *,
+    fixed: int = 0,
 ) -> None:
     """Tune a linear layer in place to latents (N, L) of classes int64 (N,), so that it keeps what it said of
     others: remembered (M, L) with probabilities (M, K).
 
     Each class that is taught weighs as much as one of those that are remembered, however many maps it has.
-    shift (K,) is added to the logits.
+    shift (K,) is added to the logits. fixed: how many of the first classes keep their weights.
     """
     counts = torch.bincount(truth, minlength=len(shift))
     taught, known = int((counts > 0).sum()), int((kept.amax(0) > 0).sum())
@@ -125,4 +127,7 @@ def tune(
         loss = share * new + (1 - share) * old
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        for parameter in layer.parameters():
+            if parameter.grad is not None:
+                parameter.grad[:fixed] = 0
         optimizer.step()

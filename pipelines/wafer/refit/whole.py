@@ -25,7 +25,7 @@ from pipelines.wafer.train_config import TrainConfig
 
 REVIEW_WEIGHT: Final = 4.0  # maps of the training set that a reviewed one stands for
 MIXTURE_MAPS: Final = 8_000
-WARM_UP_MAPS: Final = 1_000  # replayed maps that the last layer is tuned on before the rest of the network
+FIRST_MAPS: Final = 1_000  # of new and of old classes, from which the last layer learns first
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +47,14 @@ def refit_whole(
 ) -> Tuned:
     """Tune the network, and fit temperature, mixture and thresholds anew.
 
-    The last layer is tuned first: a class that it does not know yet would disturb the layers below (Kumar et
-    al., Fine-tuning can distort pretrained features and underperform out-of-distribution, ICLR 2022).
+    New classes are taught to the last layer first: unknown there, they would disturb the layers below (Kumar
+    et al., Fine-tuning can distort pretrained features and underperform out-of-distribution, ICLR 2022).
     scratch: a folder for the checkpoint, removed at the end.
     """
     part, held = lesson.train, lesson.held
     chance, shift = drawing_chances(part.classes, len(lesson.labels), config.sampling_power, weights(part))
     progress("tuning the last layer")
-    _warm_up(old, network, part, chance, config)
+    _teach_new(old, network, part, chance, config)
     shutil.rmtree(scratch, ignore_errors=True)
     try:
         fit(
@@ -104,16 +104,19 @@ def weights(part: Part) -> NDArray[np.float64]:
     return weight
 
 
-def _warm_up(
+def _teach_new(
     old: TrainedModel, network: nn.Module, part: Part, chance: NDArray[np.float64], config: TrainConfig
 ) -> None:
-    classes = len(network.get_submodule(HEAD).bias)  # type: ignore[arg-type]
-    reviewed, replayed = np.flatnonzero(part.reviewed), np.flatnonzero(~part.reviewed)
-    likely = chance[replayed] / chance[replayed].sum()
+    """Tune the rows of the last layer that are of new classes; all others keep what they know."""
+    known, classes = len(old.labels), len(network.get_submodule(HEAD).bias)  # type: ignore[arg-type]
+    if classes == known:
+        return
+    taught, others = np.flatnonzero(part.classes >= known), np.flatnonzero(part.classes < known)
     rng = np.random.default_rng(config.seed)
-    drawn = rng.choice(replayed, min(WARM_UP_MAPS, len(replayed)), p=likely)
-    latent = views(network, old.kind, [part.maps[row] for row in reviewed], old.device, config.seed)
-    truth = torch.from_numpy(np.tile(part.classes[reviewed], VIEWS + 1)).to(old.device)
+    drawn = rng.choice(others, min(FIRST_MAPS, len(others)), p=chance[others] / chance[others].sum())
+    some = rng.permutation(taught)[:FIRST_MAPS]
+    latent = views(network, old.kind, [part.maps[row] for row in some], old.device, config.seed)
+    truth = torch.from_numpy(np.tile(part.classes[some], VIEWS + 1)).to(old.device)
     _, kept = run_network(network, old.kind, [part.maps[row] for row in drawn], device=old.device)
     tune(
         network.get_submodule(HEAD),
@@ -122,6 +125,7 @@ def _warm_up(
         torch.from_numpy(kept).to(old.device),
         functional.one_hot(torch.from_numpy(part.classes[drawn]), classes).float().to(old.device),
         torch.zeros(classes, device=old.device),
+        fixed=known,
     )
 
 

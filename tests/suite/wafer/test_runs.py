@@ -10,8 +10,8 @@ from typer.testing import CliRunner, Result
 
 from suite.cli import app
 from tests.pipelines.wafer.discover.test_discover import known_rows, novel_rows
+from tests.pipelines.wafer.monitor.test_monitor import lot, quiet_lots
 from tests.pipelines.wafer.past_runs import row, write_run
-from tests.pipelines.wafer.test_monitor import lot, quiet_lots
 
 
 def suite(*arguments: str | Path) -> Result:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.wafer.control import laney_spread, p_chart, u_chart
+from pipelines.wafer.monitor.control import laney_spread, p_chart, u_chart
 
 # Montgomery, Introduction to Statistical Quality Control, the orange juice cans; also the 30 wafers of 50
 # chips of the NIST/SEMATECH e-Handbook, section 6.3.3.2.
@@ -102,6 +102,7 @@ def test_laney_widens_by_the_moving_range() -> None:
     assert plain.side.any() and not wide.side.any()
 
 
+@settings(deadline=None)  # a busy machine takes its time
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 50)), min_size=1, max_size=12), st.booleans())
 def test_limits_hold_the_centre_and_stay_possible(pairs: list[tuple[int, int]], laney: bool) -> None:
     size = np.array([max(pair) for pair in pairs], float).clip(1)

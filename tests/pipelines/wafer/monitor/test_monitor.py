@@ -1,3 +1,5 @@
+"""From runs to charts, excursions and the page."""
+
 from __future__ import annotations
 
 import csv
@@ -74,11 +76,12 @@ def test_steps_are_charted_apart_unless_they_are_the_points(tmp_path: Path) -> N
     run = write_run(tmp_path / "run", rows)
     found = monitor([run], out=tmp_path / "lots")
     assert {(one.step, len(one.points)) for one in found.charts} == {("M1", 2), ("M2", 1)}
-    assert any("step M2: a single group" in note for note in found.notes)
+    alone = "a single lot has nothing to be compared with: coordinates, step M2; name more runs"
+    assert found.notes == (f"{alone}, or a --baseline",)
     steps = monitor([run], out=tmp_path / "steps", by="step")
     assert {(one.step, len(one.points)) for one in steps.charts} == {("", 2)}
     tools = monitor([run], out=tmp_path / "tools", by="tool")
-    assert tools.notes[0] == "20 maps are in no chart, since their files state no tool"
+    assert tools.notes[0] == "20 maps are in no chart, since no tool is stated"
     assert tools.maps == 10
 
 
@@ -140,16 +143,29 @@ def test_the_page_is_whole_and_safe(tmp_path: Path) -> None:
     page = Page((tmp_path / "out" / "report.html").read_text(encoding="utf-8"))
     assert page.scripts == []
     assert not [tag for tag, _ in page.elements if tag in ("img", "link", "iframe")]
-    assert sum(tag == "svg" for tag, _ in page.elements) == len(found.charts) == 3
+    drawn = [tag for tag, attributes in page.elements if attributes.get("role") == "img"]
+    assert len(drawn) == len(found.charts) == 3
     marks = [attributes.get("class") for tag, attributes in page.elements if tag == "circle"]
-    assert marks.count("out") == len(found.excursions) == 2
-    assert len(marks) == 27
+    assert marks.count("out") == 1 + len(found.excursions) == 3  # one is the legend's
+    assert len(marks) == 2 + 27
 
 
 @pytest.mark.parametrize("by", ["lot", "tool", "time"])
-def test_nothing_to_chart_is_said(by: Any, tmp_path: Path) -> None:
+def test_nothing_to_chart_is_said_and_leaves_no_folder(by: Any, tmp_path: Path) -> None:
     failed = [(row(0)[0] | {"status": "failed", "error": "bad"}, "null", None)]
-    for name, rows in (("empty", []), ("failed", failed), ("unnamed", [row(0)])):
+    for name, rows, why in (
+        ("empty", [], "they hold no classified map"),
+        ("failed", failed, "they hold no classified map"),
+        ("unnamed", [row(0)], f"states a {by}; nor any other of lot, step, tool, time"),
+        ("other", [row(0, step="M1")], f"states a {by}; --by step would do"),
+    ):
         run = write_run(tmp_path / name, rows)
-        with pytest.raises(UserError, match="nothing to chart"):
+        with pytest.raises(UserError, match=f"nothing to chart in .*{why}"):
             monitor([run], out=tmp_path / f"{name}-out", by=by)
+        assert not (tmp_path / f"{name}-out").exists()
+
+
+def test_many_lone_lots_make_one_note(tmp_path: Path) -> None:
+    rows = [one for i in range(5) for one in lot(f"L{i}", 10 * i, 0, of=2, step=f"S{i}")]
+    (note,) = monitor([write_run(tmp_path / "run", rows)], out=tmp_path / "out").notes
+    assert "coordinates, step S0; coordinates, step S1; coordinates, step S2 and 2 more" in note

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
+from pipelines.wafer.monitor.charts import DENSITY, Chart, Point
+from pipelines.wafer.monitor.found import Monitored
 from pipelines.wafer.pages import template
-
-if TYPE_CHECKING:
-    from pipelines.wafer.monitor import Chart, Monitored, Point
 
 WIDE, HIGH, LEFT, RIGHT, TOP, BOTTOM = 640.0, 190.0, 56.0, 12.0, 12.0, 30.0
 MAX_LABELS = 8
@@ -56,7 +55,7 @@ def number(value: float, is_share: bool) -> str:
 
 def _draw(chart: Chart) -> Drawn:
     points = chart.points
-    is_share = chart.measure != "defect density"
+    is_share = chart.measure != DENSITY
     most = (
         max(max(point.value, min(point.upper, 1.0) if is_share else point.upper) for point in points) or 1.0
     )
