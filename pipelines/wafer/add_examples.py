@@ -78,8 +78,8 @@ def refitted_examples(
     if kept is None:
         return None
     # Both mixtures have the same axes; what a latent is scaled by differs.
-    latent = old.novelty.restored(torch.from_numpy(kept.latent).to(old.device))
-    moved = new.novelty.standardise(latent).float().cpu().numpy()
+    latent = old.mixture.restored(torch.from_numpy(kept.latent).to(old.device))
+    moved = new.mixture.standardise(latent).float().cpu().numpy()
     return extended(
         Examples(moved, kept.classes, kept.drawings),
         examples_of(new, maps, classes, settings),

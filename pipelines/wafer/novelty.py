@@ -1,217 +1,123 @@
-"""Novelty: how unlikely a map's latent is under a Gaussian mixture of the known maps' latents."""
+"""Novelty: how surprising a map is, by what the network says of it and by how it looks.
+
+Two scores see different strangers. The free energy of the logits is high where no class is supported, and
+blind to what the network never had to look at. The mixture sees the latent together with the numbers of
+`pipelines.wafer.shape`, which hold whatever the classes are, and asks how usual they are for the classes that
+the network takes the map for. Each score is turned into how surprising it is among held-out maps of known
+classes; the novelty is the mean of the two.
+"""
 
 from __future__ import annotations
 
-import math
-import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
-Covariance = Literal["full", "tied"]
-QUANTILES = 10_001
-MAPS_PER_COMPONENT = 4
+from pipelines.wafer.class_mixture import ClassMixture
+from pipelines.wafer.open_set import surprise
+
+QUANTILES: Final = 4_001
+LATENT_WEIGHT: Final = 0.7  # of a number of the latent in the mixture; one of the shape has 1
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Mixture:
-    """A Gaussian mixture on the principal components of the latent; all float64.
+class Seen:
+    """What a network says of B maps, and how they look.
 
-    mean (L,), axes (L, D): latent to components. log_weights (K,), centres (K, D).
-    precisions (K, D, D): Cholesky factors P with inverse covariance P P^T, as scikit-learn gives them.
-    known (QUANTILES,): quantiles of the score over held-out maps of known classes, in rising order.
+    logits: (B, C), calibrated. latent: (B, L). shape: (B, S), of `pipelines.wafer.shape`.
     """
 
-    mean: Tensor
-    axes: Tensor
-    log_weights: Tensor
-    centres: Tensor
-    precisions: Tensor
-    known: Tensor
+    logits: Tensor
+    latent: Tensor
+    shape: Tensor
 
-    def score(self, latent: Tensor) -> Tensor:
-        """Negative log-likelihood (B,) of latents (B, L): the higher, the more novel."""
-        points = (latent.double() - self.mean) @ self.axes
-        # (B, K, D): each point whitened by each component.
-        white = torch.einsum("bd,kde->bke", points, self.precisions) - torch.einsum(
-            "kd,kde->ke", self.centres, self.precisions
-        )
-        log_det = self.precisions.diagonal(dim1=1, dim2=2).log().sum(1)
-        dimension = points.shape[1]
-        log_prob = log_det - 0.5 * (dimension * math.log(2 * math.pi) + white.square().sum(2))
-        return -torch.logsumexp(log_prob + self.log_weights, dim=1)
+    def calibrated(self, temperature: float) -> Seen:
+        """The same with the logits divided by a temperature."""
+        return replace(self, logits=self.logits / temperature)
 
-    def sample(self, count: int, seed: int) -> Tensor:
-        """Latents (count, L) drawn from the mixture, from every component as likely, whatever its weight."""
-        generator = torch.Generator(device=self.centres.device).manual_seed(seed)
-        device, dimension = self.centres.device, self.centres.shape[1]
-        chosen = torch.randint(len(self.centres), (count,), generator=generator, device=device)
-        normal = torch.randn(count, dimension, generator=generator, dtype=torch.float64, device=device)
-        # With P P^T the inverse covariance, x P^-1 of standard normal rows x has the covariance.
-        points = self.centres[chosen] + torch.linalg.solve_triangular(
-            self.precisions[chosen], normal[:, None], upper=True, left=False
-        ).squeeze(1)
-        latent: Tensor = self.mean + points @ self.axes.T
-        return latent
+    def probabilities(self) -> Floats:
+        """Of the classes, (B, C)."""
+        return self.logits.double().softmax(1).cpu().numpy()
 
-    def standardise(self, latent: Tensor) -> Tensor:
-        """Latents (B, L) as points (B, D) in which the mixture's components have, on average, unit
-        covariance.
-        """
-        whitening: Tensor = torch.linalg.inv(torch.linalg.cholesky(self.mean_covariance())).T
-        points: Tensor = (latent.double() - self.mean) @ self.axes @ whitening
-        return points
+    def numbers(self) -> Tensor:
+        """Latent and shape side by side, (B, L + S)."""
+        return torch.cat([self.latent, self.shape.to(self.latent)], dim=1)
 
-    def restored(self, points: Tensor) -> Tensor:
-        """Latents (B, L) of points (B, D) as `standardise` gives them, but for what lies off the axes."""
-        latent: Tensor = (
-            self.mean + points.double() @ torch.linalg.cholesky(self.mean_covariance()).T @ self.axes.T
-        )
-        return latent
 
-    def mean_covariance(self) -> Tensor:
-        """The covariance (D, D) within a component, as the mean over the components by their weights."""
-        factors = torch.linalg.inv(self.precisions)
-        covariances = factors.transpose(1, 2) @ factors
-        return torch.einsum("k,kij->ij", self.log_weights.exp(), covariances)
+@dataclass(frozen=True, slots=True, eq=False)
+class Novelty:
+    """What tells new patterns from known ones.
 
-    def threshold(self, false_alarm_rate: float) -> float:
-        """The score that this share of held-out known maps exceeds."""
-        place = (1 - false_alarm_rate) * (len(self.known) - 1)
-        low = min(int(place), len(self.known) - 2)
-        return float(torch.lerp(self.known[low], self.known[low + 1], place - low))
+    mixture: on latent and shape, class by class. parts: float64 (2, M), energy and mixture score of held-out
+    maps of known classes, each rising. known: float64 (QUANTILES,), quantiles of their novelty, rising.
+    """
 
-    def tensors(self) -> dict[str, Tensor]:
-        return {f"novelty.{name}": getattr(self, name) for name in self.__slots__}
+    mixture: ClassMixture
+    parts: Floats
+    known: Floats
 
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Mixture:
-        """What `tensors` gave. Raises KeyError for a missing one, ValueError for shapes that do not fit."""
-        mixture = cls(**{name: tensors[f"novelty.{name}"].double() for name in cls.__slots__})
-        shapes = {name: tuple(getattr(mixture, name).shape) for name in cls.__slots__}
-        if len(shapes["axes"]) != 2 or len(shapes["log_weights"]) != 1:
-            raise ValueError("novelty.axes must have two dimensions, and novelty.log_weights one")
-        (latent, dimension), (count,) = shapes["axes"], shapes["log_weights"]
-        wanted = {
-            "mean": (latent,),
-            "centres": (count, dimension),
-            "precisions": (count, dimension, dimension),
+    def fit(cls, seen: Seen, classes: NDArray[np.int64], held: Seen, *, seed: int = 0) -> Novelty:
+        """The mixture from training maps and their classes (N,), the rest from held-out maps."""
+        weight = np.repeat([LATENT_WEIGHT, 1.0], [seen.latent.shape[1], seen.shape.shape[1]])
+        numbers = seen.numbers().float().cpu().numpy()
+        mixture = ClassMixture.fit(numbers, classes, weight=weight, seed=seed)
+        return cls(mixture, np.zeros((2, 2)), np.zeros(2)).with_known(held)
+
+    def with_known(self, held: Seen) -> Novelty:
+        """This novelty measured against other held-out maps of known classes."""
+        parts = np.quantile(self.scores(held), _places(len(held.logits)), axis=1).T
+        renewed = replace(self, parts=parts)
+        return replace(renewed, known=np.quantile(renewed.score(held), np.linspace(0, 1, QUANTILES)))
+
+    def with_classes(
+        self, numbers: NDArray[np.float32], classes: NDArray[np.int64], *, seed: int = 0
+    ) -> Novelty:
+        """This novelty, for which the numbers (N, L + S) of more maps are usual for their classes (N,)."""
+        return replace(self, mixture=self.mixture.with_classes(numbers, classes, seed=seed))
+
+    def score(self, seen: Seen) -> Floats:
+        """The novelty (B,) of maps, 0 or more: the mean over both scores of their `surprise`."""
+        parts = [surprise(known, one) for known, one in zip(self.parts, self.scores(seen), strict=True)]
+        return np.asarray(np.mean(parts, axis=0), dtype=np.float64)
+
+    def scores(self, seen: Seen) -> Floats:
+        """Energy and mixture score (2, B) of maps; the higher, the more novel."""
+        logits = seen.logits.double()
+        found = torch.stack([-logits.logsumexp(1), self.mixture.score(seen.numbers(), logits.log_softmax(1))])
+        return found.cpu().numpy()
+
+    def threshold(self, false_alarm_rate: float) -> float:
+        """The novelty that this share of held-out known maps exceeds."""
+        return float(np.interp(1 - false_alarm_rate, np.linspace(0, 1, len(self.known)), self.known))
+
+    def to(self, device: torch.device) -> Novelty:
+        return replace(self, mixture=self.mixture.to(device))
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {
+            "novelty.parts": torch.from_numpy(self.parts),
+            "novelty.known": torch.from_numpy(self.known),
+            **self.mixture.tensors("novelty.mixture"),
         }
-        for name, shape in wanted.items():
-            if shapes[name] != shape:
-                raise ValueError(f"novelty.{name} has the shape {shapes[name]}, not {shape}")
-        if mixture.known.ndim != 1 or len(mixture.known) < 2 or (mixture.known.diff() < 0).any():
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor], classes: int) -> Novelty:
+        """What `tensors` gave. Raises KeyError for a missing one, ValueError for what does not fit."""
+        parts, known = (tensors[f"novelty.{name}"].double().numpy() for name in ("parts", "known"))
+        if parts.ndim != 2 or len(parts) != 2 or parts.shape[1] < 2 or (np.diff(parts) < 0).any():
+            raise ValueError("novelty.parts must hold two scores of two maps or more, in rising order")
+        if known.ndim != 1 or len(known) < 2 or (np.diff(known) < 0).any():
             raise ValueError("novelty.known must hold two scores or more, in rising order")
-        return mixture
-
-    def to(self, device: torch.device) -> Mixture:
-        return Mixture(*(getattr(self, name).to(device) for name in self.__slots__))
+        return cls(ClassMixture.from_tensors(tensors, "novelty.mixture", classes), parts, known)
 
 
-@dataclass(frozen=True, slots=True)
-class Fit:
-    """One mixture that was tried, and its Bayesian information criterion (lower is better)."""
-
-    components: int
-    covariance: Covariance
-    dimension: int
-    bic: float
-
-
-def fit_mixture(
-    latent: NDArray[np.float32],
-    held_out: NDArray[np.float32],
-    *,
-    components: tuple[int, ...],
-    covariances: tuple[Covariance, ...],
-    dimension: int,
-    seed: int,
-) -> tuple[Mixture, list[Fit]]:
-    """Fit mixtures to latents (N, L) of training maps and keep the one of the lowest BIC.
-
-    held_out (M, L): latents of maps that trained neither the network nor the mixture; they set the quantiles
-    from which thresholds are taken. Returns the mixture and all that were tried, the best first. No more
-    components are tried than leave each a few maps, MAPS_PER_COMPONENT.
-    """
-    dimension = min(dimension, *latent.shape)
-    # A network that has learnt little may give one latent for all maps: no variance, and few clusters.
-    with np.errstate(invalid="ignore"):
-        pca = PCA(dimension, random_state=seed).fit(latent)
-    points = pca.transform(latent).astype(np.float64)
-    tried: list[tuple[Fit, GaussianMixture]] = []
-    most = max(1, len(points) // MAPS_PER_COMPONENT)
-    for covariance in covariances:
-        for count in sorted({min(count, most) for count in components}):
-            model = GaussianMixture(
-                count, covariance_type=covariance, reg_covar=1e-4, random_state=seed, max_iter=200
-            )
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)
-                model.fit(points)
-            tried.append((Fit(count, covariance, dimension, float(model.bic(points))), model))
-    tried.sort(key=lambda each: each[0].bic)
-    best = tried[0][1]
-    factors = best.precisions_cholesky_
-    if best.covariance_type == "tied":
-        factors = np.broadcast_to(factors, (best.n_components, *factors.shape))
-    mixture = Mixture(
-        mean=torch.from_numpy(pca.mean_).double(),
-        axes=torch.from_numpy(pca.components_.T.copy()).double(),
-        log_weights=torch.from_numpy(np.log(best.weights_)),
-        centres=torch.from_numpy(best.means_),
-        precisions=torch.from_numpy(np.ascontiguousarray(factors)),
-        known=torch.zeros(2, dtype=torch.float64),
-    )
-    return with_known(mixture, held_out), [fit for fit, _ in tried]
-
-
-def with_known(mixture: Mixture, held_out: NDArray[np.float32]) -> Mixture:
-    """The mixture with its thresholds taken from the latents (M, L) of held-out maps of known classes."""
-    scores = mixture.score(torch.from_numpy(held_out))
-    known = torch.from_numpy(np.quantile(scores.numpy(), np.linspace(0, 1, QUANTILES)))
-    return Mixture(**{**_fields(mixture), "known": known})
-
-
-def with_components(mixture: Mixture, groups: Sequence[NDArray[np.float32]], total: int) -> Mixture:
-    """The mixture with one component more for each group of latents (N, L), however few they are.
-
-    A group's covariance is its own shrunk towards the mixture's mean covariance, as if that had been seen in
-    as many maps as there are dimensions; its weight is its share among the `total` maps of the old mixture
-    and all groups. The thresholds stay; see `with_known`.
-    """
-    if not groups:
-        return mixture
-    prior = mixture.mean_covariance()
-    dimension = len(prior)
-    centres, factors, counts = [], [], []
-    for group in groups:
-        points = (torch.from_numpy(group).double() - mixture.mean) @ mixture.axes
-        centre = points.mean(0)
-        scatter = (points - centre).T @ (points - centre)
-        covariance = (scatter + dimension * prior) / (len(points) + dimension)
-        centres.append(centre)
-        # scikit-learn's factor P, upper triangular, with P P^T the inverse covariance.
-        factors.append(torch.linalg.inv(torch.linalg.cholesky(covariance)).T)
-        counts.append(len(points))
-    whole = total + sum(counts)
-    weights = torch.tensor(counts, dtype=torch.float64) / whole
-    return Mixture(
-        mean=mixture.mean,
-        axes=mixture.axes,
-        log_weights=torch.cat([mixture.log_weights + math.log(total / whole), weights.log()]),
-        centres=torch.cat([mixture.centres, torch.stack(centres)]),
-        precisions=torch.cat([mixture.precisions, torch.stack(factors)]),
-        known=mixture.known,
-    )
-
-
-def _fields(mixture: Mixture) -> dict[str, Tensor]:
-    return {name: getattr(mixture, name) for name in mixture.__slots__}
+def _places(count: int) -> Floats:
+    """Quantiles that keep every one of `count` scores, or QUANTILES of them."""
+    return np.linspace(0, 1, min(max(count, 2), QUANTILES))

@@ -13,27 +13,26 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import softmax
 from sklearn.model_selection import train_test_split
 from torch import nn
 
 from pipelines.common.errors import UserError
 from pipelines.common.hardware import environment, resolve_device
 from pipelines.common.models import check_model_target, save_model
-from pipelines.wafer.calibrate import expected_calibration_error, fit_temperature
+from pipelines.wafer.calibrate import expected_calibration_error
 from pipelines.wafer.card import model_card
 from pipelines.wafer.data import WaferFileError, WaferMap, read_labelled
 from pipelines.wafer.evaluate import scores
 from pipelines.wafer.examples import EXAMPLES, encode, gather
 from pipelines.wafer.fit import TrainingSet, drawing_chances, fit
 from pipelines.wafer.model.kinds import Coordinates, Dies, Kind
-from pipelines.wafer.model.trained import TASK, load_engine, run_network
-from pipelines.wafer.novelty import fit_mixture
+from pipelines.wafer.model.trained import TASK, load_engine
+from pipelines.wafer.novelty import Seen
+from pipelines.wafer.reference import refer
 from pipelines.wafer.train_config import TrainConfig
 
 NORMAL_LABELS = ("None", "none", "normal", "Normal")
 MIN_PER_CLASS = 4
-MIXTURE_MAPS = 20_000
 
 
 def train(
@@ -78,22 +77,18 @@ def train(
         progress=progress,
     )
 
-    progress("calibrating on held-out maps")
-    logits, held_latent = run_network(network, kind, [maps[i] for i in held_rows], device=device)
-    shifted = logits.astype(np.float64) + shift
-    temperature = fit_temperature(shifted, classes[held_rows])
-    progress("fitting the Gaussian mixture")
-    fitted = np.random.default_rng(config.seed).permutation(train_rows)[:MIXTURE_MAPS]
-    _, latent = run_network(network, kind, [maps[i] for i in fitted], device=device)
-    mixture, tried = fit_mixture(
-        latent,
-        held_latent,
-        components=config.components,
-        covariances=config.covariances,
-        dimension=config.novelty_dimension,
-        seed=config.seed,
+    known = refer(
+        network,
+        kind,
+        ([maps[i] for i in train_rows], classes[train_rows]),
+        ([maps[i] for i in held_rows], classes[held_rows]),
+        config,
+        shift=torch.from_numpy(shift),
+        device=device,
+        progress=progress,
     )
-    standardised = mixture.standardise(torch.from_numpy(latent)).float().numpy()
+    fitted = train_rows[known.rows]
+    standardised = known.mixture.standardise(torch.from_numpy(known.latent)).float().numpy()
     examples = gather([maps[i] for i in fitted], classes[fitted], standardised, config.examples)
 
     stored = {
@@ -103,16 +98,16 @@ def train(
         "architecture": config.architecture,
         "labels": labels.tolist(),
         "normal_label": normal,
-        "temperature": temperature,
+        "temperature": known.temperature,
         "false_alarm_rate": config.false_alarm_rate,
-        "units": {"probability": "0 to 1", "novelty": "nats, negative log-likelihood"},
+        "units": {"probability": "0 to 1", "novelty": "nats, 0 or more: how surprising among known maps"},
         "training": config.model_dump(mode="json"),
     }
     metrics = {
-        "held_out": _held_out(shifted / temperature, classes[held_rows], labels),
-        "held_out_ece_before_temperature": _ece(shifted, classes[held_rows]),
-        "mixtures": [asdict(each) for each in tried],
-        "threshold": mixture.threshold(config.false_alarm_rate),
+        "held_out": _held_out(known.held.calibrated(known.temperature), classes[held_rows], labels),
+        "held_out_ece_before_temperature": _ece(known.held, classes[held_rows]),
+        "mixtures": [asdict(each) for each in known.tried],
+        "threshold": known.novelty.threshold(config.false_alarm_rate),
         "maps": {"train": len(train_rows), "held_out": len(held_rows)},
         "examples": len(examples.drawings),
         "maps_per_class": dict(zip(labels.tolist(), np.bincount(classes).tolist(), strict=True)),
@@ -122,7 +117,7 @@ def train(
         "command": command,
     }
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
-    tensors |= {"prior_shift": torch.from_numpy(shift), **mixture.tensors()}
+    tensors |= {"prior_shift": torch.from_numpy(shift), **known.mixture.tensors(), **known.novelty.tensors()}
     card = model_card(out.name, stored, metrics, data=data.name, terms=config.data_terms, notes=config.notes)
     files = {EXAMPLES: encode(examples)} if examples.drawings else {}
     save_model(
@@ -217,14 +212,12 @@ def _fingerprint(data: Path, config: TrainConfig) -> str:
     return hashlib.sha256(json.dumps([state, settings], sort_keys=True).encode()).hexdigest()
 
 
-def _ece(logits: NDArray[np.float64], classes: NDArray[np.int64]) -> float:
-    probability = softmax(logits, axis=1)
+def _ece(seen: Seen, classes: NDArray[np.int64]) -> float:
+    probability = seen.probabilities()
     return expected_calibration_error(probability.max(1), probability.argmax(1) == classes)
 
 
-def _held_out(
-    logits: NDArray[np.float64], classes: NDArray[np.int64], labels: NDArray[np.str_]
-) -> dict[str, Any]:
-    probability = softmax(logits, axis=1)
+def _held_out(seen: Seen, classes: NDArray[np.int64], labels: NDArray[np.str_]) -> dict[str, Any]:
+    probability = seen.probabilities()
     predicted = labels[probability.argmax(1)].tolist()
     return scores(labels[classes].tolist(), predicted, probability.max(1))

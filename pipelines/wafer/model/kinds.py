@@ -13,9 +13,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from pipelines.wafer.augment import augment_defects, augment_dies
-from pipelines.wafer.data.record import FAIL, NO_DIE, WaferMap
+from pipelines.wafer.data.record import FAIL, NO_DIE, PASS, WaferMap
 from pipelines.wafer.model.dies import DieBatch, DieNetwork, crop, encode_dies
 from pipelines.wafer.model.fullres import DefectBatch, DefectNetwork, encode_defects
+from pipelines.wafer.shape import shapes
+
+# Places across the wafer of the grid on which the shape of defect coordinates is measured.
+SHAPE_PLACES = 64
 
 KindName = Literal["dies", "coordinates"]
 Batch = DieBatch | DefectBatch
@@ -35,12 +39,18 @@ class Dies:
     def build(self, engine: ModuleType, num_classes: int, architecture: Mapping[str, Any]) -> nn.Module:
         return DieNetwork(engine, num_classes, cells=self.cells, **architecture)
 
-    def encode(self, maps: Sequence[WaferMap], rng: np.random.Generator | None = None) -> DieBatch:
-        """The batch of these maps, each changed at random if `rng` is given."""
-        grids = [die_status(wafer) for wafer in maps]
+    def encode(
+        self, maps: Sequence[WaferMap], rng: np.random.Generator | None = None, *, quarters: int = 0
+    ) -> DieBatch:
+        """The batch of these maps, turned by quarter turns, and each changed at random if `rng` is given."""
+        grids = [np.rot90(die_status(wafer), quarters) for wafer in maps]
         if rng is not None:
             grids = [augment_dies(grid, rng) for grid in grids]
         return encode_dies(grids, self.cells)
+
+    def shapes(self, maps: Sequence[WaferMap]) -> NDArray[np.float32]:
+        """What `pipelines.wafer.shape` says of each map, (N, SHAPE_FEATURES)."""
+        return shapes([die_status(wafer) for wafer in maps])
 
     def settings(self) -> dict[str, Any]:
         return {"cells": self.cells}
@@ -60,15 +70,22 @@ class Coordinates:
     def build(self, engine: ModuleType, num_classes: int, architecture: Mapping[str, Any]) -> nn.Module:
         return DefectNetwork(engine, num_classes, resolution=self.resolution, **architecture)
 
-    def encode(self, maps: Sequence[WaferMap], rng: np.random.Generator | None = None) -> DefectBatch:
-        """The batch of these maps, each changed at random if `rng` is given."""
-        defects = [wafer.defects for wafer in maps]
+    def encode(
+        self, maps: Sequence[WaferMap], rng: np.random.Generator | None = None, *, quarters: int = 0
+    ) -> DefectBatch:
+        """The batch of these maps, turned by quarter turns, and each changed at random if `rng` is given."""
+        turn = np.linalg.matrix_power(np.array([[0.0, 1.0], [-1.0, 0.0]]), quarters)
+        defects = [wafer.defects @ turn if quarters else wafer.defects for wafer in maps]
         diameters = [wafer.diameter_mm for wafer in maps]
         if rng is not None:
             defects = [
                 augment_defects(each, size, rng) for each, size in zip(defects, diameters, strict=True)
             ]
         return encode_defects(defects, diameters, self.resolution)
+
+    def shapes(self, maps: Sequence[WaferMap]) -> NDArray[np.float32]:
+        """What `pipelines.wafer.shape` says of each map, (N, SHAPE_FEATURES), on a grid of SHAPE_PLACES."""
+        return shapes([on_grid(wafer.defects, wafer.diameter_mm, SHAPE_PLACES) for wafer in maps])
 
     def settings(self) -> dict[str, Any]:
         return {"resolution": self.resolution}
@@ -105,3 +122,13 @@ def die_status(wafer: WaferMap) -> NDArray[np.uint8]:
         real = status[row, col] != NO_DIE
         status[row[real], col[real]] = FAIL
     return crop(status)
+
+
+def on_grid(defects: NDArray[np.float64], diameter_mm: float, side: int) -> NDArray[np.uint8]:
+    """uint8 (side, side): the wafer cut into squares, of which those fail that hold a defect or more."""
+    place = (2 * np.arange(side) + 1) / side - 1
+    status = np.where(np.hypot(place, place[:, None]) <= 1, PASS, NO_DIE).astype(np.uint8)
+    col, row = np.floor((defects * [1, -1] / diameter_mm + 0.5) * side).astype(np.int64).T
+    inside = (row >= 0) & (row < side) & (col >= 0) & (col < side)
+    status[row[inside], col[inside]] = FAIL
+    return status

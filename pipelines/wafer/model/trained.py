@@ -17,20 +17,21 @@ from torch import Tensor, nn
 from pipelines.common.errors import UserError
 from pipelines.common.models import ModelError, load_model
 from pipelines.wafer.data.record import WaferMap
-from pipelines.wafer.model.kinds import KINDS, Batch, Kind
-from pipelines.wafer.novelty import Mixture
+from pipelines.wafer.mixture import Mixture
+from pipelines.wafer.model.kinds import KINDS, Kind
+from pipelines.wafer.model.look import look
+from pipelines.wafer.novelty import Novelty, Seen
+from pipelines.wafer.shape import SHAPE_FEATURES
 from sparse_backbones import engines
 
 TASK = "wafer"
-# As many maps go through the network at once as keep its intermediate results in the processor's cache.
-CHUNK = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
     """What a model says of B maps.
 
-    probabilities: float64 (B, K). novelty: float64 (B,), in nats. latent: float32 (B, D), standardised as
+    probabilities: float64 (B, K). novelty: float64 (B,). latent: float32 (B, D), standardised as
         `Mixture.standardise` does.
     """
 
@@ -46,6 +47,7 @@ class TrainedModel:
     labels: class names in the order of the logits. normal: the label that means nothing is wrong.
     prior_shift: float32 (K,), added to the logits: log of the classes' share in the data over their share in
         what training drew. temperature: divides the shifted logits.
+    mixture: of the latents of training maps. novelty: what tells new patterns from known ones.
     false_alarm_rate: the one from which the threshold is taken unless another is asked for.
     sha256: of the model folder; see `pipelines.common.models`.
     """
@@ -57,7 +59,8 @@ class TrainedModel:
     normal: str | None
     prior_shift: Tensor
     temperature: float
-    novelty: Mixture
+    mixture: Mixture
+    novelty: Novelty
     false_alarm_rate: float
     device: torch.device
     sha256: str
@@ -70,33 +73,17 @@ class TrainedModel:
     @torch.inference_mode()
     def measure(self, maps: Sequence[WaferMap]) -> Measured:
         """Probabilities, novelty scores and latents of maps of this model's kind."""
-        logits, latents = [], []
-        for start in range(0, len(maps), CHUNK):
-            scores, latent = self.network(self.kind.encode(maps[start : start + CHUNK]).to(self.device))
-            logits.append(scores)
-            latents.append(latent)
-        calibrated = (torch.cat(logits).double() + self.prior_shift) / self.temperature
-        latent = torch.cat(latents)
+        seen = self.look(maps)
         return Measured(
-            calibrated.softmax(1).cpu().numpy(),
-            self.novelty.score(latent).cpu().numpy(),
-            self.novelty.standardise(latent).float().cpu().numpy(),
+            seen.probabilities(),
+            self.novelty.score(seen),
+            self.mixture.standardise(seen.latent).float().cpu().numpy(),
         )
 
-
-@torch.inference_mode()
-def run_network(
-    network: nn.Module, kind: Kind, maps: Sequence[WaferMap], *, device: torch.device, batch_size: int = 256
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Logits (N, K) and latents (N, L) of a network in evaluation mode."""
-    network.eval()
-    logits, latents = [], []
-    for start in range(0, len(maps), batch_size):
-        batch: Batch = kind.encode(maps[start : start + batch_size]).to(device)
-        scores, latent = network(batch)
-        logits.append(scores.cpu().numpy())
-        latents.append(latent.cpu().numpy())
-    return np.concatenate(logits), np.concatenate(latents)
+    def look(self, maps: Sequence[WaferMap]) -> Seen:
+        """What the network says of maps, calibrated, and how they look."""
+        seen = look(self.network, self.kind, maps, shift=self.prior_shift, device=self.device)
+        return seen.calibrated(self.temperature)
 
 
 def load_engine(name: str) -> ModuleType:
@@ -119,10 +106,15 @@ def load_trained(folder: Path, *, engine: str = "auto", device: torch.device | N
         network = kind.build(namespace, len(labels), config["architecture"])
         network.load_state_dict(_network_tensors(stored.tensors))
         _check_finite(stored.tensors)
-        novelty = Mixture.from_tensors(stored.tensors)
+        mixture = Mixture.from_tensors(stored.tensors)
+        novelty = Novelty.from_tensors(stored.tensors, len(labels))
         latent = stored.tensors["network.body.classifier.weight"].shape[1]
-        if len(novelty.mean) != latent:
-            raise ValueError(f"the mixture is for a latent of {len(novelty.mean)} numbers, not {latent}")
+        if len(mixture.mean) != latent:
+            raise ValueError(f"the mixture is for a latent of {len(mixture.mean)} numbers, not {latent}")
+        if len(novelty.mixture.mean) != latent + SHAPE_FEATURES:
+            raise ValueError(
+                f"the novelty is for {len(novelty.mixture.mean)} numbers, not {latent + SHAPE_FEATURES}"
+            )
         prior_shift = stored.tensors["prior_shift"]
         if prior_shift.shape != (len(labels),):
             raise ValueError(f"prior_shift has the shape {tuple(prior_shift.shape)}, not ({len(labels)},)")
@@ -134,6 +126,7 @@ def load_trained(folder: Path, *, engine: str = "auto", device: torch.device | N
             normal=normal,
             prior_shift=prior_shift.double().to(device),
             temperature=_number(config, "temperature", math.inf),
+            mixture=mixture.to(device),
             novelty=novelty.to(device),
             false_alarm_rate=_number(config, "false_alarm_rate", 1),
             device=device,

@@ -14,8 +14,8 @@ from pipelines.common.hardware import environment
 from pipelines.common.models import ModelFolder, save_model
 from pipelines.wafer.card import model_card
 from pipelines.wafer.examples import EXAMPLES, Examples, encode
+from pipelines.wafer.mixture import Fit
 from pipelines.wafer.model.trained import TrainedModel
-from pipelines.wafer.novelty import Fit
 from pipelines.wafer.refit.lesson import Lesson
 from pipelines.wafer.train_config import TrainConfig
 
@@ -81,7 +81,12 @@ def write_folder(
         },
     }
     tensors = {f"network.{name}": value.cpu() for name, value in model.network.state_dict().items()}
-    tensors |= {"prior_shift": model.prior_shift.cpu()} | model.novelty.to(torch.device("cpu")).tensors()
+    cpu = torch.device("cpu")
+    tensors |= {
+        "prior_shift": model.prior_shift.cpu(),
+        **model.mixture.to(cpu).tensors(),
+        **model.novelty.to(cpu).tensors(),
+    }
     learnt = f"{data.name} and a review" if data else "a review"
     card = model_card(out.name, written, metrics, data=learnt, terms=config.data_terms, notes=config.notes)
     files = {EXAMPLES: encode(examples)} if examples and examples.drawings else {}
@@ -93,5 +98,5 @@ def write_folder(
 
 def _kept_mixture(model: TrainedModel) -> dict[str, Any]:
     """The mixture as `metrics.json` describes one that was fitted."""
-    count, dimension, _ = model.novelty.precisions.shape
+    count, dimension, _ = model.mixture.precisions.shape
     return {"components": count, "covariance": "full", "dimension": dimension, "bic": None}

@@ -13,9 +13,10 @@ from torch.nn import functional
 
 from pipelines.wafer.data import WaferMap
 from pipelines.wafer.examples import Examples
+from pipelines.wafer.mixture import with_components
 from pipelines.wafer.model.kinds import Kind
-from pipelines.wafer.model.trained import TrainedModel, load_engine, run_network
-from pipelines.wafer.novelty import with_components
+from pipelines.wafer.model.look import run_network
+from pipelines.wafer.model.trained import TrainedModel, load_engine
 from pipelines.wafer.refit.lesson import Lesson
 from pipelines.wafer.train_config import TrainConfig
 
@@ -68,9 +69,17 @@ def refit_head(
     tune(network.get_submodule(HEAD), latent, truth, remembered, kept, shift.float())
     plain = latent[: len(part.maps)].cpu().numpy()
     groups = [plain[part.classes == number] for number in np.unique(part.classes)]
-    mixture = with_components(old.novelty.to(torch.device("cpu")), groups, max(len(part.maps), trained_on))
+    cpu = torch.device("cpu")
+    mixture = with_components(old.mixture.to(cpu), groups, max(len(part.maps), trained_on))
+    numbers = np.concatenate([plain, old.kind.shapes(part.maps)], axis=1)
+    novelty = old.novelty.to(cpu).with_classes(numbers, part.classes, seed=config.seed)
     return replace(
-        old, network=network, labels=lesson.labels, prior_shift=shift, novelty=mixture.to(old.device)
+        old,
+        network=network,
+        labels=lesson.labels,
+        prior_shift=shift,
+        mixture=mixture.to(old.device),
+        novelty=novelty.to(old.device),
     )
 
 
@@ -78,10 +87,10 @@ def recalled(old: TrainedModel, examples: Examples | None, seed: int) -> Tensor:
     """Latents (M, L) in place of the maps that the old model learnt from: drawn from its mixture, and as many
     of its examples, over and over.
     """
-    drawn = old.novelty.sample(REMEMBERED, seed).float()
+    drawn = old.mixture.sample(REMEMBERED, seed).float()
     if examples is None or not len(examples.latent):
         return drawn
-    kept = old.novelty.restored(torch.from_numpy(examples.latent).to(old.device)).float()
+    kept = old.mixture.restored(torch.from_numpy(examples.latent).to(old.device)).float()
     return torch.cat([drawn, kept[torch.arange(REMEMBERED, device=old.device) % len(kept)]])
 
 
@@ -93,7 +102,7 @@ def views(
     on.
     """
     rng = np.random.default_rng(seed)
-    found = [torch.from_numpy(run_network(network, kind, maps, device=device)[1]).to(device)]
+    found = [run_network(network, kind, maps, device=device)[1]]
     for _ in range(VIEWS):
         for start in range(0, len(maps), BATCH):
             found.append(network(kind.encode(maps[start : start + BATCH], rng).to(device))[1])

@@ -11,14 +11,15 @@ from typing import Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import softmax
 from torch import nn
 from torch.nn import functional
 
-from pipelines.wafer.calibrate import expected_calibration_error, fit_temperature
+from pipelines.wafer.calibrate import expected_calibration_error
 from pipelines.wafer.fit import TrainingSet, drawing_chances, fit
-from pipelines.wafer.model.trained import TrainedModel, run_network
-from pipelines.wafer.novelty import Fit, Mixture, fit_mixture, with_components, with_known
+from pipelines.wafer.mixture import Fit, with_components
+from pipelines.wafer.model.look import run_network
+from pipelines.wafer.model.trained import TrainedModel
+from pipelines.wafer.reference import Reference, refer
 from pipelines.wafer.refit.head import HEAD, VIEWS, tune, views
 from pipelines.wafer.refit.lesson import Lesson, Part
 from pipelines.wafer.train_config import TrainConfig
@@ -69,23 +70,29 @@ def refit_whole(
         )
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    progress("calibrating on held-out maps")
-    logits, held_latent = run_network(network, old.kind, held.maps, device=old.device)
-    shifted = logits.astype(np.float64) + shift
-    temperature = fit_temperature(shifted, held.classes)
-    progress("fitting the Gaussian mixture")
-    mixture, tried = _mixture(old, network, part, held_latent, config)
-    probability = softmax(shifted, axis=1)
+    known = refer(
+        network,
+        old.kind,
+        (part.maps, part.classes),
+        (held.maps, held.classes),
+        config,
+        shift=torch.from_numpy(shift),
+        device=old.device,
+        progress=progress,
+        most=MIXTURE_MAPS,
+    )
+    probability = known.held.probabilities()
     model = replace(
         old,
         network=network.eval(),
         labels=lesson.labels,
         prior_shift=torch.from_numpy(shift).to(old.device),
-        temperature=temperature,
-        novelty=mixture.to(old.device),
+        temperature=known.temperature,
+        mixture=with_components(known.mixture, _reviewed(part, known), len(known.rows)).to(old.device),
+        novelty=known.novelty.to(old.device),
     )
     ece = expected_calibration_error(probability.max(1), probability.argmax(1) == held.classes)
-    return Tuned(model, tried, ece)
+    return Tuned(model, known.tried, ece)
 
 
 def weights(part: Part) -> NDArray[np.float64]:
@@ -122,29 +129,14 @@ def _teach_new(
         network.get_submodule(HEAD),
         latent,
         truth,
-        torch.from_numpy(kept).to(old.device),
+        kept,
         functional.one_hot(torch.from_numpy(part.classes[drawn]), classes).float().to(old.device),
         torch.zeros(classes, device=old.device),
         fixed=known,
     )
 
 
-def _mixture(
-    old: TrainedModel, network: nn.Module, part: Part, held: NDArray[np.float32], config: TrainConfig
-) -> tuple[Mixture, list[Fit]]:
-    """A mixture of the training maps, with components of their own for the reviewed classes."""
-    rng = np.random.default_rng(config.seed)
-    some = rng.permutation(len(part.maps))[:MIXTURE_MAPS]
-    rows = np.union1d(some, np.flatnonzero(part.reviewed))
-    _, latent = run_network(network, old.kind, [part.maps[row] for row in rows], device=old.device)
-    mixture, tried = fit_mixture(
-        latent,
-        held,
-        components=config.components,
-        covariances=config.covariances,
-        dimension=config.novelty_dimension,
-        seed=config.seed,
-    )
-    reviewed, classes = part.reviewed[rows], part.classes[rows]
-    groups = [latent[reviewed & (classes == number)] for number in np.unique(classes[reviewed])]
-    return with_known(with_components(mixture, groups, len(rows)), held), tried
+def _reviewed(part: Part, known: Reference) -> list[NDArray[np.float32]]:
+    """The latents of the reviewed maps by class, which get components of their own however few they are."""
+    reviewed, classes = part.reviewed[known.rows], part.classes[known.rows]
+    return [known.latent[reviewed & (classes == number)] for number in np.unique(classes[reviewed])]

@@ -19,7 +19,9 @@ def turns(grid: NDArray[np.uint8]) -> list[list[list[int]]]:
 def test_without_changed_dies_each_of_the_eight_turns_comes_about_as_often() -> None:
     grid = tiny.random_grid(np.random.default_rng(0), 5, 7)
     wanted, rng = turns(grid), np.random.default_rng(1)
-    seen = [wanted.index(augment_dies(grid, rng, turned=0.0, added=0.0, dropped=0.0).tolist()) for _ in range(400)]
+    seen = [
+        wanted.index(augment_dies(grid, rng, turned=0.0, added=0.0, dropped=0.0).tolist()) for _ in range(400)
+    ]
     assert np.bincount(seen, minlength=8).min() > 25
 
 

@@ -1,4 +1,4 @@
-"""The mixture against scikit-learn's, and thresholds against the share of maps above them."""
+"""Novelty: two scores, made comparable, and thresholds against the share of maps above them."""
 
 from __future__ import annotations
 
@@ -6,97 +6,88 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
-from sklearn.mixture import GaussianMixture
 
-from pipelines.wafer.novelty import Covariance, Mixture, fit_mixture, with_components
+from pipelines.wafer.novelty import Novelty, Seen
+from pipelines.wafer.open_set import Combined
 
 RATES = (0.001, 0.01, 0.05, 0.2, 0.5, 0.9)
 
 
-def latents(seed: int, count: int) -> NDArray[np.float32]:
-    """Latents (count, 6) in three clusters of unlike shape."""
+def seen(seed: int, count: int = 400, moved: float = 0.0) -> tuple[Seen, NDArray[np.int64]]:
+    """Maps of two classes, the shape of all `moved`, and their classes."""
     rng = np.random.default_rng(seed)
-    centres = np.random.default_rng(99).normal(0, 6, (3, 6))
-    shapes = np.random.default_rng(98).normal(0, 1, (3, 6, 6))
-    which = rng.integers(3, size=count)
-    noise = rng.normal(0, 1, (count, 6))
-    return (centres[which] + np.einsum("nd,nde->ne", noise, shapes[which])).astype(np.float32)
+    classes = rng.integers(2, size=count)
+    logits = np.eye(2)[classes] * 6 + rng.normal(0, 1, (count, 2))
+    latent = np.eye(4)[classes] * 5 + rng.normal(0, 1, (count, 4))
+    shape = rng.normal(0, 1, (count, 3)) + moved
+    return Seen(*(torch.from_numpy(each).float() for each in (logits, latent, shape))), classes
 
 
-def fitted(covariance: Covariance = "full", components: int = 3, dimension: int = 4) -> Mixture:
-    mixture, _ = fit_mixture(
-        latents(0, 300),
-        latents(1, 400),
-        components=(components,),
-        covariances=(covariance,),
-        dimension=dimension,
-        seed=0,
-    )
-    return mixture
+def fitted() -> Novelty:
+    some, classes = seen(0)
+    return Novelty.fit(some, classes, seen(1)[0])
 
 
-@pytest.mark.parametrize("covariance", ["full", "tied"])
-@pytest.mark.parametrize("dimension", [1, 4, 6])
-def test_the_score_is_scikit_learns(covariance: Covariance, dimension: int) -> None:
-    mixture = fitted(covariance, dimension=dimension)
-    train, new = latents(0, 300), latents(2, 100)
-    pca = PCA(dimension, random_state=0).fit(train)
-    model = GaussianMixture(3, covariance_type=covariance, reg_covar=1e-4, random_state=0, max_iter=200).fit(
-        pca.transform(train).astype(np.float64)
-    )
-    expected = -model.score_samples(pca.transform(new).astype(np.float64))
-    np.testing.assert_allclose(mixture.score(torch.from_numpy(new)).numpy(), expected, rtol=1e-4, atol=1e-3)
+def test_it_is_the_mean_surprise_of_both_scores() -> None:
+    novelty, held, new = fitted(), seen(1)[0], seen(2, 50, moved=1.5)[0]
+    expected = Combined.fit(list(novelty.scores(held))).score(list(novelty.scores(new)))
+    np.testing.assert_allclose(novelty.score(new), expected, rtol=1e-9)
+    energy, _ = novelty.scores(new)
+    np.testing.assert_allclose(energy, -torch.logsumexp(new.logits.double(), 1))
 
 
-def test_a_far_latent_is_more_novel_than_a_near_one() -> None:
-    mixture, near = fitted(), latents(2, 50)
-    assert mixture.score(torch.from_numpy(near + 60)).min() > mixture.score(torch.from_numpy(near)).max()
+def test_an_odd_shape_and_a_doubtful_class_are_each_novel() -> None:
+    novelty, (known, _) = fitted(), seen(2)
+    usual = novelty.score(known)
+    odd = novelty.score(seen(2, moved=4)[0])
+    doubtful = novelty.score(Seen(known.logits * 0, known.latent, known.shape))
+    for strange in (odd, doubtful):
+        assert np.mean(strange > np.quantile(usual, 0.9)) > 0.8
+    assert usual.min() >= 0
 
 
 def test_the_false_alarms_on_held_out_maps_are_what_was_asked_for() -> None:
-    mixture = fitted()
-    scores = mixture.score(torch.from_numpy(latents(1, 400))).numpy()
+    novelty, held = fitted(), seen(1)[0]
+    scores = novelty.score(held)
     for rate in RATES:
-        assert np.mean(scores > mixture.threshold(rate)) == pytest.approx(rate, abs=1.5 / len(scores))
+        assert np.mean(scores > novelty.threshold(rate)) == pytest.approx(rate, abs=1.5 / len(scores))
 
 
 def test_a_higher_rate_never_raises_the_threshold() -> None:
-    mixture = fitted()
-    thresholds = [mixture.threshold(rate) for rate in np.linspace(1e-6, 1 - 1e-6, 200)]
+    novelty = fitted()
+    thresholds = [novelty.threshold(rate) for rate in np.linspace(1e-6, 1 - 1e-6, 200)]
     assert thresholds == sorted(thresholds, reverse=True)
-    assert mixture.known[0] <= thresholds[-1] < thresholds[0] <= mixture.known[-1]
+    assert novelty.known[0] <= thresholds[-1] < thresholds[0] <= novelty.known[-1]
 
 
 def test_the_threshold_lies_between_quantiles() -> None:
-    known = torch.tensor([1.0, 2.0, 4.0], dtype=torch.float64)
-    mixture = Mixture(*(torch.zeros(1),) * 5, known=known)
-    assert [mixture.threshold(rate) for rate in (1e-12, 0.25, 0.5, 0.75, 1 - 1e-12)] == pytest.approx(
+    novelty = Novelty(fitted().mixture, np.zeros((2, 2)), np.array([1.0, 2.0, 4.0]))
+    assert [novelty.threshold(rate) for rate in (1e-12, 0.25, 0.5, 0.75, 1 - 1e-12)] == pytest.approx(
         [4, 3, 2, 1.5, 1]
     )
 
 
-@pytest.mark.parametrize("covariance", ["full", "tied"])
-def test_tensors_and_back(covariance: Covariance) -> None:
-    mixture = fitted(covariance)
-    again = Mixture.from_tensors(mixture.tensors())
-    assert all(torch.equal(again.tensors()[name], value) for name, value in mixture.tensors().items())
-    new = torch.from_numpy(latents(2, 20))
-    assert torch.equal(again.score(new), mixture.score(new))
-    assert torch.equal(mixture.to(torch.device("cpu")).score(new), mixture.score(new))
-    assert {value.dtype for value in again.tensors().values()} == {torch.float64}
+def test_a_class_more_makes_its_maps_less_novel() -> None:
+    novelty, (strange, _) = fitted(), seen(3, 30, moved=5)
+    taught = novelty.with_classes(strange.numbers().numpy(), np.full(30, 2))
+    three = Seen(torch.cat([strange.logits * 0, torch.full((30, 1), 8.0)], 1), strange.latent, strange.shape)
+    assert np.median(taught.score(three)) < novelty.threshold(0.2) < np.median(novelty.score(strange))
+
+
+def test_tensors_and_back() -> None:
+    novelty, new = fitted(), seen(2)[0]
+    again = Novelty.from_tensors(novelty.tensors(), 2)
+    np.testing.assert_array_equal(again.score(new), novelty.score(new))
+    np.testing.assert_array_equal(novelty.to(torch.device("cpu")).score(new), novelty.score(new))
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("mean", torch.zeros(5)),
-        ("axes", torch.zeros(6)),
-        ("axes", torch.zeros(6, 3)),
-        ("log_weights", torch.zeros(())),
-        ("log_weights", torch.zeros(2)),
-        ("centres", torch.zeros(3, 5)),
-        ("precisions", torch.ones(3, 4)),
+        ("parts", torch.zeros(2)),
+        ("parts", torch.zeros(3, 5)),
+        ("parts", torch.zeros(2, 1)),
+        ("parts", torch.tensor([[0.0, 1.0], [1.0, 0.0]])),
         ("known", torch.zeros(1)),
         ("known", torch.zeros(2, 2)),
         ("known", torch.tensor([1.0, 0.0])),
@@ -104,74 +95,4 @@ def test_tensors_and_back(covariance: Covariance) -> None:
 )
 def test_tensors_that_do_not_fit_are_refused(name: str, value: torch.Tensor) -> None:
     with pytest.raises(ValueError, match=r"novelty\."):
-        Mixture.from_tensors({**fitted().tensors(), f"novelty.{name}": value})
-
-
-def test_the_lowest_criterion_is_kept_and_all_are_told() -> None:
-    mixture, tried = fit_mixture(
-        latents(0, 300),
-        latents(1, 100),
-        components=(1, 3, 8),
-        covariances=("full", "tied"),
-        dimension=4,
-        seed=0,
-    )
-    assert [one.bic for one in tried] == sorted(one.bic for one in tried)
-    assert {(one.components, one.covariance) for one in tried} == {
-        (count, covariance) for count in (1, 3, 8) for covariance in ("full", "tied")
-    }
-    assert len(mixture.log_weights) == tried[0].components == 3
-    assert mixture.log_weights.exp().sum() == pytest.approx(1)
-
-
-def test_few_maps_get_few_components_and_dimensions() -> None:
-    mixture, tried = fit_mixture(
-        latents(0, 9), latents(1, 5), components=(8, 16, 24), covariances=("full",), dimension=32, seed=0
-    )
-    assert [one.components for one in tried] == [2]
-    assert tried[0].dimension == mixture.axes.shape[1] == 6
-    assert torch.isfinite(mixture.score(torch.from_numpy(latents(2, 5)))).all()
-
-
-def test_one_and_the_same_latent_for_all_maps() -> None:
-    same = np.ones((30, 6), np.float32)
-    mixture, _ = fit_mixture(
-        same, same[:5], components=(1, 3), covariances=("full", "tied"), dimension=4, seed=0
-    )
-    scores = mixture.score(torch.from_numpy(np.stack([same[0], same[0] + 1])))
-    assert torch.isfinite(scores).all()
-
-
-def test_equal_seeds_give_equal_mixtures() -> None:
-    assert all(torch.equal(value, fitted().tensors()[name]) for name, value in fitted().tensors().items())
-
-
-def test_samples_are_of_the_components_each_as_likely() -> None:
-    mixture = fitted()
-    drawn = (mixture.sample(30_000, 3) - mixture.mean) @ mixture.axes
-    nearest = torch.cdist(drawn, mixture.centres).argmin(1)  # the clusters lie far apart
-    assert nearest.bincount() / 30_000 == pytest.approx(torch.full((3,), 1 / 3), abs=0.02)
-    for number, factor in enumerate(mixture.precisions):
-        expected = torch.linalg.inv(factor @ factor.T)
-        error = torch.cov(drawn[nearest == number].T) - expected
-        assert error.abs().max() < 0.1 * expected.abs().max()
-
-
-def test_a_standardised_latent_is_restored_on_the_axes() -> None:
-    mixture = fitted()
-    latent = mixture.sample(20, 4)
-    torch.testing.assert_close(mixture.restored(mixture.standardise(latent)), latent, atol=1e-5, rtol=0)
-
-
-def test_a_component_more_makes_its_maps_known_and_leaves_a_distribution() -> None:
-    mixture = fitted()
-    rng = np.random.default_rng(1)
-    far = mixture.centres.mean(0).numpy() + 200 + rng.normal(0, 0.2, (6, 4))
-    points = mixture.mean + torch.from_numpy(far) @ mixture.axes.T
-    grown = with_components(mixture, [points.float().numpy()], 100)
-    assert (grown.score(points) < mixture.score(points) - 10).all()
-    assert float(grown.log_weights.exp().sum()) == pytest.approx(1)
-    assert float(grown.log_weights[-1].exp()) == pytest.approx(6 / 106)
-    known = torch.from_numpy(latents(2, 10))
-    kept = mixture.score(known) - np.log(100 / 106)
-    torch.testing.assert_close(grown.score(known), kept, atol=0.01, rtol=0)
+        Novelty.from_tensors({**fitted().tensors(), f"novelty.{name}": value}, 2)

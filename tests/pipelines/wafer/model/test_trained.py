@@ -20,7 +20,7 @@ from pipelines.common.errors import UserError
 from pipelines.common.models import ModelError, bundled_models
 from pipelines.wafer.data import WaferMap, read_labelled
 from pipelines.wafer.data.record import FAIL, PASS
-from pipelines.wafer.model.trained import load_engine, load_trained, run_network
+from pipelines.wafer.model.trained import load_engine, load_trained
 from tests.pipelines.wafer import tiny
 from tests.pipelines.wafer.conftest import Trained
 
@@ -60,11 +60,9 @@ def test_probabilities_and_scores(made: Trained) -> None:
     probabilities, scores = model.run(maps)
     assert (probabilities.shape, scores.shape) == ((20, 3), (20,))
     assert probabilities.sum(1) == pytest.approx(1)
-    logits, latent = run_network(model.network, model.kind, maps, device=torch.device("cpu"), batch_size=7)
-    shifted = (logits + model.prior_shift.numpy()) / model.temperature
-    expected = np.exp(shifted) / np.exp(shifted).sum(1, keepdims=True)
-    np.testing.assert_allclose(probabilities, expected, rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(scores, model.novelty.score(torch.from_numpy(latent)), rtol=1e-4, atol=1e-4)
+    seen = model.look(maps)
+    np.testing.assert_allclose(probabilities, seen.probabilities(), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(scores, model.novelty.score(seen), rtol=1e-4, atol=1e-4)
 
 
 def test_the_shift_and_the_temperature_take_effect(made: Trained) -> None:
@@ -104,7 +102,7 @@ Config = dict[str, Any]
 Tensors = dict[str, Tensor]
 HOSTILE: dict[str, Callable[[Config, Tensors], object]] = {
     "a weight is missing": lambda config, tensors: tensors.pop("network.body.classifier.weight"),
-    "a mixture without centres": lambda config, tensors: tensors.pop("novelty.centres"),
+    "a mixture without centres": lambda config, tensors: tensors.pop("mixture.centres"),
     "no prior shift": lambda config, tensors: tensors.pop("prior_shift"),
     "a weight too many": lambda config, tensors: tensors.update({"network.more": torch.zeros(1)}),
     "a weight of another shape": lambda config, tensors: tensors.update(
@@ -112,10 +110,25 @@ HOSTILE: dict[str, Callable[[Config, Tensors], object]] = {
     ),
     "a shift of one number": lambda config, tensors: tensors.update({"prior_shift": torch.zeros(1)}),
     "a mixture of another latent": lambda config, tensors: tensors.update(
-        {"novelty.mean": torch.zeros(5), "novelty.axes": torch.zeros(5, 4)}
+        {"mixture.mean": torch.zeros(5), "mixture.axes": torch.zeros(5, 4)}
     ),
     "a mixture that does not fit itself": lambda config, tensors: tensors.update(
-        {"novelty.log_weights": torch.zeros(9)}
+        {"mixture.log_weights": torch.zeros(9)}
+    ),
+    "no novelty": lambda config, tensors: tensors.pop("novelty.mixture.owner"),
+    "a novelty of other classes": lambda config, tensors: tensors["novelty.mixture.owner"].fill_(0),
+    "a novelty of another latent": lambda config, tensors: tensors.update(
+        {
+            "novelty.mixture.mean": torch.zeros(5),
+            "novelty.mixture.spread": torch.ones(5),
+            "novelty.mixture.axes": torch.zeros(5, tensors["novelty.mixture.axes"].shape[1]),
+        }
+    ),
+    "a novelty that does not fit itself": lambda config, tensors: tensors.update(
+        {"novelty.mixture.log_weights": torch.zeros(9)}
+    ),
+    "parts that fall": lambda config, tensors: tensors.update(
+        {"novelty.parts": tensors["novelty.parts"].flip(1)}
     ),
     "scores that fall": lambda config, tensors: tensors.update(
         {"novelty.known": tensors["novelty.known"].flip(0)}

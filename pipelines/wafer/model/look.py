@@ -1,0 +1,55 @@
+"""What a network says of maps, those that it is unsure of seen from four sides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from pipelines.wafer.data.record import WaferMap
+from pipelines.wafer.model.kinds import Kind
+from pipelines.wafer.novelty import Seen
+
+# A class's probability below which a map is looked at again, and from how many sides.
+UNSURE: Final = 0.8
+SIDES: Final = 4
+# As many maps go through the network at once as keep its intermediate results in the processor's cache.
+CHUNK: Final = 64
+
+
+@torch.inference_mode()
+def look(
+    network: nn.Module, kind: Kind, maps: Sequence[WaferMap], *, shift: Tensor, device: torch.device
+) -> Seen:
+    """Logits, latents and shapes of N maps.
+
+    shift (K,) is added to the logits. Where no class then has a probability of UNSURE, the logits are the
+    mean over the wafer as it lies and turned by one, two and three quarters: how a wafer lies means
+    nothing, but may tip a doubtful answer. The latent is that of the map as it lies.
+    """
+    logits, latents = run_network(network, kind, maps, device=device)
+    shifted = logits.double() + shift.to(device)
+    doubtful = torch.nonzero(shifted.softmax(1).amax(1) < UNSURE)[:, 0]
+    if len(doubtful):
+        some = [maps[place] for place in doubtful.tolist()]
+        for quarters in range(1, SIDES):
+            again, _ = run_network(network, kind, some, device=device, quarters=quarters)
+            shifted[doubtful] += again.double() + shift.to(device)
+        shifted[doubtful] /= SIDES
+    return Seen(shifted, latents, torch.from_numpy(kind.shapes(maps)).to(device))
+
+
+@torch.inference_mode()
+def run_network(
+    network: nn.Module, kind: Kind, maps: Sequence[WaferMap], *, device: torch.device, quarters: int = 0
+) -> tuple[Tensor, Tensor]:
+    """Logits (N, K) and latents (N, L) of a network in evaluation mode, of maps turned by `quarters`."""
+    network.eval()
+    found = [
+        network(kind.encode(maps[start : start + CHUNK], quarters=quarters).to(device))
+        for start in range(0, len(maps), CHUNK)
+    ]
+    logits, latents = (torch.cat(each) for each in zip(*found, strict=True))
+    return logits, latents

@@ -1,0 +1,90 @@
+"""What a network says of maps, and of doubtful ones from four sides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pipelines.wafer.data import WaferMap, read_labelled
+from pipelines.wafer.data.record import FAIL, PASS
+from pipelines.wafer.model.kinds import Coordinates, Dies, Kind
+from pipelines.wafer.model.look import CHUNK, look, run_network
+from pipelines.wafer.model.trained import load_trained
+from tests.pipelines.wafer import tiny
+from tests.pipelines.wafer.conftest import Trained
+
+CPU = torch.device("cpu")
+
+
+def maps_of(made: Trained, count: int) -> list[WaferMap]:
+    return [wafer for wafer, _ in read_labelled(made.data)][:count]
+
+
+class Sided(nn.Module):
+    """Takes a map for class 0 by how far to the right its failing dies lie, as sure as `scale` makes it."""
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self.scale, self.asked = scale, list[int]()
+
+    def forward(self, batch: object) -> tuple[Tensor, Tensor]:
+        sites, features = batch.dies[:, 0].long(), batch.features  # type: ignore[attr-defined]
+        count = len(batch)  # type: ignore[arg-type]
+        self.asked.append(count)
+        number = sites.bincount(minlength=count)
+        right = sites.bincount(features[:, 0], minlength=count).float() / number
+        return torch.stack([right * self.scale, torch.zeros(count)], 1), right[:, None]
+
+
+def spot(row: int, col: int) -> WaferMap:
+    grid = np.full((21, 21), PASS, np.uint8)
+    grid[row, col] = FAIL
+    return tiny.die_map(grid)
+
+
+def test_doubtful_maps_are_seen_from_four_sides() -> None:
+    maps = [spot(10, 18), spot(10, 11), spot(3, 12)]
+    network = Sided(3.0)
+    seen = look(network, Dies(), maps, shift=torch.tensor([0.0, 0.5]), device=CPU)
+    # By hand: the places of the spots, -1 to 1 across; turned by quarters x becomes y, -x and -y.
+    assert network.asked == [3, 2, 2, 2]
+    assert seen.logits[0].tolist() == pytest.approx([3 * 16 / 21, 0.5], abs=1e-5)
+    for doubtful in seen.logits[1:].tolist():
+        assert doubtful == pytest.approx([0, 0.5], abs=1e-5)
+    assert seen.latent[:, 0].tolist() == pytest.approx([16 / 21, 2 / 21, 4 / 21], abs=1e-5)
+    assert seen.shape.shape[0] == 3
+
+
+def test_a_sure_network_is_asked_once() -> None:
+    network = Sided(1e4)
+    look(network, Dies(), [spot(10, 18), spot(10, 2)], shift=torch.zeros(2), device=CPU)
+    assert network.asked == [2]
+
+
+@pytest.mark.parametrize("kind", [Dies(), Coordinates(256)])
+def test_four_quarters_are_a_whole_turn_and_one_is_not(kind: Kind) -> None:
+    rng = np.random.default_rng(0)
+    maps: Sequence[WaferMap] = (
+        [tiny.die_map(tiny.toy_grid(rng, "Edge"))]
+        if isinstance(kind, Dies)
+        else [tiny.defect_map(tiny.toy_defects(rng, "ring") + np.array([9.0, 4.0]))]
+    )
+    sites = [getattr(kind.encode(maps, quarters=n), kind_sites(kind)).tolist() for n in (0, 1, 4)]
+    assert sorted(sites[0]) == sorted(sites[2])
+    assert sorted(sites[0]) != sorted(sites[1])
+
+
+def kind_sites(kind: Kind) -> str:
+    return "dies" if isinstance(kind, Dies) else "sites"
+
+
+def test_chunks_change_nothing(tiny_dies: Trained) -> None:
+    model, maps = load_trained(tiny_dies.folder), maps_of(tiny_dies, CHUNK + 9)
+    logits, latent = run_network(model.network, model.kind, maps, device=CPU)
+    alone = [run_network(model.network, model.kind, [wafer], device=CPU) for wafer in maps[-12:]]
+    torch.testing.assert_close(logits[-12:], torch.cat([one[0] for one in alone]), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(latent[-12:], torch.cat([one[1] for one in alone]), rtol=1e-4, atol=1e-4)
