@@ -26,7 +26,7 @@ ROOTS = ("", "docs", "pipelines/wafer", "pipelines/wafer/data", "pipelines/commo
 MADE = {
     *("results.csv", "results.jsonl", "run.json", "report.html", "maps.jsonl", "labels.csv", "reviewed.csv"),
     *("latents.jsonl", "clusters.csv", "clusters.json", "points.csv", "excursions.csv", "monitor.json"),
-    *("config.json", "metrics.json", "model.safetensors", "README.md"),
+    *("config.json", "metrics.json", "model.safetensors", "examples.safetensors", "README.md"),
     *("maps.npz", "mydata/maps.npz", "fullres/maps.npz", "results.klarf", "train.npz", "val.npz"),
     *(".npz", ".npy"),
 }

@@ -98,9 +98,9 @@ def _model(record: Row, name: str) -> dict[str, Any]:
 
 def _facts(row: Row) -> None:
     assumed = ", assumed" if row["diameter_assumed"] else ""
-    what = "failing dies" if row["die_level"] else "defects"
+    one, many = ("failing die", "failing dies") if row["die_level"] else ("defect", "defects")
     known = [
-        f"{row['defects']:,} {what}" if row["defects"] is not None else "",
+        f"{row['defects']:,} {one if row['defects'] == 1 else many}" if row["defects"] is not None else "",
         f"{row['diameter_mm']:g} mm{assumed}" if row["diameter_mm"] is not None else "",
         *(f"{name} {row[name]}" for name in ("slot", "step", "tool", "device") if row[name]),
         row["timestamp"].replace("T", " "),

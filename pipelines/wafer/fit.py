@@ -106,7 +106,9 @@ def fit(
                 f" than {config.learning_rate:g}"
             )
         spent += time.monotonic() - began
-        progress(f"epoch {epoch + 1}/{config.epochs}: loss {total / steps_per_epoch:.4f}, {spent:.0f} s")
+        left = spent / (epoch + 1) * (config.epochs - epoch - 1)
+        mean = total / steps_per_epoch
+        progress(f"epoch {epoch + 1}/{config.epochs}: loss {mean:.4f}, {spent:.0f} s, {left:.0f} s left")
         _save(checkpoint, fingerprint, epoch + 1, spent, network, optimizer, average)
     network.load_state_dict(average)
     network.eval()

@@ -23,6 +23,7 @@ from pipelines.wafer.train_config import TrainConfig
 HEAD: Final = "body.classifier"
 VIEWS: Final = 8  # of each reviewed map, each turned and changed at random
 STEPS, RATE = 200, 5e-3
+FEW: Final = 8 * (VIEWS + 1)
 REMEMBERED: Final = 4_096  # latents that are drawn in place of the old maps
 BATCH: Final = 64
 
@@ -122,13 +123,14 @@ def tune(
     """Tune a linear layer in place to latents (N, L) of classes int64 (N,), so that it keeps what it said of
     others: remembered (M, L) with probabilities (M, K).
 
-    Each class that is taught weighs as much as one of those that are remembered, however many maps it has.
+    A class that is taught weighs as much as one of those that are remembered, but less the fewer latents it
+    has: half at FEW. Two corrected maps must not outweigh a class.
     shift (K,) is added to the logits. fixed: how many of the first classes keep their weights.
     """
     counts = torch.bincount(truth, minlength=len(shift))
-    taught, known = int((counts > 0).sum()), int((kept.amax(0) > 0).sum())
-    share = taught / (taught + known)
-    balance = 1 / counts.clamp(min=1).float()
+    strength = counts / (counts + FEW)
+    share = float(strength.sum() / (strength.sum() + (kept.amax(0) > 0).sum()))
+    balance = strength / counts.clamp(min=1)
     optimizer = torch.optim.Adam(layer.parameters(), lr=RATE)
     for _ in range(STEPS):
         new = functional.cross_entropy(layer(latent) + shift, truth, weight=balance)
