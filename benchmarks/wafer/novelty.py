@@ -8,44 +8,46 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import logsumexp, softmax
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.common import Row, Section
 from pipelines.wafer.data import WaferMap, read_labelled
 from pipelines.wafer.generate.dataset import write_dataset
 from pipelines.wafer.generate.patterns import NOVEL_PATTERNS, PATTERNS
-from pipelines.wafer.model.trained import TrainedModel, run_network
-from pipelines.wafer.novelty import Covariance, Mixture, fit_mixture
+from pipelines.wafer.mixture import Covariance, fit_mixture
+from pipelines.wafer.model.trained import TrainedModel
+from pipelines.wafer.novelty import Seen
 
 MIXTURES: tuple[tuple[Covariance, int], ...] = (("full", 8), ("full", 32), ("tied", 8), ("tied", 32))
 COMPONENTS = (8, 16, 24, 32)
 FALSE_ALARM_RATE = 0.01
 Scores = NDArray[np.float64]
-# Logits (N, K) and latents (N, L) of one network on one set of maps.
-Outputs = tuple[NDArray[np.float32], NDArray[np.float32]]
-Score = Callable[[Outputs], Scores]
+Score = Callable[[Seen], Scores]
 
 
 def measure(model: TrainedModel, scratch: Path, *, maps_per_class: int, seed: int = 0) -> Section:
     """Scores of a full-resolution model on synthetic maps that it was not trained on.
 
     A third of the known maps fits the other mixtures, a third sets the thresholds, a third is tested against
-    the novel patterns. Beside the model's own mixture: others of both covariances, the maximum softmax
-    probability (Hendrycks and Gimpel, 2017) and the energy (Liu et al., 2020) of the same network.
+    the novel patterns. Beside the model's own novelty: its mixture of latents alone, others of both
+    covariances, the maximum softmax probability (Hendrycks and Gimpel, 2017) and the energy (Liu et al.,
+    2020) of the same network.
     """
-    known = _outputs(model, _maps(scratch / "known.npz", 3 * maps_per_class, 10 + seed, list(PATTERNS)))
-    novel = _outputs(model, _maps(scratch / "novel.npz", maps_per_class, 20 + seed, list(NOVEL_PATTERNS)))
-    third = np.arange(len(known[0])) % 3
+    known = model.look(_maps(scratch / "known.npz", 3 * maps_per_class, 10 + seed, list(PATTERNS)))
+    novel = model.look(_maps(scratch / "novel.npz", maps_per_class, 20 + seed, list(NOVEL_PATTERNS)))
+    third = np.arange(len(known.logits)) % 3
     fitted, held, tested = (_rows(known, third == number) for number in range(3))
-    scores: dict[str, Score] = {"own mixture": _of_latent(model.novelty)}
+    scores: dict[str, Score] = {
+        "own": model.novelty.score,
+        "mixture": lambda seen: model.mixture.score(seen.latent).numpy(),
+    }
     for covariance, size in MIXTURES:
-        scores[f"{covariance} {size}"] = _fitted(fitted, held, covariance, size)
+        scores[f"{covariance} {size}"] = _fitted(fitted, covariance, size)
     scores |= {"softmax": _softmax, "energy": _energy}
     rows: list[Row] = []
     for name, score in scores.items():
         found = _compare(score(held), score(tested), score(novel))
-        rows.append({"score": name, "known": len(tested[0]), "novel": len(novel[0]), **found})
+        rows.append({"score": name, "known": len(tested.logits), "novel": len(novel.logits), **found})
     summary = {f"novelty_auroc_{row['score'].replace(' ', '_')}": row["auroc"] for row in rows}
     return Section(rows, summary)
 
@@ -55,33 +57,25 @@ def _maps(path: Path, maps_per_class: int, seed: int, patterns: list[str]) -> li
     return [wafer for wafer, _ in read_labelled(path)]
 
 
-def _outputs(model: TrainedModel, maps: list[WaferMap]) -> Outputs:
-    logits, latent = run_network(model.network, model.kind, maps, device=model.device, batch_size=64)
-    return logits + model.prior_shift.cpu().numpy().astype(np.float32), latent
+def _rows(seen: Seen, chosen: NDArray[np.bool_]) -> Seen:
+    rows = torch.from_numpy(chosen)
+    return Seen(seen.logits[rows], seen.latent[rows], seen.shape[rows])
 
 
-def _rows(outputs: Outputs, chosen: NDArray[np.bool_]) -> Outputs:
-    return outputs[0][chosen], outputs[1][chosen]
-
-
-def _of_latent(mixture: Mixture) -> Score:
-    return lambda outputs: mixture.score(torch.from_numpy(outputs[1])).numpy()
-
-
-def _fitted(known: Outputs, held: Outputs, covariance: Covariance, size: int) -> Score:
+def _fitted(known: Seen, covariance: Covariance, size: int) -> Score:
     mixture, _ = fit_mixture(
-        known[1], held[1], components=COMPONENTS, covariances=(covariance,), dimension=size, seed=0
+        known.latent.numpy(), components=COMPONENTS, covariances=(covariance,), dimension=size, seed=0
     )
-    return _of_latent(mixture)
+    return lambda seen: mixture.score(seen.latent).numpy()
 
 
-def _softmax(outputs: Outputs) -> Scores:
-    surest: Scores = softmax(outputs[0].astype(np.float64), axis=1).max(1)
+def _softmax(seen: Seen) -> Scores:
+    surest: Scores = seen.probabilities().max(1)
     return -surest
 
 
-def _energy(outputs: Outputs) -> Scores:
-    energy: Scores = -logsumexp(outputs[0].astype(np.float64), axis=1)
+def _energy(seen: Seen) -> Scores:
+    energy: Scores = -seen.logits.double().logsumexp(1).numpy()
     return energy
 
 

@@ -29,7 +29,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--maps", type=int, metavar="N", help="train on so many maps, and test on as many known"
     )
-    parser.add_argument("--epochs", type=int, help="of both networks (default 10 of 18,000 maps, and 8)")
+    parser.add_argument(
+        "--epochs", type=int, help="of both networks (default 4 of 12,000 maps, and 2 of all)"
+    )
     parser.add_argument("--threads", type=int, default=1, help="threads (default 1)")
     given = parser.parse_args(arguments)
     if min(given.threads, given.seeds, given.epochs or 1) < 1:

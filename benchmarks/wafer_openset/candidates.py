@@ -17,13 +17,13 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks.wafer_openset.networks import LATENT, Floats
 from benchmarks.wafer_openset.outputs import Outputs
-from benchmarks.wafer_openset.scores import OURS, Score, of_outputs
-from pipelines.wafer.novelty import Mixture, fit_mixture
+from benchmarks.wafer_openset.scores import Score, of_outputs
+from pipelines.wafer.mixture import Mixture, fit_mixture
 from pipelines.wafer.open_set import Combined, Mahalanobis, Neighbours
 
 DIMENSION = 32
 # What combinations are made of: one score of the logits, one of the latent, one of all layers.
-PARTS = ("softmax", OURS, "knn", "mahalanobis, all layers")
+PARTS = ("softmax", "mixture", "knn", "mahalanobis, all layers")
 
 
 def candidates(outputs: Outputs, classes: NDArray[np.int64], seed: int) -> dict[str, Score]:
@@ -39,12 +39,11 @@ def candidates(outputs: Outputs, classes: NDArray[np.int64], seed: int) -> dict[
         found["outlier class"] = lambda name: outlier_class_score(whole.logits(name))
         outputs = replace(outputs, weight=outputs.weight[:known], bias=outputs.bias[:known])
     found = {name: cache(score) for name, score in of_outputs(outputs, classes, seed).items()} | found
-    train, held = outputs.layers["train"], outputs.layers["held"]
+    train = outputs.layers["train"]
     found["class Gaussians"] = _mixture(outputs, class_gaussians(train[LATENT], classes))
     for dimension in (8, 64):
         mixture, _ = fit_mixture(
             train[LATENT],
-            held[LATENT],
             components=(8, 16, 24, 32),
             covariances=("full", "tied"),
             dimension=dimension,
@@ -114,7 +113,6 @@ def class_gaussians(latent: Floats, classes: NDArray[np.int64]) -> Mixture:
         log_weights=torch.from_numpy(np.log(counts / counts.sum())),
         centres=torch.from_numpy(np.stack(centres)),
         precisions=torch.from_numpy(np.stack(factors)),
-        known=torch.zeros(2, dtype=torch.float64),
     )
 
 
@@ -141,7 +139,6 @@ def _mahalanobis(outputs: Outputs, layer: str, classes: NDArray[np.int64]) -> Sc
 def _joined_mixture(outputs: Outputs, layers: Sequence[str], seed: int) -> Score:
     mixture, _ = fit_mixture(
         joined(outputs, "train", layers),
-        joined(outputs, "held", layers),
         components=(8, 16, 24, 32),
         covariances=("full", "tied"),
         dimension=DIMENSION,

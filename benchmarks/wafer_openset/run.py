@@ -23,6 +23,7 @@ from benchmarks.wafer_openset.networks import Grid, Network, Recipes, Say
 from benchmarks.wafer_openset.outputs import Outputs, outputs_of, restore, store
 from benchmarks.wafer_openset.scores import SCORES, of_outputs
 from benchmarks.wafer_openset.splits import Split, make_split, split_name
+from pipelines.wafer.reference import mixture_rows
 
 NETWORKS = {"suite": networks.suite, "dense": networks.dense}
 FIGURES = (
@@ -38,6 +39,7 @@ FIGURES = (
 HEADLINES = ("auroc", "aupr", "fpr_at_95_tpr")
 QUICK = Recipes(suite_epochs=2, maps_per_epoch=1_000, dense_epochs=2)
 QUICK_MAPS = 1_000
+FITTED_MAPS = 12_000  # training maps to which scores are fitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,7 @@ def measure(
     outputs = network_outputs(name, files, split, recipes, cache, say)
     answers = answers_of(outputs, split, files[1].labels)
     classes = split.classes(files[0].labels[split.train])
+    classes = classes[mixture_rows(classes, FITTED_MAPS, split.seed)]
     rows: list[Row] = []
     for score, of in of_outputs(outputs, classes, split.seed).items():
         figures = judge(of("held"), of("known"), of("novel"), answers)
@@ -147,12 +150,14 @@ def network_outputs(
     if path.exists():
         return restore(path)
     train: Callable[..., Network] = NETWORKS[name]
-    network = train(grids, split.classes(files[0].labels[split.train]), split, recipes, cache, say=say)
+    classes = split.classes(files[0].labels[split.train])
+    network = train(grids, classes, split, recipes, cache, say=say)
+    fitted = [grids[row] for row in mixture_rows(classes, FITTED_MAPS, split.seed)]
     step = odin.chosen_step(network, rest)
     say(f"ODIN takes a step of {step:g}")
     sets: dict[str, list[Grid]] = {"held": rest, "known": known, "novel": novel}
     steps = {key: odin.scores(network, some, step) for key, some in sets.items()}
-    outputs = outputs_of(network, {"train": grids, **sets}, steps, latent_only=True)
+    outputs = outputs_of(network, {"train": fitted, **sets}, steps, latent_only=True)
     store(path, outputs)
     return outputs
 

@@ -9,17 +9,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.wafer_openset.networks import LATENT
 from benchmarks.wafer_openset.outputs import Outputs
-from pipelines.wafer.novelty import Mixture, fit_mixture
+from pipelines.wafer.mixture import Mixture, fit_mixture
+from pipelines.wafer.novelty import Novelty, Seen
 from pipelines.wafer.open_set import Mahalanobis, Neighbours, OpenMax, Vim, energy_score, softmax_score
-from pipelines.wafer.train import MIXTURE_MAPS
 from pipelines.wafer.train_config import TrainConfig
 
 Floats = NDArray[np.float64]
 # Of a set's name its score (N,).
 Score = Callable[[str], Floats]
-OURS = "mixture"
-SCORES = (OURS, "softmax", "energy", "openmax", "odin", "mahalanobis", "knn", "vim")
+OURS = "suite"
+SCORES = (OURS, "mixture", "softmax", "energy", "openmax", "odin", "mahalanobis", "knn", "vim")
 
 
 def of_outputs(
@@ -31,7 +32,8 @@ def of_outputs(
     """
     latent = outputs.latent("train")
     found: dict[str, Callable[[], Score]] = {
-        OURS: lambda: of_latent(outputs, own_mixture(outputs, seed)),
+        OURS: lambda: of_novelty(outputs, classes, seed),
+        "mixture": lambda: of_latent(outputs, latent_mixture(outputs, seed)),
         "softmax": lambda: lambda name: softmax_score(outputs.logits(name)),
         "energy": lambda: lambda name: energy_score(outputs.logits(name)),
         "openmax": lambda: partial(_of_logits, outputs, OpenMax.fit(outputs.logits("train"), classes).score),
@@ -44,14 +46,24 @@ def of_outputs(
     return {name: found[name]() for name in names if name in found}
 
 
-def own_mixture(outputs: Outputs, seed: int) -> Mixture:
-    """The mixture that `suite wafer train` fits: BIC chooses, on at most so many training maps."""
+def of_novelty(outputs: Outputs, classes: NDArray[np.int64], seed: int) -> Score:
+    """What `suite wafer train` fits and `suite wafer classify` reports."""
+    sets = {name: seen(outputs, name) for name in outputs.layers}
+    novelty = Novelty.fit(sets["train"], classes, sets["held"], seed=seed)
+    return lambda name: novelty.score(sets[name])
+
+
+def seen(outputs: Outputs, name: str) -> Seen:
+    """A set's logits, latents and shapes."""
+    parts = outputs.logits(name), outputs.layers[name][LATENT], outputs.shape[name]
+    return Seen(*(torch.from_numpy(part) for part in parts))
+
+
+def latent_mixture(outputs: Outputs, seed: int) -> Mixture:
+    """One mixture of all latents, chosen by BIC (after Frittoli et al., Pattern Recognition 2022)."""
     config = TrainConfig()
-    latent = outputs.layers["train"]["latent"]
-    chosen = np.random.default_rng(seed).permutation(len(latent))[:MIXTURE_MAPS]
     mixture, _ = fit_mixture(
-        latent[chosen],
-        outputs.layers["held"]["latent"],
+        outputs.layers["train"][LATENT],
         components=config.components,
         covariances=config.covariances,
         dimension=config.novelty_dimension,
@@ -62,7 +74,7 @@ def own_mixture(outputs: Outputs, seed: int) -> Mixture:
 
 def of_latent(outputs: Outputs, mixture: Mixture) -> Score:
     """The negative log-likelihood of a set's latents under a mixture."""
-    return lambda name: mixture.score(torch.from_numpy(outputs.layers[name]["latent"])).numpy()
+    return lambda name: mixture.score(torch.from_numpy(outputs.layers[name][LATENT])).numpy()
 
 
 def _of_logits(outputs: Outputs, score: Callable[[Floats], Floats], name: str) -> Floats:

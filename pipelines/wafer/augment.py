@@ -6,24 +6,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.wafer.data.record import FAIL, PASS
-from pipelines.wafer.warp import turn, warped
 
 
 def augment_dies(
     status: NDArray[np.uint8],
     rng: np.random.Generator,
     *,
-    turned: float = 0.5,
     added: float = 0.02,
     dropped: float = 0.1,
 ) -> NDArray[np.uint8]:
     """One of the eight turns and mirrorings of a die grid (rows, cols), half of the time with dies changed.
 
-    turned: share that is turned by any angle before, the grid of dies staying as it is.
     added, dropped: the largest share of passing dies made to fail, and of failing dies made to pass.
     """
-    if rng.random() < turned:
-        status = warped(status, turn(rng.uniform(0, 2 * np.pi)))
     status = np.rot90(status, int(rng.integers(4)))
     if rng.random() < 0.5:
         status = status[:, ::-1]

@@ -58,9 +58,9 @@ Recall per class: {% for label, of in held.per_class.items() %}{{ label }} {{ "%
 {% endif %}
 
 ## Novelty
-A Gaussian mixture ({{ mixture.components }} components, {{ mixture.covariance }} covariance, {{ mixture.dimension }} principal
-components of the latent, chosen by BIC among {{ metrics.mixtures|length }}) scores each map by its negative log-likelihood. At the
-default threshold {{ "%.2f"|format(metrics.threshold) }}, {{ "%.1f"|format(100 * rate) }}% of held-out maps of known classes lie above it.
+The score is the mean of two surprises: of the free energy of the logits, and of the map's latent and shape under Gaussian
+mixtures of the classes ({{ metrics.novelty.components }} components, {{ metrics.novelty.dimension }} principal components). At the default threshold {{ "%.2f"|format(metrics.threshold) }},
+{{ "%.1f"|format(100 * rate) }}% of held-out maps of known classes lie above it.
 
 ## Limits
 {% if kind == "dies" %}
@@ -98,6 +98,5 @@ def model_card(
         metrics=metrics,
         held=metrics["held_out"],
         refitted=config.get("refitted_from"),
-        mixture=metrics["mixtures"][0],
         rate=config["false_alarm_rate"],
     )

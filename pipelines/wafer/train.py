@@ -6,7 +6,6 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +16,13 @@ from sklearn.model_selection import train_test_split
 from torch import nn
 
 from pipelines.common.errors import UserError
-from pipelines.common.hardware import environment, resolve_device
-from pipelines.common.models import check_model_target, save_model
-from pipelines.wafer.calibrate import expected_calibration_error
-from pipelines.wafer.card import model_card
+from pipelines.common.hardware import resolve_device
+from pipelines.common.models import check_model_target
 from pipelines.wafer.data import WaferFileError, WaferMap, read_labelled
-from pipelines.wafer.evaluate import scores
-from pipelines.wafer.examples import EXAMPLES, encode, gather
+from pipelines.wafer.finish import LabelledMaps, finish
 from pipelines.wafer.fit import TrainingSet, drawing_chances, fit
 from pipelines.wafer.model.kinds import Coordinates, Dies, Kind
-from pipelines.wafer.model.trained import TASK, load_engine
-from pipelines.wafer.novelty import Seen
-from pipelines.wafer.reference import refer
+from pipelines.wafer.model.trained import load_engine
 from pipelines.wafer.train_config import TrainConfig
 
 NORMAL_LABELS = ("None", "none", "normal", "Normal")
@@ -77,51 +71,19 @@ def train(
         progress=progress,
     )
 
-    known = refer(
+    metrics = finish(
+        out,
         network,
         kind,
-        ([maps[i] for i in train_rows], classes[train_rows]),
-        ([maps[i] for i in held_rows], classes[held_rows]),
+        LabelledMaps(maps, classes, labels.tolist(), train_rows, held_rows),
         config,
         shift=torch.from_numpy(shift),
-        device=device,
+        normal=normal,
+        data=data.name,
+        seconds=seconds,
+        command=command,
+        overwrite=overwrite,
         progress=progress,
-    )
-    fitted = train_rows[known.rows]
-    standardised = known.mixture.standardise(torch.from_numpy(known.latent)).float().numpy()
-    examples = gather([maps[i] for i in fitted], classes[fitted], standardised, config.examples)
-
-    stored = {
-        "task": TASK,
-        "kind": kind.name,
-        "preprocessing": kind.settings(),
-        "architecture": config.architecture,
-        "labels": labels.tolist(),
-        "normal_label": normal,
-        "temperature": known.temperature,
-        "false_alarm_rate": config.false_alarm_rate,
-        "units": {"probability": "0 to 1", "novelty": "nats, 0 or more: how surprising among known maps"},
-        "training": config.model_dump(mode="json"),
-    }
-    metrics = {
-        "held_out": _held_out(known.held.calibrated(known.temperature), classes[held_rows], labels),
-        "held_out_ece_before_temperature": _ece(known.held, classes[held_rows]),
-        "mixtures": [asdict(each) for each in known.tried],
-        "threshold": known.novelty.threshold(config.false_alarm_rate),
-        "maps": {"train": len(train_rows), "held_out": len(held_rows)},
-        "examples": len(examples.drawings),
-        "maps_per_class": dict(zip(labels.tolist(), np.bincount(classes).tolist(), strict=True)),
-        "parameters": sum(p.numel() for p in network.parameters()),
-        "seconds": round(seconds, 1),
-        "environment": environment(),
-        "command": command,
-    }
-    tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
-    tensors |= {"prior_shift": torch.from_numpy(shift), **known.mixture.tensors(), **known.novelty.tensors()}
-    card = model_card(out.name, stored, metrics, data=data.name, terms=config.data_terms, notes=config.notes)
-    files = {EXAMPLES: encode(examples)} if examples.drawings else {}
-    save_model(
-        out, tensors=tensors, config=stored, metrics=metrics, card=card, files=files, overwrite=overwrite
     )
     shutil.rmtree(scratch, ignore_errors=True)
     return metrics
@@ -210,14 +172,3 @@ def _fingerprint(data: Path, config: TrainConfig) -> str:
         mode="json", exclude={"device", "threads", "examples", "data_terms", "notes"}
     )
     return hashlib.sha256(json.dumps([state, settings], sort_keys=True).encode()).hexdigest()
-
-
-def _ece(seen: Seen, classes: NDArray[np.int64]) -> float:
-    probability = seen.probabilities()
-    return expected_calibration_error(probability.max(1), probability.argmax(1) == classes)
-
-
-def _held_out(seen: Seen, classes: NDArray[np.int64], labels: NDArray[np.str_]) -> dict[str, Any]:
-    probability = seen.probabilities()
-    predicted = labels[probability.argmax(1)].tolist()
-    return scores(labels[classes].tolist(), predicted, probability.max(1))

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from pipelines.common.models import save_model
+from pipelines.wafer.class_mixture import ClassMixture
+from pipelines.wafer.mixture import Mixture
 from pipelines.wafer.model.kinds import KINDS
 from pipelines.wafer.model.trained import TASK
-from pipelines.wafer.novelty import Mixture
+from pipelines.wafer.novelty import Novelty
+from pipelines.wafer.shape import SHAPE_FEATURES
 from sparse_backbones import engines
 
 LATENT, DIMENSION = 128, 4
@@ -26,10 +30,23 @@ def untrained_model(folder: Path, kind: str, labels: list[str]) -> Path:
         log_weights=torch.zeros(1).double(),
         centres=torch.zeros(1, DIMENSION).double(),
         precisions=torch.eye(DIMENSION).double()[None],
-        known=torch.linspace(0, 100, 11).double(),
+    )
+    numbers = LATENT + SHAPE_FEATURES
+    classes = ClassMixture(
+        mean=torch.zeros(numbers).double(),
+        spread=torch.ones(numbers).double(),
+        axes=torch.eye(numbers, DIMENSION).double(),
+        owner=torch.arange(len(labels)),
+        log_weights=torch.zeros(len(labels)).double(),
+        centres=torch.zeros(len(labels), DIMENSION).double(),
+        precisions=torch.eye(DIMENSION).double().repeat(len(labels), 1, 1),
+    )
+    novelty = Novelty(
+        classes, np.zeros((2, len(labels))), np.linspace([0, 0], [100, 100], 11).T, np.linspace(0, 10, 11)
     )
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
-    tensors |= {"prior_shift": torch.zeros(len(labels)).double(), **mixture.tensors()}
+    tensors |= {"prior_shift": torch.zeros(len(labels)).double()}
+    tensors |= {**mixture.tensors(), **novelty.tensors()}
     config = {
         "task": TASK,
         "kind": kind,

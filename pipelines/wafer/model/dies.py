@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -54,6 +55,8 @@ class DieBatch:
 
 def crop(status: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The part of the grid (rows, cols) that holds dies; (0, 0) if there is none."""
+    if status.size and all(edge.any() for edge in (status[0], status[-1], status[:, 0], status[:, -1])):
+        return status
     rows = np.flatnonzero((status != NO_DIE).any(axis=1))
     if not len(rows):
         return status[:0, :0]
@@ -103,17 +106,13 @@ def encode_dies(grids: Sequence[NDArray[np.uint8]], cells: int) -> DieBatch:
 
 def _box_sums(
     mask: NDArray[np.bool_], row: NDArray[np.int64], col: NDArray[np.int64], reach: int
-) -> NDArray[np.int32]:
+) -> NDArray[np.float32]:
     """How many of `mask` lie within `reach` rows and columns of each (row, col)."""
-    rows, cols = mask.shape
-    table = np.zeros((rows + 1, cols + 1), dtype=np.int32)
-    np.cumsum(np.cumsum(mask, axis=0, dtype=np.int32), axis=1, out=table[1:, 1:])
-    top, bottom = np.maximum(row - reach, 0), np.minimum(row + reach + 1, rows)
-    left, right = np.maximum(col - reach, 0), np.minimum(col + reach + 1, cols)
-    sums: NDArray[np.int32] = (
-        table[bottom, right] - table[top, right] - table[bottom, left] + table[top, left]
+    side = 2 * reach + 1
+    sums = cv2.boxFilter(
+        mask.view(np.uint8), cv2.CV_32F, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT
     )
-    return sums
+    return sums[row, col].astype(np.float32)
 
 
 class DieNetwork(nn.Module):

@@ -20,6 +20,8 @@ from pipelines.wafer.shape import shapes
 
 # Places across the wafer of the grid on which the shape of defect coordinates is measured.
 SHAPE_PLACES = 64
+# Positions (N, 2) times these are turned anticlockwise by so many quarters.
+TURNS = np.array([[[1, 0], [0, 1]], [[0, 1], [-1, 0]], [[-1, 0], [0, -1]], [[0, -1], [1, 0]]])
 
 KindName = Literal["dies", "coordinates"]
 Batch = DieBatch | DefectBatch
@@ -40,10 +42,16 @@ class Dies:
         return DieNetwork(engine, num_classes, cells=self.cells, **architecture)
 
     def encode(
-        self, maps: Sequence[WaferMap], rng: np.random.Generator | None = None, *, quarters: int = 0
+        self,
+        maps: Sequence[WaferMap],
+        rng: np.random.Generator | None = None,
+        *,
+        quarters: Sequence[int] | None = None,
     ) -> DieBatch:
-        """The batch of these maps, turned by quarter turns, and each changed at random if `rng` is given."""
-        grids = [np.rot90(die_status(wafer), quarters) for wafer in maps]
+        """The batch of these maps; each turned by its quarters of a turn, or changed at random by `rng`."""
+        grids = [die_status(wafer) for wafer in maps]
+        if quarters is not None:
+            grids = [np.rot90(grid, turn) for grid, turn in zip(grids, quarters, strict=True)]
         if rng is not None:
             grids = [augment_dies(grid, rng) for grid in grids]
         return encode_dies(grids, self.cells)
@@ -71,11 +79,16 @@ class Coordinates:
         return DefectNetwork(engine, num_classes, resolution=self.resolution, **architecture)
 
     def encode(
-        self, maps: Sequence[WaferMap], rng: np.random.Generator | None = None, *, quarters: int = 0
+        self,
+        maps: Sequence[WaferMap],
+        rng: np.random.Generator | None = None,
+        *,
+        quarters: Sequence[int] | None = None,
     ) -> DefectBatch:
-        """The batch of these maps, turned by quarter turns, and each changed at random if `rng` is given."""
-        turn = np.linalg.matrix_power(np.array([[0.0, 1.0], [-1.0, 0.0]]), quarters)
-        defects = [wafer.defects @ turn if quarters else wafer.defects for wafer in maps]
+        """The batch of these maps; each turned by its quarters of a turn, or changed at random by `rng`."""
+        defects = [wafer.defects for wafer in maps]
+        if quarters is not None:
+            defects = [each @ TURNS[turn] for each, turn in zip(defects, quarters, strict=True)]
         diameters = [wafer.diameter_mm for wafer in maps]
         if rng is not None:
             defects = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -19,7 +20,7 @@ SIDES: Final = 4
 CHUNK: Final = 64
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def look(
     network: nn.Module, kind: Kind, maps: Sequence[WaferMap], *, shift: Tensor, device: torch.device
 ) -> Seen:
@@ -33,23 +34,29 @@ def look(
     shifted = logits.double() + shift.to(device)
     doubtful = torch.nonzero(shifted.softmax(1).amax(1) < UNSURE)[:, 0]
     if len(doubtful):
-        some = [maps[place] for place in doubtful.tolist()]
-        for quarters in range(1, SIDES):
-            again, _ = run_network(network, kind, some, device=device, quarters=quarters)
-            shifted[doubtful] += again.double() + shift.to(device)
-        shifted[doubtful] /= SIDES
+        some = [maps[place] for place in doubtful.tolist()] * (SIDES - 1)
+        quarters = np.repeat(np.arange(1, SIDES), len(doubtful)).tolist()
+        again, _ = run_network(network, kind, some, device=device, quarters=quarters)
+        turned = again.double().reshape(SIDES - 1, len(doubtful), -1) + shift.to(device)
+        shifted[doubtful] = (shifted[doubtful] + turned.sum(0)) / SIDES
     return Seen(shifted, latents, torch.from_numpy(kind.shapes(maps)).to(device))
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def run_network(
-    network: nn.Module, kind: Kind, maps: Sequence[WaferMap], *, device: torch.device, quarters: int = 0
+    network: nn.Module,
+    kind: Kind,
+    maps: Sequence[WaferMap],
+    *,
+    device: torch.device,
+    quarters: Sequence[int] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Logits (N, K) and latents (N, L) of a network in evaluation mode, of maps turned by `quarters`."""
+    """Logits (N, K) and latents (N, L) of a network in evaluation mode. quarters (N,): see `Dies.encode`."""
     network.eval()
-    found = [
-        network(kind.encode(maps[start : start + CHUNK], quarters=quarters).to(device))
-        for start in range(0, len(maps), CHUNK)
-    ]
+    found = []
+    for start in range(0, len(maps), CHUNK):
+        part = slice(start, start + CHUNK)
+        batch = kind.encode(maps[part], quarters=None if quarters is None else quarters[part])
+        found.append(network(batch.to(device)))
     logits, latents = (torch.cat(each) for each in zip(*found, strict=True))
     return logits, latents

@@ -104,7 +104,7 @@ def load_trained(folder: Path, *, engine: str = "auto", device: torch.device | N
         kind = KINDS[config["kind"]](**config["preprocessing"])
         labels, normal = _labels(config)
         network = kind.build(namespace, len(labels), config["architecture"])
-        network.load_state_dict(_network_tensors(stored.tensors))
+        network.load_state_dict(network_tensors(stored.tensors))
         _check_finite(stored.tensors)
         mixture = Mixture.from_tensors(stored.tensors)
         novelty = Novelty.from_tensors(stored.tensors, len(labels))
@@ -136,7 +136,8 @@ def load_trained(folder: Path, *, engine: str = "auto", device: torch.device | N
         raise ModelError(f"{folder} is not a usable wafer model: {error}") from error
 
 
-def _network_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+def network_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The state of the network among the tensors of a model folder."""
     prefix = "network."
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 

@@ -65,6 +65,7 @@ def write_folder(
         "held_out": {name: after[name] for name in HELD_OUT_SCORES} if after else {},
         "held_out_ece_before_temperature": after.get("ece") if ece is None else ece,
         "mixtures": [asdict(each) for each in mixtures] or [_kept_mixture(model)],
+        "novelty": model.novelty.facts(),
         "threshold": model.novelty.threshold(model.false_alarm_rate),
         "maps": {"train": len(train.maps), "held_out": len(held.maps)},
         "examples": len(examples.drawings) if examples else 0,

@@ -15,7 +15,7 @@ from pipelines.wafer.data import WaferMap
 from pipelines.wafer.examples import Examples
 from pipelines.wafer.mixture import with_components
 from pipelines.wafer.model.kinds import Kind
-from pipelines.wafer.model.look import run_network
+from pipelines.wafer.model.look import look, run_network
 from pipelines.wafer.model.trained import TrainedModel, load_engine
 from pipelines.wafer.refit.lesson import Lesson
 from pipelines.wafer.train_config import TrainConfig
@@ -72,8 +72,8 @@ def refit_head(
     groups = [plain[part.classes == number] for number in np.unique(part.classes)]
     cpu = torch.device("cpu")
     mixture = with_components(old.mixture.to(cpu), groups, max(len(part.maps), trained_on))
-    numbers = np.concatenate([plain, old.kind.shapes(part.maps)], axis=1)
-    novelty = old.novelty.to(cpu).with_classes(numbers, part.classes, seed=config.seed)
+    seen = look(network, old.kind, part.maps, shift=shift, device=old.device).calibrated(old.temperature)
+    novelty = old.novelty.to(cpu).with_classes(seen.to(cpu), part.classes, seed=config.seed)
     return replace(
         old,
         network=network,

@@ -13,11 +13,11 @@ import torch
 from pipelines.common.errors import UserError
 from pipelines.common.hardware import resolve_device
 from pipelines.common.models import check_model_target, find_model, load_model
-from pipelines.wafer.add_examples import examples_of, refitted_examples
 from pipelines.wafer.examples import Examples, read_examples
 from pipelines.wafer.mixture import Fit
 from pipelines.wafer.model.trained import TASK, load_trained
 from pipelines.wafer.refit.compare import compare
+from pipelines.wafer.refit.examples import examples_of, refitted_examples
 from pipelines.wafer.refit.folder import write_folder
 from pipelines.wafer.refit.head import grown, refit_head
 from pipelines.wafer.refit.lesson import read_lesson

@@ -34,7 +34,9 @@ def write_files(folder: Path, train: int = 240, test: int = 80) -> Path:
 
 
 def outputs(seed: int = 0, classes: int = 3, background: bool = False) -> tuple[Outputs, NDArray[np.int64]]:
-    """Latents of three clusters and novel ones between them, two layers, and the classes of `train`."""
+    """Latents of three clusters and novel ones between them, two layers, shapes that tell nothing, and the
+    classes of `train`.
+    """
     rng = np.random.default_rng(seed)
     weight = np.eye(classes + background, 8, dtype=np.float32)
     layers = {}
@@ -47,5 +49,6 @@ def outputs(seed: int = 0, classes: int = 3, background: bool = False) -> tuple[
         if name != "train":
             layers[name]["early"] = layers[name]["early"] + rng.normal(0, 0.1, (count, 6)).astype(np.float32)
     odin = {name: rng.normal(0, 1, len(layers[name]["latent"])) for name in ("held", "known", "novel")}
-    found = Outputs(weight, np.zeros(len(weight), dtype=np.float32), layers, odin)
+    shape = {name: rng.normal(0, 1, (len(of["latent"]), 5)).astype(np.float32) for name, of in layers.items()}
+    found = Outputs(weight, np.zeros(len(weight), dtype=np.float32), layers, shape, odin)
     return found, np.arange(150) % classes

@@ -52,7 +52,7 @@ def test_one_run_reports_every_split_network_and_score(
     assert {row["novel"] for row in rows if row["left_out"] == "Center"} == {15}
     means = [row for row in report["rows"] if row["section"] == "means"]
     assert len(means) == 2 * len(SCORES)
-    assert report["summary"]["auroc_suite_mixture"] == means[0]["auroc"]
+    assert report["summary"]["auroc_suite_suite"] == means[0]["auroc"]
     assert "ODIN takes a step" in (settings.cache or Path()).joinpath("wafer_openset.log").read_text()
 
 

@@ -19,9 +19,7 @@ def turns(grid: NDArray[np.uint8]) -> list[list[list[int]]]:
 def test_without_changed_dies_each_of_the_eight_turns_comes_about_as_often() -> None:
     grid = tiny.random_grid(np.random.default_rng(0), 5, 7)
     wanted, rng = turns(grid), np.random.default_rng(1)
-    seen = [
-        wanted.index(augment_dies(grid, rng, turned=0.0, added=0.0, dropped=0.0).tolist()) for _ in range(400)
-    ]
+    seen = [wanted.index(augment_dies(grid, rng, added=0.0, dropped=0.0).tolist()) for _ in range(400)]
     assert np.bincount(seen, minlength=8).min() > 25
 
 
@@ -33,7 +31,7 @@ def test_where_dies_are_is_kept_and_few_change() -> None:
     passing, failing = np.count_nonzero(grid == PASS), np.count_nonzero(grid == FAIL)
     untouched, most_added, most_dropped = 0, 0.0, 0.0
     for _ in range(60):
-        changed = augment_dies(grid, rng, turned=0.0)
+        changed = augment_dies(grid, rng)
         assert changed.dtype == np.uint8
         place = dies.index((changed != NO_DIE).tolist())
         original = np.array(turns(grid)[place])

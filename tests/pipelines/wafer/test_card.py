@@ -23,7 +23,7 @@ METRICS: dict[str, Any] = {
         "per_class": {"Center": {"recall": 0.75}, "None": {"recall": 0.995}},
     },
     "held_out_ece_before_temperature": 0.0456,
-    "mixtures": [{"components": 16, "covariance": "tied", "dimension": 8}, {}, {}],
+    "novelty": {"components": 16, "dimension": 8},
     "threshold": 12.345,
     "maps": {"train": 900, "held_out": 100},
     "parameters": 12345,
@@ -55,9 +55,8 @@ def card(config: dict[str, Any] | None = None, metrics: dict[str, Any] | None = 
         "\n    suite wafer train data.npz --out model --set epochs=2\n",
         "| 0.9123 | 0.8765 | 0.0123 | 0.0456 |",
         "Center 0.750, None 0.995.",
-        "16 components, tied covariance, 8 principal",
-        "chosen by BIC among 3",
-        "12.35, 2.5% of held-out maps",
+        "16 components, 8 principal components",
+        "threshold 12.35,\n2.5% of held-out maps",
     ],
 )
 def test_it_says(part: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +11,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
-from pipelines.common.errors import UserError
-from pipelines.common.models import ModelError, load_model, model_hash
-from pipelines.wafer.add_examples import add_examples, refitted_examples
+from pipelines.common.models import ModelError
 from pipelines.wafer.data import read_labelled
 from pipelines.wafer.data.record import DieGrid
 from pipelines.wafer.drawing import pack
@@ -29,8 +26,9 @@ from pipelines.wafer.examples import (
     gather,
     read_examples,
 )
+from pipelines.wafer.mixture import with_components
 from pipelines.wafer.model.trained import load_trained
-from pipelines.wafer.novelty import with_components
+from pipelines.wafer.refit.examples import refitted_examples
 from pipelines.wafer.train import train
 from tests.pipelines.wafer import tiny
 from tests.pipelines.wafer.conftest import Trained
@@ -66,22 +64,6 @@ def test_none_are_kept_if_none_are_wanted(tmp_path: Path) -> None:
     assert read_examples(tmp_path / "m") is None
     assert load_trained(tmp_path / "m").labels == ("Edge", "None")
     assert "pictures" not in (tmp_path / "m" / "README.md").read_text()
-
-
-def test_examples_can_be_added_to_a_model_that_stays_as_it_is(made: Trained, tmp_path: Path) -> None:
-    folder = tmp_path / "copy"
-    shutil.copytree(made.folder, folder)
-    (folder / EXAMPLES).unlink()
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    add_examples(str(folder), made.data)
-    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.name != EXAMPLES} == before
-    first, again = read_examples(made.folder), read_examples(folder)
-    assert first is not None and again is not None
-    assert sorted(first.drawings) == sorted(again.drawings)
-    assert model_hash(folder, task="wafer") == load_model(made.folder, task="wafer").sha256
-    other = tiny.write_dies(tmp_path / "other.npz", {"None": 8, "Edge": 8})
-    with pytest.raises(UserError, match="other classes than the model"):
-        add_examples(str(folder), other)
 
 
 def test_those_chosen_stand_for_all_of_their_class() -> None:
@@ -129,8 +111,8 @@ def test_more_examples_are_added_and_thinned() -> None:
 def test_examples_move_with_the_mixture(tiny_coordinates: Trained) -> None:
     model = load_trained(tiny_coordinates.folder)
     maps = [wafer for wafer, _ in read_labelled(tiny_coordinates.data)][:6]
-    far = (model.novelty.mean + 30 * torch.randn(6, len(model.novelty.mean))).float().numpy()
-    grown = replace(model, novelty=with_components(model.novelty, [far], 10))
+    far = (model.mixture.mean + 30 * torch.randn(6, len(model.mixture.mean))).float().numpy()
+    grown = replace(model, mixture=with_components(model.mixture, [far], 10))
     settings = tiny.settings(tiny.COORDINATES)
     found = refitted_examples(tiny_coordinates.folder, model, grown, maps, np.zeros(6, np.int64), settings)
     before = read_examples(tiny_coordinates.folder)

@@ -96,7 +96,7 @@ def test_standardised_latents_have_unit_spread_within_components(tiny_coordinate
     """Draws from the mixture's own components, standardised: their covariance within a component is 1 on
     average.
     """
-    mixture = load_trained(tiny_coordinates.folder).novelty
+    mixture = load_trained(tiny_coordinates.folder).mixture
     rng = np.random.default_rng(0)
     within = np.zeros((mixture.axes.shape[1],) * 2)
     for weight, centre, factor in zip(

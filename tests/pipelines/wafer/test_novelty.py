@@ -61,7 +61,7 @@ def test_a_higher_rate_never_raises_the_threshold() -> None:
 
 
 def test_the_threshold_lies_between_quantiles() -> None:
-    novelty = Novelty(fitted().mixture, np.zeros((2, 2)), np.array([1.0, 2.0, 4.0]))
+    novelty = Novelty(fitted().mixture, np.zeros((2, 2)), np.zeros((2, 2)), np.array([1.0, 2.0, 4.0]))
     assert [novelty.threshold(rate) for rate in (1e-12, 0.25, 0.5, 0.75, 1 - 1e-12)] == pytest.approx(
         [4, 3, 2, 1.5, 1]
     )
@@ -69,9 +69,13 @@ def test_the_threshold_lies_between_quantiles() -> None:
 
 def test_a_class_more_makes_its_maps_less_novel() -> None:
     novelty, (strange, _) = fitted(), seen(3, 30, moved=5)
-    taught = novelty.with_classes(strange.numbers().numpy(), np.full(30, 2))
-    three = Seen(torch.cat([strange.logits * 0, torch.full((30, 1), 8.0)], 1), strange.latent, strange.shape)
+    # The new class is supported, but less than the old ones are.
+    three = Seen(torch.cat([strange.logits * 0, torch.full((30, 1), 3.0)], 1), strange.latent, strange.shape)
+    taught = novelty.with_classes(three, np.full(30, 2))
     assert np.median(taught.score(three)) < novelty.threshold(0.2) < np.median(novelty.score(strange))
+    known, _ = seen(1)
+    padded = Seen(torch.cat([known.logits, torch.full((400, 1), -50.0)], 1), known.latent, known.shape)
+    np.testing.assert_allclose(taught.score(padded), novelty.score(known), atol=1e-6)
 
 
 def test_tensors_and_back() -> None:
@@ -84,6 +88,7 @@ def test_tensors_and_back() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("offsets", torch.zeros(2, 3)),
         ("parts", torch.zeros(2)),
         ("parts", torch.zeros(3, 5)),
         ("parts", torch.zeros(2, 1)),

@@ -124,7 +124,7 @@ def test_the_description_says_what_ran(tiny_dies: Trained) -> None:
     description = json.loads(json.dumps(predictor.describe()))
     known = description["models"]["dies"].pop("known")
     assert known == sorted(known)
-    assert known[2] == pytest.approx(float(load_trained(tiny_dies.folder).novelty.known[5_000]))
+    assert known[2] == pytest.approx(float(load_trained(tiny_dies.folder).novelty.known[2_000]))
     assert description["models"]["dies"] == {
         "name": "toy-dies",
         "sha256": load_trained(tiny_dies.folder).sha256,

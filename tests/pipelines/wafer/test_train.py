@@ -20,6 +20,7 @@ from pipelines.common.models import ModelError
 from pipelines.wafer.data import read_labelled
 from pipelines.wafer.evaluate import scores
 from pipelines.wafer.model.trained import load_trained
+from pipelines.wafer.novelty import QUANTILES
 from pipelines.wafer.train import _fingerprint, train
 from suite.cli import app
 from tests.pipelines.wafer import tiny
@@ -63,6 +64,7 @@ def test_the_metrics_are_written_and_returned(made: Trained) -> None:
         "held_out",
         "held_out_ece_before_temperature",
         "mixtures",
+        "novelty",
         "threshold",
         "maps",
         "examples",
@@ -80,7 +82,7 @@ def test_the_metrics_are_written_and_returned(made: Trained) -> None:
     weights = load_file(made.folder / "model.safetensors")
     model = load_trained(made.folder)
     assert written["parameters"] == sum(one.numel() for one in model.network.parameters())
-    assert {name.split(".")[0] for name in weights} == {"network", "novelty", "prior_shift"}
+    assert {name.split(".")[0] for name in weights} == {"network", "mixture", "novelty", "prior_shift"}
 
 
 def test_held_out_maps_are_shared_out_by_class(made: Trained) -> None:
@@ -113,16 +115,17 @@ def test_what_is_held_out_sets_the_threshold(tiny_dies: Trained) -> None:
     """The quantiles stored with the model are those of 14 of its maps."""
     model = load_trained(tiny_dies.folder)
     _, scores = model.run([wafer for wafer, _ in read_labelled(tiny_dies.data)])
-    known = model.novelty.known.numpy()
+    known = model.novelty.known
     for edge in (known[0], known[-1]):
         assert np.abs(scores - edge).min() < 1e-3
-    assert len(known) == 10_001
+    assert len(known) == QUANTILES
+    assert model.novelty.parts.shape == (2, 14)
 
 
 def test_it_says_how_far_it_is(made: Trained) -> None:
     assert made.said[0] == f"reading {made.data}"
     assert [line.split(":")[0] for line in made.said[1:4]] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
-    assert made.said[4:] == ["calibrating on held-out maps", "fitting the Gaussian mixture"]
+    assert made.said[4:] == ["calibrating on held-out maps", "fitting the Gaussian mixtures"]
 
 
 def test_the_kind_follows_the_data(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Examples (`pipelines.wafer.examples`) for a model that has none yet, or that was refitted."""
+"""The examples (`pipelines.wafer.examples`) of a model that was refitted."""
 
 from __future__ import annotations
 
@@ -9,44 +9,12 @@ from typing import Final
 import numpy as np
 import torch
 
-from pipelines.common.errors import UserError
-from pipelines.common.models import find_model, load_model
 from pipelines.wafer.data import WaferMap
-from pipelines.wafer.examples import (
-    EXAMPLES,
-    Classes,
-    Examples,
-    encode,
-    extended,
-    gather,
-    read_examples,
-)
-from pipelines.wafer.model.trained import TASK, TrainedModel, load_trained
-from pipelines.wafer.train import read_data, split
+from pipelines.wafer.examples import Classes, Examples, extended, gather, read_examples
+from pipelines.wafer.model.trained import TrainedModel
 from pipelines.wafer.train_config import TrainConfig
 
 CANDIDATES: Final = 500  # maps of a class among which examples are chosen
-
-
-def add_examples(model: str, data: Path) -> Examples:
-    """Write the examples of the model `model` from the data set that it was trained on.
-
-    They are chosen among the maps that trained it, not among those that were held out; its other files stay
-    as they are. Raises UserError.
-    """
-    folder = find_model(TASK, model)
-    trained, config = load_trained(folder), load_model(folder, task=TASK).config["training"]
-    maps, names = read_data(data, lambda text: None)
-    labels, classes = np.unique(names, return_inverse=True)
-    if tuple(labels.tolist()) != trained.labels:
-        raise UserError(f"{data} has other classes than the model {folder}")
-    settings = TrainConfig.model_validate(config)
-    rows, _ = split(classes, labels, settings)
-    examples = examples_of(trained, [maps[row] for row in rows], classes[rows], settings)
-    new = folder / f".{EXAMPLES}.new"
-    new.write_bytes(encode(examples))
-    new.replace(folder / EXAMPLES)
-    return examples
 
 
 def examples_of(
