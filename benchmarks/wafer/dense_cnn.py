@@ -35,7 +35,11 @@ EVALUATION_BATCH = 256
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What decides the outcome of a training; two trainings of the same recipe and data are the same."""
+    """What decides the outcome of a training; two trainings of the same recipe and data are the same.
+
+    bfloat16: train under autocast, in half the time where the processor multiplies bfloat16; weights and
+    updates stay float32, and so does all that comes after the training.
+    """
 
     epochs: int = 16
     batch: int = 128
@@ -45,6 +49,7 @@ class Recipe:
     warm_up: float = 0.1
     seed: int = 0
     max_maps: int | None = None
+    bfloat16: bool = True
 
 
 def network(classes: int, dropout: float = 0.0) -> nn.Sequential:
@@ -144,9 +149,10 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, epoch * per_epoch + number, recipe.epochs * per_epoch)
             optimizer.zero_grad(set_to_none=True)
-            loss = cross_entropy(
-                model(as_input(turned(images[chosen], rng))), torch.from_numpy(targets[chosen])
-            )
+            inputs = as_input(turned(images[chosen], rng))
+            with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
+                logits = model(inputs)
+            loss = cross_entropy(logits.float(), torch.from_numpy(targets[chosen]))
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             total += loss.item()

@@ -11,16 +11,27 @@ from numpy.typing import NDArray
 
 from benchmarks.wafer_openset.networks import LATENT
 from benchmarks.wafer_openset.outputs import Outputs
+from pipelines.wafer.class_mixture import ClassMixture
 from pipelines.wafer.mixture import Mixture, fit_mixture
-from pipelines.wafer.novelty import Novelty, Seen
-from pipelines.wafer.open_set import Mahalanobis, Neighbours, OpenMax, Vim, energy_score, softmax_score
+from pipelines.wafer.novelty import LATENT_WEIGHT, Novelty, Seen
+from pipelines.wafer.open_set import (
+    Combined,
+    Mahalanobis,
+    Neighbours,
+    OpenMax,
+    Vim,
+    energy_score,
+    softmax_score,
+)
 from pipelines.wafer.train_config import TrainConfig
 
 Floats = NDArray[np.float64]
 # Of a set's name its score (N,).
 Score = Callable[[str], Floats]
 OURS = "suite"
-SCORES = (OURS, "mixture", "softmax", "energy", "openmax", "odin", "mahalanobis", "knn", "vim")
+# What the suite's score is made of, and without which part it is worth what.
+PARTS = ("mixture by class", "energy and latent", "energy and shape")
+SCORES = (OURS, *PARTS, "mixture", "softmax", "energy", "openmax", "odin", "mahalanobis", "knn", "vim")
 
 
 def of_outputs(
@@ -33,6 +44,9 @@ def of_outputs(
     latent = outputs.latent("train")
     found: dict[str, Callable[[], Score]] = {
         OURS: lambda: of_novelty(outputs, classes, seed),
+        PARTS[0]: lambda: of_parts(outputs, classes, seed, energy=False),
+        PARTS[1]: lambda: of_parts(outputs, classes, seed, shape=False),
+        PARTS[2]: lambda: of_parts(outputs, classes, seed, latent=False),
         "mixture": lambda: of_latent(outputs, latent_mixture(outputs, seed)),
         "softmax": lambda: lambda name: softmax_score(outputs.logits(name)),
         "energy": lambda: lambda name: energy_score(outputs.logits(name)),
@@ -51,6 +65,34 @@ def of_novelty(outputs: Outputs, classes: NDArray[np.int64], seed: int) -> Score
     sets = {name: seen(outputs, name) for name in outputs.layers}
     novelty = Novelty.fit(sets["train"], classes, sets["held"], seed=seed)
     return lambda name: novelty.score(sets[name])
+
+
+def of_parts(
+    outputs: Outputs,
+    classes: NDArray[np.int64],
+    seed: int,
+    *,
+    energy: bool = True,
+    latent: bool = True,
+    shape: bool = True,
+) -> Score:
+    """The suite's score without its energy, or with a mixture of latents alone or of shapes alone."""
+    sets = {name: seen(outputs, name) for name in outputs.layers}
+    widths = outputs.layers["train"][LATENT].shape[1] * latent, outputs.shape["train"].shape[1] * shape
+    weight = np.repeat([LATENT_WEIGHT, 1.0], widths)
+    numbers = {
+        name: torch.cat([of.latent[:, : widths[0]], of.shape[:, : widths[1]]], dim=1)
+        for name, of in sets.items()
+    }
+    mixture = ClassMixture.fit(numbers["train"].numpy(), classes, weight=weight, seed=seed)
+
+    def parts(name: str) -> list[Floats]:
+        logits = sets[name].logits
+        found = [mixture.score(numbers[name], logits.log_softmax(1)).numpy()]
+        return [*found, energy_score(logits.numpy())] if energy else found
+
+    known = Combined.fit(parts("held"))
+    return lambda name: known.score(parts(name))
 
 
 def seen(outputs: Outputs, name: str) -> Seen:
