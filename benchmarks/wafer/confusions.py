@@ -78,7 +78,7 @@ def measure(maps: DieMaps, model: str) -> tuple[dict[str, Any], NDArray[np.int64
 def sheet(
     maps: DieMaps, labels: list[str], truth: NDArray[np.int64], probability: NDArray[np.float64]
 ) -> NDArray[np.uint8]:
-    """A picture: a row for each of the most frequent confusions, with the maps of which the model is surest."""
+    """A picture: a row for each of the most frequent confusions, the surest maps first."""
     guess, top = probability.argmax(axis=1), probability.max(axis=1)
     wrong = np.flatnonzero(truth != guess)
     pairs, sizes = np.unique(np.stack([truth[wrong], guess[wrong]]), axis=1, return_counts=True)
