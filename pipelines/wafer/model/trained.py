@@ -100,6 +100,11 @@ def load_trained(folder: Path, *, engine: str = "auto", device: torch.device | N
     namespace = load_engine(engine)
     stored = load_model(folder, task=TASK)
     config = stored.config
+    if "novelty.mean" in stored.tensors:
+        raise ModelError(
+            f"{folder} was made by an earlier version of the suite, whose novelty this one does not know: run"
+            f" python -m pipelines.wafer.renew {folder} DATA with the data set it was trained on, or train anew"
+        )
     try:
         kind = KINDS[config["kind"]](**config["preprocessing"])
         labels, normal = _labels(config)

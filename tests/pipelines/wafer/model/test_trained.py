@@ -186,6 +186,16 @@ def test_what_is_no_model_is_refused(
     assert "model" in str(error.value)
 
 
+def test_a_model_of_an_earlier_version_says_what_to_do(tiny_dies: Trained, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_dies.folder, folder)
+    tensors = load_file(folder / "model.safetensors")
+    old = {name: value for name, value in tensors.items() if not name.startswith(("mixture.", "novelty."))}
+    save_file(old | {"novelty.mean": torch.zeros(8)}, folder / "model.safetensors")
+    with pytest.raises(ModelError, match=r"earlier version.*renew .*model DATA.*or train anew"):
+        load_trained(folder)
+
+
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
 @pytest.mark.parametrize("content", [None, b"", b"\x00\xff" * 50, b"[1, 2]"])
 def test_a_damaged_folder_is_refused(
