@@ -102,8 +102,8 @@ def load_trained(folder: Path, *, engine: str = "auto", device: torch.device | N
     config = stored.config
     if "novelty.mean" in stored.tensors:
         raise ModelError(
-            f"{folder} was made by an earlier version of the suite, whose novelty this one does not know: train"
-            f" anew, or run python -m pipelines.wafer.renew {folder} DATA with the data it was trained on"
+            f"{folder} was made by an earlier version of the suite, whose novelty this one does not know:"
+            f" train anew, or run python -m pipelines.wafer.renew {folder} DATA with the data of its training"
         )
     try:
         kind = KINDS[config["kind"]](**config["preprocessing"])
