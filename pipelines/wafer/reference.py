@@ -73,9 +73,9 @@ def refer(
         dimension=config.novelty_dimension,
         seed=config.seed,
     )
-    novelty = Novelty.fit(
-        seen.calibrated(temperature), train[1][rows], known.calibrated(temperature), seed=config.seed
-    )
+    # The mixtures are fitted on the CPU, whatever the network is on.
+    fitted, held_out = (each.calibrated(temperature).to(torch.device("cpu")) for each in (seen, known))
+    novelty = Novelty.fit(fitted, train[1][rows], held_out, seed=config.seed)
     return Reference(temperature, mixture, tried, novelty, rows, latent, known)
 
 
