@@ -39,6 +39,8 @@ LINE_FEATURES = 5 * len(ZONES) + len(CROWDED) + len(STRAIGHT) + 1
 SHAPE_FEATURES = SPREAD_FEATURES + BLOB_FEATURES + TOUCHING + LINE_FEATURES
 # Places of all grids that are looked at together: bounds the memory.
 MOST_PLACES = 1 << 21
+# Places of a grid up to which its bins are kept for the next of its size: bounds the memory of 256 sizes.
+KEPT_PLACES = 1 << 16
 
 
 def shapes(grids: Sequence[Grid]) -> NDArray[np.float32]:
@@ -115,9 +117,17 @@ class _Sheet:
         return np.sqrt(self.sums(weights) / np.maximum(self.sums(), 1))
 
 
-@lru_cache(maxsize=256)
 def _polar_bins(rows: int, cols: int) -> Ints:
     """The bin (rows, cols), ring by ring, of each place on a grid."""
+    return _kept_bins(rows, cols) if rows * cols <= KEPT_PLACES else _bins(rows, cols)
+
+
+@lru_cache(maxsize=256)
+def _kept_bins(rows: int, cols: int) -> Ints:
+    return _bins(rows, cols)
+
+
+def _bins(rows: int, cols: int) -> Ints:
     down, across = 1 - (2 * np.arange(rows) + 1) / max(rows, 1), (2 * np.arange(cols) + 1) / max(cols, 1) - 1
     y, x = np.meshgrid(down, across, indexing="ij")
     ring = np.minimum((np.hypot(x, y) * RINGS).astype(np.int64), RINGS - 1)

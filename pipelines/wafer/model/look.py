@@ -54,7 +54,7 @@ def run_network(
     """Logits (N, K) and latents (N, L) of a network in evaluation mode. quarters (N,): see `Dies.encode`."""
     network.eval()
     found = []
-    for start in range(0, len(maps), CHUNK):
+    for start in range(0, max(len(maps), 1), CHUNK):  # once without any map, for the widths
         part = slice(start, start + CHUNK)
         batch = kind.encode(maps[part], quarters=None if quarters is None else quarters[part])
         found.append(network(batch.to(device)))

@@ -66,6 +66,15 @@ def test_many_maps_go_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_allclose(shapes(grids), whole, atol=1e-6)
 
 
+def test_large_grids_are_not_kept_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = random_wafer(0)
+    kept = shapes([grid])
+    monkeypatch.setattr(shape, "KEPT_PLACES", grid.size - 1)
+    shape._kept_bins.cache_clear()
+    np.testing.assert_array_equal(shapes([grid]), kept)
+    assert shape._kept_bins.cache_info().currsize == 0
+
+
 def test_the_rings_say_how_far_out_failing_dies_lie() -> None:
     x, y = places()
     radius = np.hypot(x, y)

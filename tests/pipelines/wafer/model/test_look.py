@@ -89,3 +89,13 @@ def test_chunks_change_nothing(tiny_dies: Trained) -> None:
     alone = [run_network(model.network, model.kind, [wafer], device=CPU) for wafer in maps[-12:]]
     torch.testing.assert_close(logits[-12:], torch.cat([one[0] for one in alone]), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(latent[-12:], torch.cat([one[1] for one in alone]), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["tiny_dies", "tiny_coordinates"])
+def test_no_map_is_no_answer(name: str, request: pytest.FixtureRequest) -> None:
+    made: Trained = request.getfixturevalue(name)
+    model = load_trained(made.folder)
+    seen = model.measure([])
+    assert seen.probabilities.shape == (0, len(model.labels))
+    assert seen.novelty.shape == (0,)
+    assert len(seen.latent) == 0
