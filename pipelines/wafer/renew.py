@@ -35,6 +35,8 @@ def renew(model: str, data: Path, *, progress: Callable[[str], None] = lambda te
     config = TrainConfig.model_validate(stored.config["training"])
     maps, names = read_data(data, progress)
     labels, classes = np.unique(names, return_inverse=True)
+    if "refitted_from" in stored.config:
+        raise UserError(f"{folder} was refitted to a review, which is not in {data}; refit it again instead")
     if labels.tolist() != stored.config["labels"]:
         raise UserError(f"{data} has other classes than the model {folder}")
     kind = KINDS[stored.config["kind"]](**stored.config["preprocessing"])
@@ -57,8 +59,10 @@ def renew(model: str, data: Path, *, progress: Callable[[str], None] = lambda te
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(str(__doc__))
     torch.set_num_threads(1)
     try:
         renew(sys.argv[1], Path(sys.argv[2]), progress=lambda text: print(text, file=sys.stderr))
-    except (IndexError, UserError) as error:
-        sys.exit(str(error) if isinstance(error, UserError) else str(__doc__))
+    except UserError as error:
+        sys.exit(str(error))

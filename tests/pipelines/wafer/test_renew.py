@@ -47,6 +47,17 @@ def test_data_of_other_classes_is_refused(tiny_dies: Trained, tmp_path: Path) ->
     assert (folder / "model.safetensors").read_bytes() == before
 
 
+def test_a_refitted_model_is_left_alone(tiny_dies: Trained, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(tiny_dies.folder, folder)
+    config = json.loads((folder / "config.json").read_text()) | {"refitted_from": {"name": "first"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    before = (folder / "model.safetensors").read_bytes()
+    with pytest.raises(UserError, match="refit it again"):
+        renew(str(folder), tiny_dies.data)
+    assert (folder / "model.safetensors").read_bytes() == before
+
+
 @pytest.mark.slow
 def test_the_command_says_how_it_is_used() -> None:
     found = subprocess.run(
