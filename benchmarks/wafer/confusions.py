@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,14 @@ PAIRS, COLUMNS = 14, 10
 def confident_joint(truth: NDArray[np.int64], probability: NDArray[np.float64]) -> NDArray[np.int64]:
     """How many maps (K, K) that are labelled as the row are confidently of the column.
 
-    truth (N,): labels as places among the K classes, each with a map. probability (N, K): of maps that
-    trained nothing. A map is confidently of a class if its probability is at least the mean of that among the
-    maps labelled so; of several such classes it is of the most probable.
+    truth (N,): labels as places among the K classes. probability (N, K): of maps that trained nothing. A map
+    is confidently of a class if its probability is at least the mean of that among the maps labelled so; of
+    several such classes it is of the most probable. None is confidently of a class that no map is labelled.
     """
     count = probability.shape[1]
-    bounds = np.array([probability[truth == number, number].mean() for number in range(count)])
+    bounds = np.full(count, np.inf)
+    for number in np.unique(truth):
+        bounds[number] = probability[truth == number, number].mean()
     sure = np.where(probability >= bounds, probability, -1.0)
     some = sure.max(axis=1) >= 0
     joint = np.zeros((count, count), dtype=np.int64)
@@ -41,8 +44,20 @@ def confident_joint(truth: NDArray[np.int64], probability: NDArray[np.float64]) 
     return joint
 
 
-def measure(maps: DieMaps, model: str) -> tuple[dict[str, Any], NDArray[np.int64], NDArray[np.float64]]:
-    """The report, the labels (N,) as places among the model's classes, and the probabilities (N, K)."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Said:
+    """What a model with K classes, `labels`, says of N maps.
+
+    truth (N,): their labels as places among the classes. probability: (N, K).
+    """
+
+    labels: list[str]
+    truth: NDArray[np.int64]
+    probability: NDArray[np.float64]
+
+
+def measure(maps: DieMaps, model: str) -> tuple[dict[str, Any], Said]:
+    """The report, and what it is made from."""
     from benchmarks.wafer_openset.networks import as_map
     from pipelines.common.models import find_model
     from pipelines.wafer.model.trained import TASK, load_trained
@@ -72,14 +87,13 @@ def measure(maps: DieMaps, model: str) -> tuple[dict[str, Any], NDArray[np.int64
         "confidently_mislabelled": int(joint[off].sum()),
         "share_confidently_mislabelled": float(joint[off].sum() / joint.sum()),
     }
-    return {"rows": rows, "summary": summary}, truth, probability
+    return {"rows": rows, "summary": summary}, Said(labels, truth, probability)
 
 
-def sheet(
-    maps: DieMaps, labels: list[str], truth: NDArray[np.int64], probability: NDArray[np.float64]
-) -> NDArray[np.uint8]:
+def sheet(maps: DieMaps, said: Said) -> NDArray[np.uint8]:
     """A picture: a row for each of the most frequent confusions, the surest maps first."""
-    guess, top = probability.argmax(axis=1), probability.max(axis=1)
+    labels, truth = said.labels, said.truth
+    guess, top = said.probability.argmax(axis=1), said.probability.max(axis=1)
     wrong = np.flatnonzero(truth != guess)
     pairs, sizes = np.unique(np.stack([truth[wrong], guess[wrong]]), axis=1, return_counts=True)
     rows = []
@@ -111,12 +125,11 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     check_data(parser, given.data)
     maps = wm811k.load(given.data / "val.npz")
-    report, truth, probability = measure(maps, given.model)
+    report, said = measure(maps, given.model)
     given.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(report["summary"], indent=2))
     if given.sheet:
-        labels = sorted(set(maps.labels.tolist()))
-        cv2.imwrite(str(given.sheet), sheet(maps, labels, truth, probability))
+        cv2.imwrite(str(given.sheet), sheet(maps, said))
 
 
 if __name__ == "__main__":

@@ -7,8 +7,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
+from numpy.typing import NDArray
 
-from benchmarks.wafer.confusions import COLUMNS, EDGE, SIDE, confident_joint, main
+from benchmarks.wafer import confusions
+from benchmarks.wafer.confusions import COLUMNS, EDGE, SIDE, Said, _tile, confident_joint, main, sheet
+from benchmarks.wafer.wm811k import DieMaps
 from tests.benchmarks.untrained import untrained_model
 from tests.benchmarks.wafer_openset.double import LABELS, write_files
 
@@ -25,6 +29,24 @@ def test_the_confident_joint_by_hand() -> None:
 def test_a_map_that_reaches_no_bound_counts_for_nothing() -> None:
     probability = np.array([[0.9, 0.1], [0.5, 0.5], [0.2, 0.8], [0.1, 0.9]])
     assert confident_joint(np.array([0, 0, 1, 1]), probability).sum() == 2
+
+
+def test_no_map_is_confidently_of_a_class_without_maps() -> None:
+    probability = np.array([[0.9, 0.1, 0.0], [0.1, 0.2, 0.7]])
+    assert confident_joint(np.array([0, 1]), probability).tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 0]]
+
+
+def test_the_sheet_names_classes_in_the_order_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = Said(["Scratch", "Donut", "Zebra"], np.array([0, 1, 1]), np.eye(3)[[2, 1, 1]] * 0.5)
+    texts: list[str] = []
+
+    def tile(grid: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
+        texts.append(text)
+        return _tile(grid, text)
+
+    monkeypatch.setattr(confusions, "_tile", tile)
+    sheet(DieMaps([np.ones((5, 5), np.uint8)] * 3, np.array(["Scratch", "Donut", "Donut"])), said)
+    assert texts == ["Scratch>Zebra 0.50"]
 
 
 def test_the_report_and_the_sheet(tmp_path: Path) -> None:
