@@ -29,8 +29,8 @@ class Prediction:
     """What is on one wafer.
 
     label: the most probable known class, with its calibrated probability (0 to 1).
-    novelty: negative log-likelihood of the map's latent under the known maps' mixture; above `threshold` the
-        decision is `novel`. `normal`: the label is the one that means nothing is wrong.
+    novelty: how surprising the map is among known ones, 0 or more (`pipelines.wafer.novelty`); above
+        `threshold` the decision is `novel`. `normal`: the label is the one that means nothing is wrong.
     latent: float32 (D,), standardised (`pipelines.wafer.latents`); None if no network was asked.
     probabilities: of all classes of LEAST_PROBABILITY or more, the most probable first.
     """
