@@ -88,6 +88,24 @@ class ClassMixture:
         density = component_log_density(points, self.centres, self.precisions) + self.log_weights
         return -torch.logsumexp(density + log_probability.double()[:, self.owner], dim=1)
 
+    def standardise(self, numbers: Tensor) -> Tensor:
+        """Numbers (B, S) as points (B, D) whose origin is the mean map, and in which the components have, on
+        average, unit covariance.
+        """
+        points: Tensor = self._points(numbers) @ self.whitening()
+        return points
+
+    def whitening(self) -> Tensor:
+        """What takes points along the axes to unit covariance within a component, (D, D).
+
+        The covariance is the mean over the components by their weights, each class counting the same.
+        """
+        factors = torch.linalg.inv(self.precisions)
+        weights = self.log_weights.exp() / self.log_weights.exp().sum()
+        covariance = torch.einsum("k,kij->ij", weights, factors.transpose(1, 2) @ factors)
+        whitening: Tensor = torch.linalg.inv(torch.linalg.cholesky(covariance)).T
+        return whitening
+
     def with_classes(
         self, numbers: NDArray[np.float32], classes: NDArray[np.int64], *, seed: int = 0
     ) -> ClassMixture:

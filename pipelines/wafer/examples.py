@@ -3,6 +3,7 @@
 They lie beside the weights in `examples.safetensors`, all as arrays:
 
     latent    float32 (N, D), standardised as in `pipelines.wafer.latents`
+    network   float16 (N, L), the network's own latents, for a refit to go by
     label     int64 (N,), the place of the map's class among the model's labels
     drawings  uint8 (M,), the packed maps (`pipelines.wafer.drawing`), ASCII, one after the other
     ends      int64 (N,), where each of them ends
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,11 +38,15 @@ Classes = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Examples:
-    """latent (N, D), classes (N,): places among the model's labels, drawings: N packed maps."""
+    """latent (N, D), classes (N,): places among the model's labels, drawings: N packed maps.
+
+    network (N, L): the network's own latents; (0, 0) if they were not kept.
+    """
 
     latent: Latents
     classes: Classes
     drawings: tuple[str, ...]
+    network: Latents = field(default_factory=lambda: np.empty((0, 0), np.float32))
 
     def nearest(self, point: Latents, count: int) -> list[tuple[int, float]]:
         """The places of the examples nearest to the latent `point` (D,), with their distances."""
@@ -52,10 +57,16 @@ class Examples:
         return [(int(place), float(distance[place])) for place in best]
 
 
-def gather(maps: Sequence[WaferMap], classes: Classes, latent: Latents, per_class: int) -> Examples:
-    """Up to `per_class` examples of each class, chosen among training maps with their latents (N, D)."""
+def gather(
+    maps: Sequence[WaferMap], classes: Classes, latent: Latents, network: Latents, per_class: int
+) -> Examples:
+    """Up to `per_class` examples of each class, chosen among training maps with their latents (N, D).
+
+    network (N, L): the network's own.
+    """
     rows = choose(latent, classes, per_class)
-    return Examples(latent[rows], classes[rows], tuple(_drawing(maps[row]) for row in rows))
+    drawings = tuple(_drawing(maps[row]) for row in rows)
+    return Examples(latent[rows], classes[rows], drawings, network[rows])
 
 
 def extended(old: Examples, new: Examples, per_class: int) -> Examples:
@@ -63,7 +74,9 @@ def extended(old: Examples, new: Examples, per_class: int) -> Examples:
     latent, classes = np.concatenate([old.latent, new.latent]), np.concatenate([old.classes, new.classes])
     drawings = old.drawings + new.drawings
     rows = choose(latent, classes, per_class)
-    return Examples(latent[rows], classes[rows], tuple(drawings[row] for row in rows))
+    both = len(old.network) == len(old.drawings) and len(new.network) == len(new.drawings)
+    network = np.concatenate([old.network, new.network])[rows] if both else np.empty((0, 0), np.float32)
+    return Examples(latent[rows], classes[rows], tuple(drawings[row] for row in rows), network)
 
 
 def choose(latent: Latents, classes: Classes, per_class: int) -> Classes:
@@ -95,6 +108,7 @@ def encode(examples: Examples) -> bytes:
     texts = [drawing.encode("ascii") for drawing in examples.drawings]
     arrays: dict[str, NDArray[Any]] = {
         "latent": np.ascontiguousarray(examples.latent, np.float32),
+        "network": np.ascontiguousarray(examples.network, np.float16),
         "label": np.ascontiguousarray(examples.classes, np.int64),
         "drawings": np.frombuffer(b"".join(texts), np.uint8),
         "ends": np.cumsum([len(text) for text in texts], dtype=np.int64),
@@ -135,18 +149,23 @@ def folder_of(name: str, sha256: str, folders: Iterable[Path]) -> Path | None:
 
 
 def _checked(arrays: dict[str, NDArray[Any]], labels: int) -> Examples:
-    latent = arrays["latent"].astype(np.float32)
+    latent, network = (arrays[name].astype(np.float32) for name in ("latent", "network"))
     classes, ends = arrays["label"].astype(np.int64), arrays["ends"].astype(np.int64)
     text = arrays["drawings"].astype(np.uint8).tobytes().decode("ascii")
     if latent.ndim != 2 or classes.shape != ends.shape or classes.shape != latent.shape[:1]:
         raise ValueError("its arrays do not go together")
-    if not np.isfinite(latent).all() or ((classes < 0) | (classes >= labels)).any():
+    if network.ndim != 2 or len(network) not in (0, len(latent)):
+        raise ValueError("its arrays do not go together")
+    if (
+        not (np.isfinite(latent).all() and np.isfinite(network).all())
+        or ((classes < 0) | (classes >= labels)).any()
+    ):
         raise ValueError("it holds a latent or a label that cannot be")
     starts = np.concatenate([[0], ends[:-1]]) if len(ends) else ends
     if (ends < starts).any() or (starts < 0).any() or (len(ends) and ends[-1] != len(text)):
         raise ValueError("its drawings are cut short")
     drawings = tuple(text[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True))
-    return Examples(latent, classes, drawings)
+    return Examples(latent, classes, drawings, network)
 
 
 def _drawing(wafer: WaferMap) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -67,8 +66,7 @@ def finish(
     train, held = labelled.of(labelled.train), labelled.of(labelled.held)
     known = refer(network, kind, train, held, config, shift=shift, device=device, progress=progress)
     fitted = labelled.of(labelled.train[known.rows])
-    standardised = known.mixture.standardise(torch.from_numpy(known.latent)).float().numpy()
-    examples = gather(*fitted, standardised, config.examples)
+    examples = gather(*fitted, known.novelty.place(known.seen), known.latent, config.examples)
     stored = {
         "task": TASK,
         "kind": kind.name,

@@ -4,7 +4,7 @@
 
     source, map   the key of the map's row in `results.jsonl`
     item          the row's hash of what was read
-    latent        base64 of little-endian float32 (D,): the mixture of latents' principal components,
+    latent        base64 of little-endian float32 (D,): the principal components of the novelty mixture,
                   scaled so that the spread within the mixture's components is 1 along every axis
 
 So the Euclidean distance between two maps of one model is a Mahalanobis distance, and no model is needed to

@@ -55,21 +55,6 @@ class Mixture:
         latent: Tensor = self.mean + points @ self.axes.T
         return latent
 
-    def standardise(self, latent: Tensor) -> Tensor:
-        """Latents (B, L) as points (B, D) in which the mixture's components have, on average, unit
-        covariance.
-        """
-        whitening: Tensor = torch.linalg.inv(torch.linalg.cholesky(self.mean_covariance())).T
-        points: Tensor = (latent.double() - self.mean) @ self.axes @ whitening
-        return points
-
-    def restored(self, points: Tensor) -> Tensor:
-        """Latents (B, L) of points (B, D) as `standardise` gives them, but for what lies off the axes."""
-        latent: Tensor = (
-            self.mean + points.double() @ torch.linalg.cholesky(self.mean_covariance()).T @ self.axes.T
-        )
-        return latent
-
     def mean_covariance(self) -> Tensor:
         """The covariance (D, D) within a component, as the mean over the components by their weights."""
         factors = torch.linalg.inv(self.precisions)

@@ -110,6 +110,10 @@ class Novelty:
         scores: Floats = found.cpu().numpy() - self.offsets @ seen.probabilities().T
         return scores
 
+    def place(self, seen: Seen) -> NDArray[np.float32]:
+        """Where maps lie among the known ones, (B, D); see `ClassMixture.standardise`."""
+        return self.mixture.standardise(seen.numbers()).float().cpu().numpy()
+
     def threshold(self, false_alarm_rate: float) -> float:
         """The novelty that this share of held-out known maps exceeds."""
         return float(np.interp(1 - false_alarm_rate, np.linspace(0, 1, len(self.known)), self.known))

@@ -30,7 +30,7 @@ class Reference:
     """temperature: see `pipelines.wafer.calibrate`. mixture: of latents; tried: those it was chosen from.
 
     rows: the training maps that the mixtures were fitted to. latent: float32 (rows, L), theirs.
-    held: what the network says of the held-out maps, not calibrated yet.
+    seen, held: what the network says of these and of the held-out maps, not calibrated.
     """
 
     temperature: float
@@ -39,6 +39,7 @@ class Reference:
     novelty: Novelty
     rows: Classes
     latent: NDArray[np.float32]
+    seen: Seen
     held: Seen
 
 
@@ -76,7 +77,7 @@ def refer(
     # The mixtures are fitted on the CPU, whatever the network is on.
     fitted, held_out = (each.calibrated(temperature).to(torch.device("cpu")) for each in (seen, known))
     novelty = Novelty.fit(fitted, train[1][rows], held_out, seed=config.seed)
-    return Reference(temperature, mixture, tried, novelty, rows, latent, known)
+    return Reference(temperature, mixture, tried, novelty, rows, latent, seen, known)
 
 
 def mixture_rows(classes: Classes, most: int, seed: int) -> Classes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -18,6 +18,8 @@ UNSURE: Final = 0.8
 SIDES: Final = 4
 # As many maps go through the network at once as keep its intermediate results in the processor's cache.
 CHUNK: Final = 64
+# As many defects, or one map that has more: bounds the memory, and that of a second look as well.
+CHUNK_DEFECTS: Final = 200_000
 
 
 @torch.no_grad()
@@ -54,9 +56,20 @@ def run_network(
     """Logits (N, K) and latents (N, L) of a network in evaluation mode. quarters (N,): see `Dies.encode`."""
     network.eval()
     found = []
-    for start in range(0, max(len(maps), 1), CHUNK):  # once without any map, for the widths
-        part = slice(start, start + CHUNK)
+    for part in chunks(maps):
         batch = kind.encode(maps[part], quarters=None if quarters is None else quarters[part])
         found.append(network(batch.to(device)))
     logits, latents = (torch.cat(each) for each in zip(*found, strict=True))
     return logits, latents
+
+
+def chunks(maps: Sequence[WaferMap]) -> Iterator[slice]:
+    """Consecutive maps that go through the network at once; without any map a single chunk of none."""
+    start, defects = 0, 0
+    for place, wafer in enumerate(maps):
+        count = len(wafer.defects)
+        if place > start and (place - start == CHUNK or defects + count > CHUNK_DEFECTS):
+            yield slice(start, place)
+            start, defects = place, 0
+        defects += count
+    yield slice(start, len(maps))

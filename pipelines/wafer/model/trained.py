@@ -31,8 +31,8 @@ TASK = "wafer"
 class Measured:
     """What a model says of B maps.
 
-    probabilities: float64 (B, K). novelty: float64 (B,). latent: float32 (B, D), standardised as
-        `Mixture.standardise` does.
+    probabilities: float64 (B, K). novelty: float64 (B,). latent: float32 (B, D), where the maps lie
+        among the known ones; see `ClassMixture.standardise`.
     """
 
     probabilities: NDArray[np.float64]
@@ -77,7 +77,7 @@ class TrainedModel:
         return Measured(
             seen.probabilities(),
             self.novelty.score(seen),
-            self.mixture.standardise(seen.latent).float().cpu().numpy(),
+            self.novelty.place(seen),
         )
 
     def look(self, maps: Sequence[WaferMap]) -> Seen:

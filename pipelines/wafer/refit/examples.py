@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +28,9 @@ def examples_of(
         [shuffled[classes[shuffled] == number][:CANDIDATES] for number in range(len(model.labels))]
     )
     chosen = [maps[row] for row in rows]
-    return gather(chosen, classes[rows], model.measure(chosen).latent, settings.examples)
+    seen = model.look(chosen)
+    network = seen.latent.float().cpu().numpy()
+    return gather(chosen, classes[rows], model.novelty.place(seen), network, settings.examples)
 
 
 def refitted_examples(
@@ -45,11 +48,11 @@ def refitted_examples(
     kept = read_examples(folder)
     if kept is None:
         return None
-    # Both mixtures have the same axes; what a latent is scaled by differs.
-    latent = old.mixture.restored(torch.from_numpy(kept.latent).to(old.device))
-    moved = new.mixture.standardise(latent).float().cpu().numpy()
+    # Both mixtures have the same axes; what a place along them is scaled by differs.
+    scales = (each.novelty.mixture.whitening().cpu() for each in (old, new))
+    moved = torch.from_numpy(kept.latent).double() @ torch.linalg.inv(next(scales)) @ next(scales)
     return extended(
-        Examples(moved, kept.classes, kept.drawings),
+        replace(kept, latent=moved.float().numpy()),
         examples_of(new, maps, classes, settings),
         settings.examples,
     )

@@ -89,9 +89,9 @@ def recalled(old: TrainedModel, examples: Examples | None, seed: int) -> Tensor:
     of its examples, over and over.
     """
     drawn = old.mixture.sample(REMEMBERED, seed).float()
-    if examples is None or not len(examples.latent):
+    if examples is None or not len(examples.network):
         return drawn
-    kept = old.mixture.restored(torch.from_numpy(examples.latent).to(old.device)).float()
+    kept = torch.from_numpy(examples.network).to(old.device)
     return torch.cat([drawn, kept[torch.arange(REMEMBERED, device=old.device) % len(kept)]])
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from safetensors.numpy import load_file, save_file
 
 from pipelines.common.models import ModelError
@@ -26,7 +25,6 @@ from pipelines.wafer.examples import (
     gather,
     read_examples,
 )
-from pipelines.wafer.mixture import with_components
 from pipelines.wafer.model.trained import load_trained
 from pipelines.wafer.refit.examples import refitted_examples
 from pipelines.wafer.train import train
@@ -84,14 +82,15 @@ def test_the_file_stays_small_however_large_the_maps_are(tmp_path: Path) -> None
         rng.uniform(-100, 100, (20_000, 2)), dies=DieGrid.centred(np.ones((9, 9), np.uint8), 300)
     )
     small = tiny.die_map(rng.integers(1, 3, (60, 100)).astype(np.uint8))
-    found = gather([wide, many, small], np.array([0, 1, 2]), points(3), 5)
+    found = gather([wide, many, small], np.array([0, 1, 2]), points(3), points(3), 5)
     wide_, many_, small_ = (json.loads(drawing) for drawing in found.drawings)
     assert len(wide_["p"]) == len(many_["p"]) == MAX_POINTS * 16 // 3
     assert "g" not in wide_ and "g" not in many_ and many_["n"] == 20_000
     assert small_["g"][:2] == [60, 100] and MAX_DIES == 6_000
     maps, classes = [many] * 1_000, np.repeat(np.arange(10), 100)
     latent = np.random.default_rng(1).normal(0, 1, (1_000, 32)).astype(np.float32)
-    assert len(encode(gather(maps, classes, latent, 100))) < 1_000_000
+    network = np.repeat(latent, 4, axis=1)
+    assert len(encode(gather(maps, classes, latent, network, 100))) < 1_000_000
 
 
 def test_nearest() -> None:
@@ -101,18 +100,21 @@ def test_nearest() -> None:
 
 
 def test_more_examples_are_added_and_thinned() -> None:
-    old = Examples(points(6), np.repeat([0, 1], 3), tuple("abcdef"))
-    new = Examples(points(2, 90), np.array([1, 2]), ("x", "y"))
+    old = Examples(points(6), np.repeat([0, 1], 3), tuple("abcdef"), points(6) + 1)
+    new = Examples(points(2, 90), np.array([1, 2]), ("x", "y"), points(2, 90) + 1)
     both = extended(old, new, 2)
     assert np.bincount(both.classes).tolist() == [2, 2, 1]
     assert {"x", "y"} <= set(both.drawings)
+    np.testing.assert_array_equal(both.network, both.latent + 1)
+    assert not len(extended(replace(old, network=np.empty((0, 0), np.float32)), new, 2).network)
 
 
 def test_examples_move_with_the_mixture(tiny_coordinates: Trained) -> None:
     model = load_trained(tiny_coordinates.folder)
     maps = [wafer for wafer, _ in read_labelled(tiny_coordinates.data)][:6]
-    far = (model.mixture.mean + 30 * torch.randn(6, len(model.mixture.mean))).float().numpy()
-    grown = replace(model, mixture=with_components(model.mixture, [far], 10))
+    seen = model.look(maps)
+    wide = replace(seen, latent=seen.latent * 5, shape=seen.shape * 5)
+    grown = replace(model, novelty=model.novelty.with_classes(wide, np.arange(6) % 2))
     settings = tiny.settings(tiny.COORDINATES)
     found = refitted_examples(tiny_coordinates.folder, model, grown, maps, np.zeros(6, np.int64), settings)
     before = read_examples(tiny_coordinates.folder)

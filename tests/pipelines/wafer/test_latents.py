@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from pipelines.common.errors import UserError
 from pipelines.wafer.classify import classify
@@ -96,17 +97,17 @@ def test_standardised_latents_have_unit_spread_within_components(tiny_coordinate
     """Draws from the mixture's own components, standardised: their covariance within a component is 1 on
     average.
     """
-    mixture = load_trained(tiny_coordinates.folder).mixture
+    mixture = load_trained(tiny_coordinates.folder).novelty.mixture
     rng = np.random.default_rng(0)
     within = np.zeros((mixture.axes.shape[1],) * 2)
+    weights = mixture.log_weights.exp().numpy() / mixture.log_weights.exp().sum().item()
     for weight, centre, factor in zip(
-        mixture.log_weights.exp().numpy(), mixture.centres.numpy(), mixture.precisions.numpy(), strict=True
+        weights, mixture.centres.numpy(), mixture.precisions.numpy(), strict=True
     ):
         points = centre + rng.standard_normal((40_000, len(centre))) @ np.linalg.inv(factor)
-        latent = mixture.mean.numpy() + points @ mixture.axes.numpy().T
-        import torch
-
-        white = mixture.standardise(torch.from_numpy(latent)).numpy()
+        scaled = points @ mixture.axes.numpy().T
+        numbers = mixture.mean.numpy() + np.clip(scaled, -10, 10) * mixture.spread.numpy()
+        white = mixture.standardise(torch.from_numpy(numbers)).numpy()
         within += weight * np.cov(white.T)
     assert np.abs(within - np.eye(len(within))).max() < 0.05
 

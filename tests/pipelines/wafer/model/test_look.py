@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pipelines.wafer.data import WaferMap, read_labelled
 from pipelines.wafer.data.record import FAIL, PASS
 from pipelines.wafer.model.kinds import Coordinates, Dies, Kind
-from pipelines.wafer.model.look import CHUNK, look, run_network
+from pipelines.wafer.model.look import CHUNK, chunks, look, run_network
 from pipelines.wafer.model.trained import load_trained
 from tests.pipelines.wafer import tiny
 from tests.pipelines.wafer.conftest import Trained
@@ -81,6 +81,24 @@ def test_each_quarter_shows_another_side(kind: Kind) -> None:
 
 def kind_sites(kind: Kind) -> str:
     return "dies" if isinstance(kind, Dies) else "sites"
+
+
+def test_a_second_look_takes_no_more_at_once_than_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.wafer.model.look.CHUNK_DEFECTS", 100)
+    large = [tiny.die_map(np.full((11, 11), FAIL, np.uint8))] * 2
+    assert len(large[0].defects) == 121
+    assert [(part.start, part.stop) for part in chunks([*large, spot(3, 3), spot(4, 4)])] == [
+        (0, 1),
+        (1, 2),
+        (2, 4),
+    ]
+    network = Sided(0.0)
+    look(network, Dies(), large[:1], shift=torch.zeros(2), device=CPU)
+    assert network.asked == [1, 1, 1, 1]
+    assert [(part.start, part.stop) for part in chunks([spot(3, 3)] * (CHUNK + 1))] == [
+        (0, CHUNK),
+        (CHUNK, CHUNK + 1),
+    ]
 
 
 def test_chunks_change_nothing(tiny_dies: Trained) -> None:
