@@ -30,7 +30,7 @@ class Reference:
     """temperature: see `pipelines.wafer.calibrate`. mixture: of latents; tried: those it was chosen from.
 
     rows: the training maps that the mixtures were fitted to. latent: float32 (rows, L), theirs.
-    seen, held: what the network says of these and of the held-out maps, not calibrated.
+    seen, held: what the network says of these and of the held-out maps, not calibrated; on the CPU.
     """
 
     temperature: float
@@ -60,12 +60,13 @@ def refer(
     Mixtures are fitted to at most about `most` of the training maps; temperature and thresholds to the
     held-out ones, which trained nothing. Every class needs a training map.
     """
+    cpu = torch.device("cpu")  # where the mixtures are fitted, whatever the network is on
     progress("calibrating on held-out maps")
-    known = look(network, kind, held[0], shift=shift, device=device)
+    known = look(network, kind, held[0], shift=shift, device=device).to(cpu)
     temperature = fit_temperature(known.logits.cpu().numpy(), held[1])
     progress("fitting the Gaussian mixtures")
     rows = mixture_rows(train[1], most, config.seed)
-    seen = look(network, kind, [train[0][row] for row in rows], shift=shift, device=device)
+    seen = look(network, kind, [train[0][row] for row in rows], shift=shift, device=device).to(cpu)
     latent = seen.latent.float().cpu().numpy()
     mixture, tried = fit_mixture(
         latent,
@@ -74,9 +75,9 @@ def refer(
         dimension=config.novelty_dimension,
         seed=config.seed,
     )
-    # The mixtures are fitted on the CPU, whatever the network is on.
-    fitted, held_out = (each.calibrated(temperature).to(torch.device("cpu")) for each in (seen, known))
-    novelty = Novelty.fit(fitted, train[1][rows], held_out, seed=config.seed)
+    novelty = Novelty.fit(
+        seen.calibrated(temperature), train[1][rows], known.calibrated(temperature), seed=config.seed
+    )
     return Reference(temperature, mixture, tried, novelty, rows, latent, seen, known)
 
 

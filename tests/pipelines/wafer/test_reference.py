@@ -70,6 +70,7 @@ def test_a_network_on_a_gpu_has_the_same_reference(monkeypatch: pytest.MonkeyPat
     there = referred(monkeypatch, away)
     assert there.temperature == here.temperature
     np.testing.assert_array_equal(there.novelty.known, here.novelty.known)
+    np.testing.assert_array_equal(there.novelty.place(there.seen), here.novelty.place(here.seen))
     assert all(type(value) is Tensor for value in there.novelty.tensors().values())
 
 
