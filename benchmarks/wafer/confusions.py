@@ -59,11 +59,15 @@ class Said:
 def measure(maps: DieMaps, model: str) -> tuple[dict[str, Any], Said]:
     """The report, and what it is made from."""
     from benchmarks.wafer_openset.networks import as_map
+    from pipelines.common.hardware import environment, suite_version
     from pipelines.common.models import find_model
     from pipelines.wafer.model.trained import TASK, load_trained
 
     trained = load_trained(find_model(TASK, model))
     labels = list(trained.labels)
+    unknown = sorted(set(maps.labels.tolist()) - set(labels))
+    if unknown:
+        raise ValueError(f"the model {model} does not know the classes {', '.join(unknown)} of the data")
     truth = np.array([labels.index(name) for name in maps.labels])
     parts = [
         trained.run([as_map(grid) for grid in maps.grids[start : start + BATCH]])[0]
@@ -87,7 +91,8 @@ def measure(maps: DieMaps, model: str) -> tuple[dict[str, Any], Said]:
         "confidently_mislabelled": int(joint[off].sum()),
         "share_confidently_mislabelled": float(joint[off].sum() / joint.sum()),
     }
-    return {"rows": rows, "summary": summary}, Said(labels, truth, probability)
+    about = {**environment(), "suite": suite_version(), "model": trained.sha256}
+    return {"environment": about, "rows": rows, "summary": summary}, Said(labels, truth, probability)
 
 
 def sheet(maps: DieMaps, said: Said) -> NDArray[np.uint8]:
@@ -95,6 +100,8 @@ def sheet(maps: DieMaps, said: Said) -> NDArray[np.uint8]:
     labels, truth = said.labels, said.truth
     guess, top = said.probability.argmax(axis=1), said.probability.max(axis=1)
     wrong = np.flatnonzero(truth != guess)
+    if not len(wrong):
+        return np.zeros((HEAD + SIDE + EDGE, COLUMNS * (SIDE + 2 * EDGE)), np.uint8)
     pairs, sizes = np.unique(np.stack([truth[wrong], guess[wrong]]), axis=1, return_counts=True)
     rows = []
     for label, found in pairs[:, np.argsort(-sizes, kind="stable")[:PAIRS]].T:
@@ -125,7 +132,10 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     check_data(parser, given.data)
     maps = wm811k.load(given.data / "val.npz")
-    report, said = measure(maps, given.model)
+    try:
+        report, said = measure(maps, given.model)
+    except ValueError as error:
+        parser.error(str(error))
     given.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(report["summary"], indent=2))
     if given.sheet:

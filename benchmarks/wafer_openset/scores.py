@@ -61,7 +61,7 @@ def of_outputs(
 
 
 def of_novelty(outputs: Outputs, classes: NDArray[np.int64], seed: int) -> Score:
-    """What `suite wafer train` fits and `suite wafer classify` reports."""
+    """What `suite wafer train` fits, on logits without temperature and without a second look."""
     sets = {name: seen(outputs, name) for name in outputs.layers}
     novelty = Novelty.fit(sets["train"], classes, sets["held"], seed=seed)
     return lambda name: novelty.score(sets[name])

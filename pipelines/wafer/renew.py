@@ -19,7 +19,7 @@ import torch
 from pipelines.common.errors import UserError
 from pipelines.common.models import find_model, load_model
 from pipelines.wafer.finish import LabelledMaps, finish
-from pipelines.wafer.model.kinds import KINDS
+from pipelines.wafer.model.kinds import KINDS, UnsuitableMap
 from pipelines.wafer.model.trained import TASK, load_engine, network_tensors
 from pipelines.wafer.train import read_data, split
 from pipelines.wafer.train_config import TrainConfig
@@ -64,5 +64,5 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     try:
         renew(sys.argv[1], Path(sys.argv[2]), progress=lambda text: print(text, file=sys.stderr))
-    except UserError as error:
+    except (UserError, UnsuitableMap) as error:
         sys.exit(str(error))
