@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipelines.wafer.class_mixture import ClassMixture
-from pipelines.wafer.open_set import surprise
+from pipelines.wafer.open_set import Combined
 
 QUANTILES: Final = 4_001
 LATENT_WEIGHT: Final = 0.7  # of a number of the latent in the mixture; one of the shape has 1
@@ -100,8 +100,7 @@ class Novelty:
 
     def score(self, seen: Seen) -> Floats:
         """The novelty (B,) of maps, 0 or more: the mean over both scores of their `surprise`."""
-        parts = [surprise(known, one) for known, one in zip(self.parts, self.scores(seen), strict=True)]
-        return np.asarray(np.mean(parts, axis=0), dtype=np.float64)
+        return Combined(tuple(self.parts), (1.0, 1.0)).score(list(self.scores(seen)))
 
     def scores(self, seen: Seen) -> Floats:
         """Energy and mixture score (2, B) of maps; the higher, the more novel."""

@@ -29,8 +29,8 @@ Classes = NDArray[np.int64]
 class Reference:
     """temperature: see `pipelines.wafer.calibrate`. mixture: of latents; tried: those it was chosen from.
 
-    rows: the training maps that the mixtures were fitted to. latent: float32 (rows, L), theirs.
-    seen, held: what the network says of these and of the held-out maps, not calibrated; on the CPU.
+    rows: the training maps that the mixtures were fitted to. seen, held: what the network says of these and
+    of the held-out maps, not calibrated; on the CPU.
     """
 
     temperature: float
@@ -38,9 +38,13 @@ class Reference:
     tried: list[Fit]
     novelty: Novelty
     rows: Classes
-    latent: NDArray[np.float32]
     seen: Seen
     held: Seen
+
+    @property
+    def latent(self) -> NDArray[np.float32]:
+        """The latents (rows, L) of the maps that the mixtures were fitted to."""
+        return self.seen.latent.float().numpy()
 
 
 def refer(
@@ -63,13 +67,12 @@ def refer(
     cpu = torch.device("cpu")  # where the mixtures are fitted, whatever the network is on
     progress("calibrating on held-out maps")
     known = look(network, kind, held[0], shift=shift, device=device).to(cpu)
-    temperature = fit_temperature(known.logits.cpu().numpy(), held[1])
+    temperature = fit_temperature(known.logits.numpy(), held[1])
     progress("fitting the Gaussian mixtures")
     rows = mixture_rows(train[1], most, config.seed)
     seen = look(network, kind, [train[0][row] for row in rows], shift=shift, device=device).to(cpu)
-    latent = seen.latent.float().cpu().numpy()
     mixture, tried = fit_mixture(
-        latent,
+        seen.latent.float().numpy(),
         components=config.components,
         covariances=config.covariances,
         dimension=config.novelty_dimension,
@@ -78,7 +81,7 @@ def refer(
     novelty = Novelty.fit(
         seen.calibrated(temperature), train[1][rows], known.calibrated(temperature), seed=config.seed
     )
-    return Reference(temperature, mixture, tried, novelty, rows, latent, seen, known)
+    return Reference(temperature, mixture, tried, novelty, rows, seen, known)
 
 
 def mixture_rows(classes: Classes, most: int, seed: int) -> Classes:
