@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -23,8 +24,8 @@ class ConvBlock(nn.Module):
         in_channels: int,
         out_channels: int,
         *,
-        kernel_size: int = 3,
-        stride: int = 1,
+        kernel_size: int | Sequence[int] = 3,
+        stride: int | Sequence[int] = 1,
         dilation: int = 1,
         dimension: int = 2,
     ) -> None:

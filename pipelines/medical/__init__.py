@@ -1,0 +1,1 @@
+"""Segmentation of CT and MRI volumes, with masked pretraining by sparse convolution."""

@@ -1,0 +1,1 @@
+"""Volumes from files, and label maps into them."""
