@@ -155,28 +155,6 @@ def build_encoder(plan: NetworkPlan, *, in_channels: int, engine: ModuleType) ->
     )
 
 
-def take_encoder(network: Network, weights: Mapping[str, Tensor]) -> list[str]:
-    """Load what fits of `encoder.*` into one of our networks; returns the names that did not fit.
-
-    weights: as `SparseUNet` or a pretrained encoder model names them. An input convolution for another number
-    of channels is among what does not fit. Raises UserError if nothing else does either.
-    """
-    if isinstance(network, Peer):
-        raise UserError("only dense-unet and sparse-unet can start from another model's encoder")
-    own = network.shared_weights()
-    wanted = {name for name in own if name.startswith(ENCODER)}
-    fitting = {
-        name: weights[name] for name in wanted if name in weights and weights[name].shape == own[name].shape
-    }
-    missing = sorted(wanted - fitting.keys())
-    if any(not name.startswith(f"{ENCODER}stem.") for name in missing):
-        raise UserError(
-            "the encoder of --from has other sizes than the plan: channels, blocks and strides must agree"
-        )
-    network.load_shared({**own, **fitting})
-    return missing
-
-
 def background(like: Tensor, classes: int) -> Tensor:
     """Logits (B, classes, X, Y, Z) of nothing but background. like: (B, any, X, Y, Z)."""
     found = like.new_full((len(like), classes, *like.shape[2:]), NO_SITE)

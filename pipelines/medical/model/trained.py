@@ -64,10 +64,14 @@ def save_trained(
     training: Mapping[str, Any],
     metrics: Mapping[str, Any],
     card: str,
+    files: Mapping[str, bytes] | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write a model folder. members: `Network.shared_weights` of each; kept in half precision, which a test
-    shows to change no segmentation that matters and halves the folder."""
+    """Write a model folder.
+
+    members: `Network.shared_weights` of each, kept in half precision to halve the folder. files: what else
+        lies in it, by name.
+    """
     tensors = {
         f"member{number}.{name}": _half(tensor)
         for number, weights in enumerate(members)
@@ -80,7 +84,9 @@ def save_trained(
         "members": len(members),
         "training": dict(training),
     }
-    save_model(folder, tensors=tensors, config=config, metrics=metrics, card=card, overwrite=overwrite)
+    save_model(
+        folder, tensors=tensors, config=config, metrics=metrics, card=card, files=files, overwrite=overwrite
+    )
 
 
 def load_trained(folder: Path, *, engine: str = "auto", device: torch.device | None = None) -> TrainedModel:

@@ -1,0 +1,221 @@
+"""`suite medical train`: prepare, train each fold, measure it, write the model folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipelines.common.errors import UserError
+from pipelines.common.hardware import environment, resolve_device, suite_version
+from pipelines.common.models import check_model_target
+from pipelines.medical.config import Plan
+from pipelines.medical.data.dataset import Dataset
+from pipelines.medical.model.trained import load_engine, network_of, save_trained
+from pipelines.medical.train.card import card
+from pipelines.medical.train.cases import LeftOut, TrainingCase, prepare_cases
+from pipelines.medical.train.config import TrainConfig
+from pipelines.medical.train.fit import fit, half_suits
+from pipelines.medical.train.folds import split_folds
+from pipelines.medical.train.start import Start, begin_from
+from pipelines.medical.train.validate import mean_dice
+
+
+@dataclass(slots=True)
+class Trained:
+    """What a training came to. members: weights per network. folds: a record for each."""
+
+    members: list[dict[str, Tensor]] = field(default_factory=list)
+    folds: list[dict[str, Any]] = field(default_factory=list)
+    logs: dict[str, bytes] = field(default_factory=dict)
+
+
+def train(
+    data: Dataset,
+    plan: Plan,
+    out: Path,
+    config: TrainConfig,
+    *,
+    name: str,
+    start: Start | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    command: str = "",
+    progress: Callable[[str], None] = lambda text: None,
+) -> dict[str, Any]:
+    """Train on a data set by its plan and write the model folder `out`; returns its metrics.
+
+    name: what the data set is called. start: the model to begin from. Prepared cases and checkpoints lie beside `out` in `.<name>.training`
+    until the model is written. Raises UserError.
+    """
+    check_model_target(out, overwrite=overwrite)
+    device = resolve_device(config.device)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    scratch = out.with_name(f".{out.name}.training")
+    if not resume:
+        shutil.rmtree(scratch, ignore_errors=True)
+    cases, left_out = prepare_cases(data.cases, plan, scratch / "cases", progress)
+    trained = train_folds(cases, plan, config, scratch, start=start, device=device, progress=progress)
+    metrics = _metrics(trained, plan, left_out, command)
+    training = {
+        **config.model_dump(mode="json"),
+        "data": name,
+        "cases": [case.case.name for case in cases],
+        "from": {"name": start.name, "kind": start.kind, "sha256": start.sha256} if start else None,
+    }
+    save_trained(
+        out,
+        plan=plan,
+        members=trained.members,
+        training=training,
+        metrics=metrics,
+        card=card(out.name, plan, training, metrics),
+        files=trained.logs,
+        overwrite=overwrite,
+    )
+    shutil.rmtree(scratch, ignore_errors=True)
+    return metrics
+
+
+def train_folds(
+    cases: Sequence[TrainingCase],
+    plan: Plan,
+    config: TrainConfig,
+    scratch: Path,
+    *,
+    start: Start | None = None,
+    device: torch.device,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Trained:
+    """Train the networks that `config.fold` asks for, each resumable in a folder of its own in `scratch`."""
+    names = [case.case.name for case in cases]
+    parts = [] if config.fold == "none" else split_folds(names, config.folds, config.seed)
+    found = Trained()
+    for number in _wanted(config):
+        outside = set(parts[number]) if number is not None else set()
+        held_out = [case for case in cases if case.case.name in outside]
+        training = [case for case in cases if case.case.name not in outside]
+        folder = scratch / ("whole" if number is None else f"fold{number}")
+        done = train_one(
+            training,
+            held_out,
+            plan,
+            config,
+            folder,
+            start=start,
+            device=device,
+            progress=_named(progress, number, config),
+        )
+        found.members.append(done.weights)
+        found.folds.append({"fold": number, "held_out": sorted(outside), **done.record})
+        found.logs[f"log-{folder.name}.csv"] = (folder / "log.csv").read_bytes()
+    return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class One:
+    """One trained network: its shared weights, and what is said of it."""
+
+    weights: dict[str, Tensor]
+    record: dict[str, Any]
+
+
+def train_one(
+    training: Sequence[TrainingCase],
+    held_out: Sequence[TrainingCase],
+    plan: Plan,
+    config: TrainConfig,
+    folder: Path,
+    *,
+    start: Start | None,
+    device: torch.device,
+    progress: Callable[[str], None],
+) -> One:
+    """Train one network and measure it on all held-out cases."""
+    torch.manual_seed(config.seed)
+    network = network_of(plan, load_engine(config.engine))
+    fresh = begin_from(network, plan, start) if start else []
+    fingerprint = _fingerprint(training, held_out, plan, config, start)
+    state = fit(
+        network,
+        training,
+        held_out,
+        plan,
+        config,
+        device=device,
+        scratch=folder,
+        fingerprint=fingerprint,
+        progress=progress,
+    )
+    progress("measuring the held-out cases")
+    precision = config.precision if half_suits(network) else "float32"
+    dice = mean_dice(network, held_out, plan, device=device, precision=precision) if held_out else {}
+    weights = {name: value.detach().cpu().clone() for name, value in network.shared_weights().items()}
+    record = {
+        "cases": len(training),
+        "epochs": state.epoch,
+        "seconds": round(state.seconds, 1),
+        "dice": {name: round(value, 4) for name, value in dice.items()},
+        "began_at_random": len(fresh),
+    }
+    return One(weights, record)
+
+
+def _wanted(config: TrainConfig) -> list[int | None]:
+    if config.fold == "none":
+        return [None]
+    if config.fold == "all":
+        return list(range(config.folds))
+    if not 0 <= config.fold < config.folds:
+        raise UserError(f"fold must be 0 to {config.folds - 1}, all or none, not {config.fold}")
+    return [config.fold]
+
+
+def _named(progress: Callable[[str], None], number: int | None, config: TrainConfig) -> Callable[[str], None]:
+    if number is None:
+        return progress
+    return lambda text: progress(f"fold {number} of {config.folds}: {text}")
+
+
+def _metrics(trained: Trained, plan: Plan, left_out: Sequence[LeftOut], command: str) -> dict[str, Any]:
+    """Per fold, and over the folds that held cases out: mean Dice of each label on the prepared grid."""
+    measured = [one["dice"] for one in trained.folds if one["dice"]]
+    mean = {
+        name: round(sum(one[name] for one in measured if name in one) / count, 4)
+        for name in plan.labels
+        if (count := sum(name in one for one in measured))
+    }
+    return {
+        "folds": trained.folds,
+        "dice": mean,
+        "left_out": [{"case": one.name, "reason": one.reason} for one in left_out],
+        "seconds": round(sum(one["seconds"] for one in trained.folds), 1),
+        "suite": suite_version(),
+        "environment": environment(),
+        "command": command,
+    }
+
+
+def _fingerprint(
+    training: Sequence[TrainingCase],
+    held_out: Sequence[TrainingCase],
+    plan: Plan,
+    config: TrainConfig,
+    start: Start | None,
+) -> str:
+    settings = config.model_dump(mode="json", exclude={"device", "threads", "fold", "notes", "data_terms"})
+    content = [
+        [[case.case.name for case in part] for part in (training, held_out)],
+        plan.model_dump(mode="json"),
+        settings,
+        start.sha256 if start else None,
+    ]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

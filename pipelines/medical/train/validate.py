@@ -1,0 +1,57 @@
+"""How well a network does on held-out cases while it is being trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from monai.inferers.utils import sliding_window_inference
+
+from pipelines.medical.config import Plan
+from pipelines.medical.model.networks import Network
+from pipelines.medical.precision import autocast
+from pipelines.medical.train.cases import TrainingCase
+
+
+@torch.inference_mode()
+def mean_dice(
+    network: Network, cases: Sequence[TrainingCase], plan: Plan, *, device: torch.device, precision: str
+) -> dict[str, float]:
+    """The mean Dice of each label on the prepared grid.
+
+    A case without the label, predicted without it, does not count; a label that never counts is absent.
+    """
+    was_training = network.training
+    network.eval()
+    scores: dict[str, list[float]] = {}
+    for case in cases:
+        predicted = segment_prepared(network, case, plan, device=device, precision=precision)
+        for number, name in enumerate(plan.labels, start=1):
+            truth, found = case.labels == number, predicted == number
+            size = int(truth.sum()) + int(found.sum())
+            if size:
+                scores.setdefault(name, []).append(2 * int((truth & found).sum()) / size)
+    network.train(was_training)
+    return {name: float(np.mean(values)) for name, values in scores.items()}
+
+
+def segment_prepared(
+    network: Network, case: TrainingCase, plan: Plan, *, device: torch.device, precision: str
+) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """Class indices uint8 (X, Y, Z) of a prepared case, by overlapping patches with Gaussian weights."""
+    images = torch.from_numpy(np.array(case.images))[None]
+    if case.active is not None:
+        images = torch.cat([images, torch.from_numpy(np.array(case.active))[None, None].float()], dim=1)
+
+    def logits(patches: torch.Tensor) -> torch.Tensor:
+        active = patches[:, -1] > 0.5 if case.active is not None else None
+        with autocast(precision, device):
+            found: torch.Tensor = network(patches[:, : len(plan.channels)], active)[0]
+        return found.float()
+
+    found = sliding_window_inference(
+        images, plan.patch, 2, logits, overlap=0.5, mode="gaussian", sw_device=device, device="cpu"
+    )
+    assert isinstance(found, torch.Tensor)
+    return found[0].argmax(0).to(torch.uint8).numpy()
