@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d
 from torch import Tensor
-from torch.nn import functional
 
 from pipelines.medical.config import Foreground, Normalisation, Plan
 from pipelines.medical.data.record import Volume, VolumeError
@@ -46,21 +47,15 @@ def prepare(channels: Sequence[Volume], plan: Plan) -> Prepared:
     check_same_grid(channels)
     first = channels[0]
     turn = Turn.of(first.affine, first.shape)
-    raw = [
-        torch.from_numpy(np.ascontiguousarray(turn.to_canonical(one.array), dtype=np.float32))
-        for one in channels
-    ]
-    for one, image in zip(channels, raw, strict=True):
-        if not torch.isfinite(image).all():
-            raise VolumeError(f"{one.name} holds values that are no finite numbers")
-    images = torch.stack(raw)
-    canonical = tuple(images.shape[1:])
-    spacing = spacing_of(turn.affine(first.affine))
-    shape = resampled_shape(canonical, spacing, plan.spacing)
-    images = resample(images, shape)
+    x, y, z = turn.to_canonical(first.array).shape
+    shape = resampled_shape((x, y, z), spacing_of(turn.affine(first.affine)), plan.spacing)
+    images = torch.empty(len(channels), *shape)
+    for one, image in zip(channels, images, strict=True):  # one channel at a time: a copy is as large as it
+        _fill(image, one, turn)
     active = active_voxels(images, plan.foreground)
-    normalised = [normalise(image, how) for image, how in zip(images, plan.normalisation, strict=True)]
-    return Prepared(torch.stack(normalised), active, turn, canonical)  # type: ignore[arg-type]
+    for image, how in zip(images, plan.normalisation, strict=True):
+        normalise_(image, how)
+    return Prepared(images, active, turn, (x, y, z))
 
 
 def prepare_labels(labels: Volume, like: Volume, plan: Plan) -> Tensor:
@@ -103,27 +98,59 @@ def spacing_of(affine: NDArray[np.float64]) -> tuple[float, float, float]:
 
 def normalise(image: Tensor, how: Normalisation) -> Tensor:
     """One channel (X, Y, Z), float32. `zscore` takes the voxels that are not 0, or all if there are none."""
-    image = image.clamp(min=how.low, max=how.high) if (how.low, how.high) != (None, None) else image
+    return normalise_(image.clone(), how)
+
+
+def normalise_(image: Tensor, how: Normalisation) -> Tensor:
+    """`normalise` in place."""
+    if (how.low, how.high) != (None, None):
+        image.clamp_(min=how.low, max=how.high)
     if how.scheme == "none":
         return image
-    if how.scheme == "fixed":
-        return (image - how.mean) / how.deviation
-    seen = image[image != 0]
-    seen = seen if len(seen) > 1 else image.flatten()
-    deviation = float(seen.std()) if len(seen) > 1 else 0.0
-    return (image - seen.mean()) / (deviation or 1.0)
+    mean, deviation = (how.mean, how.deviation) if how.scheme == "fixed" else _statistics(image)
+    return image.sub_(mean).div_(deviation)
 
 
 def active_voxels(images: Tensor, rule: Foreground) -> Tensor | None:
     """Where to compute: bool (X, Y, Z), None for everywhere. images: (C, X, Y, Z) before normalisation."""
     if rule.rule == "all":
         return None
-    seen = (images > rule.threshold) if rule.rule == "above" else (images != 0)
-    active = seen.any(0)
+    active = torch.zeros(images.shape[1:], dtype=torch.bool)
+    for image in images:
+        active |= (image > rule.threshold) if rule.rule == "above" else (image != 0)
     if rule.halo:
-        size = 2 * rule.halo + 1
-        active = functional.max_pool3d(active[None, None].float(), size, 1, rule.halo)[0, 0] > 0
+        bytes_of = active.numpy().view(np.uint8)  # in place, where a max pool would take floats
+        for axis in range(3):
+            maximum_filter1d(bytes_of, 2 * rule.halo + 1, axis, bytes_of, mode="constant")
     return active
+
+
+def _fill(image: Tensor, volume: Volume, turn: Turn) -> None:
+    """Write the volume into `image`, canonical and resampled. Raises VolumeError if it is not finite."""
+    turned = turn.to_canonical(volume.array)
+    if turned.shape == tuple(image.shape):  # without a copy between
+        np.copyto(image.numpy(), turned, casting="unsafe")
+    else:
+        own = torch.from_numpy(np.ascontiguousarray(turned, dtype=np.float32))
+        image.copy_(resample(own[None], tuple(image.shape))[0])
+    if not all(map(math.isfinite, image.aminmax())):  # both are NaN if one value is
+        raise VolumeError(f"{volume.name} holds values that are no finite numbers")
+
+
+def _statistics(image: Tensor) -> tuple[float, float]:
+    """Mean and deviation of the voxels that are not 0, or of all; plane by plane, in double precision."""
+    count, total = 0, 0.0
+    for plane in image:
+        count += int(plane.count_nonzero())
+        total += float(plane.sum(dtype=torch.float64))
+    only_some = count > 1
+    count = count if only_some else image.numel()
+    mean = total / count
+    squares = 0.0
+    for plane in image:
+        apart = plane.double() - mean
+        squares += float((apart[plane != 0] if only_some else apart).square().sum())
+    return mean, math.sqrt(squares / max(1, count - 1)) or 1.0
 
 
 def _sides(shape: tuple[int, ...]) -> str:
