@@ -52,8 +52,8 @@ def train(
 ) -> dict[str, Any]:
     """Train on a data set by its plan and write the model folder `out`; returns its metrics.
 
-    name: what the data set is called. start: the model to begin from. Prepared cases and checkpoints lie beside `out` in `.<name>.training`
-    until the model is written. Raises UserError.
+    name: what the data set is called. start: the model to begin from. Prepared cases and checkpoints lie
+    beside `out` in `.<name>.training` until the model is written. Raises UserError.
     """
     check_model_target(out, overwrite=overwrite)
     device = resolve_device(config.device)
