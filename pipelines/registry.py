@@ -20,4 +20,5 @@ class Task:
 
 TASKS: tuple[Task, ...] = (
     Task("wafer", "pipelines.wafer", "classify", "Known and unknown defect patterns on wafer maps."),
+    Task("medical", "pipelines.medical", "segment", "Organs and lesions in CT and MRI volumes."),
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,11 @@ _CONTROL = re.compile(
 def printable(text: str) -> str:
     """The text with every control character as a visible escape such as `\\x1b`."""
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def command_line() -> str:
+    """The command for a model's card. Going on with `--resume` ends with the same weights as one go."""
+    return shlex.join(["suite", *(word for word in sys.argv[1:] if word != "--resume")])
 
 
 def error(text: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,11 +18,6 @@ NUMBERS = ("slot", "defects", "probability", "novelty", "threshold")
 TONES = {"novel": "bold dark_orange", "failed": "red", "normal": "dim"}
 MAX_FAILURES = 20
 Row = Mapping[str, Any]
-
-
-def command_line() -> str:
-    """The command for a model's card. Going on with `--resume` ends with the same weights as one go."""
-    return shlex.join(["suite", *(word for word in sys.argv[1:] if word != "--resume")])
 
 
 def print_run(summary: RunSummary, klarf: Path | None) -> None:

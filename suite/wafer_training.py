@@ -55,7 +55,7 @@ def train(
         from pipelines.wafer.train import train as run
 
         with terminal.progress(quiet) as progress:
-            command = wafer_tables.command_line()
+            command = terminal.command_line()
             metrics = run(
                 data, out, config, resume=resume, overwrite=overwrite, command=command, progress=progress
             )
@@ -114,7 +114,7 @@ def refit(
                 settings=config,
                 diameter_mm=diameter,
                 overwrite=overwrite,
-                command=wafer_tables.command_line(),
+                command=terminal.command_line(),
                 progress=progress,
             )
         for text in found.warnings:

@@ -1,0 +1,11 @@
+"""`suite medical`: one module per group of verbs."""
+
+from __future__ import annotations
+
+import typer
+
+from suite import medical_training
+
+app = typer.Typer(no_args_is_help=True)
+app.command("plan")(medical_training.plan)
+app.command("train")(medical_training.train)

@@ -1,0 +1,299 @@
+"""`suite medical plan` and `train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipelines.common.errors import UserError
+from suite import exits, options, settings, terminal
+
+if TYPE_CHECKING:
+    from pipelines.medical.config import NetworkName, Plan
+    from pipelines.medical.data.dataset import Dataset
+    from pipelines.medical.train.config import TrainConfig
+
+NETWORKS = "dense-unet|sparse-unet|dynunet|swinunetr"
+
+Data = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DATA",
+        help="Labelled cases: a folder with imagesTr and labelsTr, one folder per case, or a cases.csv.",
+        exists=True,
+    ),
+]
+Labels = Annotated[
+    Path | None,
+    typer.Option("--labels", metavar="DIR", help="Where the label maps are, if not in DATA.", exists=True),
+]
+Channels = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--channel",
+        metavar="NAME",
+        help="What the images of a case are called, such as Flair; repeat it for several, in order.",
+    ),
+]
+Network = Annotated[
+    str | None,
+    typer.Option("--network", metavar=NETWORKS, help="The network, whatever the plan says."),
+]
+Memory = Annotated[
+    float | None,
+    typer.Option("--memory", metavar="MIB", help="What a training step may take. Default: 6000."),
+]
+
+
+def plan(
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The plan to write, a YAML file.")],
+    labels: Labels = None,
+    channels: Channels = None,
+    memory: Memory = None,
+    network: Network = None,
+    overwrite: options.Overwrite = False,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """What the cases are like, and what follows: spacing, patch, normalisation, network, memory.
+
+    The plan is a file to read and change; give it to train with --plan.
+    """
+    with exits.exits():
+        if out.exists() and not overwrite:
+            raise UserError(f"{out} exists; name another file, or replace it with --overwrite")
+        from pipelines.medical.plan.file import write_plan
+
+        with terminal.progress(quiet) as progress:
+            found, fingerprint = _plan(_dataset(data, labels, channels, quiet), memory, progress)
+            found = _with_network(found, network)
+        write_plan(out, found, fingerprint)
+        if as_json:
+            terminal.print_json(
+                {"plan": found.model_dump(mode="json"), "fingerprint": fingerprint, "out": str(out)}
+            )
+        else:
+            _print_plan(found, fingerprint)
+            typer.echo(f"Plan: {terminal.printable(str(out))}")
+    if fingerprint["left_out"]:
+        raise typer.Exit(exits.SOME_FAILED)
+
+
+def train(
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", metavar="MODEL", help="The model folder to write.")],
+    labels: Labels = None,
+    channels: Channels = None,
+    plan_file: Annotated[
+        Path | None,
+        typer.Option("--plan", metavar="FILE", help="A plan. Default: the one that plan would write."),
+    ] = None,
+    start_from: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="MODEL", help="Start from a pretrained encoder, or from another segmenter."
+        ),
+    ] = None,
+    network: Network = None,
+    fold: Annotated[
+        str | None,
+        typer.Option("--fold", metavar="N|all|none", help="Which of the folds is held out. Default: 0."),
+    ] = None,
+    memory: Memory = None,
+    resume: options.Resume = False,
+    overwrite: options.Overwrite = False,
+    dry_run: options.DryRun = False,
+    engine: options.EngineOption = None,
+    device: options.Device = None,
+    config_file: options.ConfigFile = None,
+    sets: options.Sets = None,
+    seed: options.Seed = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Train a segmenter on labelled cases, fold by fold, from nothing or from another model."""
+    hint = "repeat the command with --resume to go on from the last saved epoch"
+    with exits.exits(when_interrupted=hint):
+        from pipelines.common.models import check_model_target
+
+        config = _train_config(config_file, sets, engine, device, seed, fold)
+        check_model_target(out, overwrite=overwrite)
+        cases = _dataset(data, labels, channels, quiet)
+        with terminal.progress(quiet) as progress:
+            chosen = _chosen_plan(plan_file, cases, memory, network, start_from, progress)
+            if dry_run:
+                _print_dry_run(chosen, config, len(cases.cases), out, as_json)
+                return
+            metrics = _train(cases, chosen, out, config, data, start_from, resume, overwrite, progress)
+        for one in metrics["left_out"]:
+            terminal.note(f"{one['case']} was left out: {one['reason']}", quiet)
+        if as_json:
+            terminal.print_json({"model": str(out), "metrics": metrics})
+        else:
+            _print_folds(metrics, chosen)
+            typer.echo(f"Model: {terminal.printable(str(out))}")
+    if metrics["left_out"]:
+        raise typer.Exit(exits.SOME_FAILED)
+
+
+def _train(
+    cases: Dataset,
+    chosen: Plan,
+    out: Path,
+    config: TrainConfig,
+    data: Path,
+    start_from: str | None,
+    resume: bool,
+    overwrite: bool,
+    progress: Any,
+) -> dict[str, Any]:
+    progress("loading torch")
+    from pipelines.medical.train.run import train as run
+    from pipelines.medical.train.start import read_start
+
+    return run(
+        cases,
+        chosen,
+        out,
+        config,
+        name=data.resolve().name,
+        start=read_start(start_from) if start_from else None,
+        resume=resume,
+        overwrite=overwrite,
+        command=terminal.command_line(),
+        progress=progress,
+    )
+
+
+def _dataset(data: Path, labels: Path | None, channels: list[str] | None, quiet: bool) -> Dataset:
+    from pipelines.medical.data.dataset import read_dataset
+
+    found = read_dataset(data, labels, channels or None)
+    for text in found.notes:
+        terminal.note(text, quiet)
+    return found
+
+
+def _plan(cases: Dataset, memory: float | None, progress: Any) -> tuple[Plan, dict[str, Any]]:
+    from pipelines.medical.plan.fingerprint import take_fingerprint
+    from pipelines.medical.plan.rules import MEMORY_MIB, make_plan
+
+    fingerprint = take_fingerprint(cases, progress)
+    return make_plan(fingerprint, cases, memory_mib=memory or MEMORY_MIB), fingerprint.summary()
+
+
+def _chosen_plan(
+    file: Path | None,
+    cases: Dataset,
+    memory: float | None,
+    network: str | None,
+    start_from: str | None,
+    progress: Any,
+) -> Plan:
+    """The plan of the file, or the one that the data leads to, with the sizes of the model to start from."""
+    if file is not None:
+        from pipelines.medical.plan.file import read_plan_file
+
+        found = read_plan_file(file)
+    else:
+        found, _ = _plan(cases, memory, progress)
+        if start_from is not None:
+            from pipelines.medical.plan.rules import round_up
+            from pipelines.medical.train.start import read_start, same_sizes
+
+            sizes = same_sizes(found.network, read_start(start_from))
+            found = found.model_copy(update={"network": sizes, "patch": round_up(found.patch, sizes)})
+    return _with_network(found, network)
+
+
+def _with_network(plan: Plan, network: str | None) -> Plan:
+    if network is None or network == plan.network.name:
+        return plan
+    name = _network_name(network)
+    chosen = plan.network.model_copy(update={"name": name, "why": "As --network said."})
+    return plan.model_copy(update={"network": chosen})
+
+
+def _network_name(text: str) -> NetworkName:
+    from typing import get_args
+
+    from pipelines.medical.config import NetworkName
+
+    for name in get_args(NetworkName):
+        if name == text:
+            return name  # type: ignore[no-any-return]
+    raise UserError(f"--network must be one of {NETWORKS.replace('|', ', ')}, not {text!r}")
+
+
+def _train_config(
+    file: Path | None,
+    sets: list[str] | None,
+    engine: options.Engine | None,
+    device: str | None,
+    seed: int | None,
+    fold: str | None,
+) -> TrainConfig:
+    from pipelines.medical.train.config import TrainConfig
+
+    number = int(fold) if fold is not None and fold.isdecimal() else fold
+    given = {"engine": engine and engine.value, "device": device, "seed": seed, "fold": number}
+    return settings.resolve(TrainConfig, file, sets or (), given)
+
+
+def _print_plan(plan: Plan, fingerprint: dict[str, Any]) -> None:
+    rows = [
+        ("cases", f"{fingerprint['cases']}, {len(fingerprint['left_out'])} left out"),
+        ("shape, median", _times(fingerprint["shape"]["median"])),
+        ("labels", ", ".join(f"{name} ({value})" for name, value in plan.labels.items())),
+        ("modality", plan.modality),
+        ("spacing, mm", _times(plan.spacing)),
+        ("patch, voxels", f"{_times(plan.patch)}, {plan.batch_size} a batch"),
+        ("active voxels", f"{plan.foreground.occupancy:.0%} ({plan.foreground.rule})"),
+        ("network", f"{plan.network.name}: {plan.network.why}"),
+        ("channels", ", ".join(map(str, plan.network.channels))),
+        ("training memory, MiB", f"{plan.training_memory_mib or 0:,.0f}"),
+    ]
+    terminal.print_table(("what", "plan"), lambda: rows)
+    for one in fingerprint["left_out"]:
+        typer.echo(terminal.printable(f"Left out: {one['case']}: {one['reason']}"))
+
+
+def _print_dry_run(plan: Plan, config: TrainConfig, cases: int, out: Path, as_json: bool) -> None:
+    content = {
+        "cases": cases,
+        "out": str(out),
+        "plan": plan.model_dump(mode="json"),
+        "config": config.model_dump(mode="json"),
+    }
+    if as_json:
+        terminal.print_json(content)
+        return
+    import yaml
+
+    for line in yaml.safe_dump(content, sort_keys=False, default_flow_style=None).splitlines():
+        typer.echo(terminal.printable(line))
+
+
+def _print_folds(metrics: dict[str, Any], plan: Plan) -> None:
+    names = list(plan.labels)
+    rows = [
+        (
+            "none" if fold["fold"] is None else str(fold["fold"]),
+            str(fold["cases"]),
+            str(len(fold["held_out"])),
+            *(f"{fold['dice'][name]:.3f}" if name in fold["dice"] else "" for name in names),
+        )
+        for fold in metrics["folds"]
+    ]
+    if len(rows) > 1:
+        mean = (f"{metrics['dice'][name]:.3f}" if name in metrics["dice"] else "" for name in names)
+        rows.append(("mean", "", "", *mean))
+    heads = ("fold", "cases", "held out", *(f"Dice {name}" for name in names))
+    terminal.print_table(heads, lambda: rows, right=heads[1:])
+
+
+def _times(sides: Any) -> str:
+    return " x ".join(f"{side:g}" for side in sides)
