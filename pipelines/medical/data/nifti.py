@@ -25,6 +25,7 @@ from .names import case_name
 from .numbers import plain, rescaled
 from .place import apart_mm, check_affine, from_axes, usable
 from .record import Volume, VolumeError
+from .unpack import stored
 
 GZIP_MAGIC: Final = b"\x1f\x8b"
 HEADER_BYTES: Final = 540  # of NIfTI-2; the 348 of NIfTI-1 are fewer
@@ -41,6 +42,12 @@ _UNITS_MM: Final = {1: 1000.0, 3: 0.001}  # metres and micrometres; all else is 
 def looks_like(head: bytes) -> bool:
     """Whether a file that begins with these bytes, unpacked, is NIfTI."""
     return head[344:347] in (b"n+1", b"ni1") or head[4:7] in (b"n+2", b"ni2")
+
+
+def is_analyze(head: bytes) -> bool:
+    """Whether these bytes are a header of Analyze 7.5, from which NIfTI was made."""
+    sizes = (int.from_bytes(head[:4], "little"), int.from_bytes(head[:4], "big"))
+    return len(head) >= 348 and 348 in sizes and not looks_like(head)
 
 
 def read(path: Path) -> Volume:
@@ -92,7 +99,7 @@ def _open(path: Path) -> BinaryIO:
 def _header(head: bytes) -> Nifti1Header:
     kind = Nifti2Header if head[4:7] in (b"n+2", b"ni2") else Nifti1Header
     if not looks_like(head):
-        if len(head) >= 348 and 348 in (int.from_bytes(head[:4], order) for order in ("little", "big")):
+        if is_analyze(head):
             raise VolumeError(
                 "this is an Analyze 7.5 header, which does not tell left from right: convert it to NIfTI"
             )
@@ -186,21 +193,11 @@ def _voxels(path: Path, header: Nifti1Header, shape: tuple[int, int, int]) -> ND
         check_stored(wanted + int(offset), data_path.stat().st_size, packed=packed)
         if len(stream.read(int(offset))) < int(offset):
             raise VolumeError("it is cut short: there are no voxels after its header")
-        content = np.empty(wanted, np.uint8)
-        if (got := read_into(stream, content)) < wanted:
-            raise VolumeError(f"it is cut short: {got:,} of {wanted:,} bytes of voxels are there")
+        content = stored(stream, wanted)
         if packed:
             stream.read(1)  # at the end of the data gzip compares its checksum
     voxels: NDArray[Any] = content.view(dtype).reshape(shape, order="F")
     return voxels
-
-
-def read_into(stream: BinaryIO, content: NDArray[np.uint8]) -> int:
-    """Fill `content` from a stream; returns how many bytes there were."""
-    view, got = content.data, 0
-    while got < len(view) and (count := stream.readinto(view[got:])):  # type: ignore[attr-defined]
-        got += count
-    return got
 
 
 def image_of(header: Path) -> Path:
