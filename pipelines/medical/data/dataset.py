@@ -1,35 +1,33 @@
 """Cases to train on: which files are the images of a case and which its labels.
 
-Nothing but names and `dataset.json` is read here, so that a large data set is listed at once.
+Names, headers and lists are read here, no voxels, so that a large data set is listed at once.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from .names import case_name
+from . import layouts, lists
+from .cases import Case, Listing
+from .files import read_grid
+from .place import apart_mm
+from .record import VolumeError
 
-IMAGES, LABELS, ABOUT = "imagesTr", "labelsTr", "dataset.json"
-MAX_JSON_BYTES: Final = 64 * 2**20
+__all__ = ["Case", "Dataset", "read_dataset"]
 
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One patient's images, in the order of the channels, and the label map if there is one."""
-
-    name: str
-    images: tuple[Path, ...]
-    labels: Path | None
+SAME_PLACE_MM: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """cases: in the order of their names. channels: what the images are. label_names: name to value, without
-    the background; empty if nothing names them. notes: what is missing or odd, in words for the user."""
+    """Cases in the order of their names.
+
+    channels: what the images of each case are. label_names: name to value, without the background; empty if
+    nothing names them. notes: what is missing, left out or odd, in words for the user.
+    """
 
     cases: tuple[Case, ...]
     channels: tuple[str, ...]
@@ -37,22 +35,78 @@ class Dataset:
     notes: tuple[str, ...]
 
 
-def read_dataset(folder: Path, labels: Path | None = None, channels: Sequence[str] | None = None) -> Dataset:
-    """The cases of a folder in the layout of the Medical Segmentation Decathlon."""
-    about = _about(folder)
-    images = {case_name(path): path for path in _volumes(folder / IMAGES)}
-    masks = {case_name(path): path for path in _volumes(labels or folder / LABELS)}
-    cases = tuple(Case(name, (path,), masks.get(name)) for name, path in sorted(images.items()))
-    return Dataset(cases, tuple(channels or ("image",)), about, ())
+def read_dataset(
+    folder: str | Path, labels: str | Path | None = None, channels: Sequence[str] | None = None
+) -> Dataset:
+    """The cases of a folder, in one of these layouts, tried in this order:
+
+    - `cases.csv` or `cases.json` in it, or named itself: a list (see `lists.listed`);
+    - `imagesTr` and `labelsTr`, as the Medical Segmentation Decathlon and nnU-Net have them;
+    - images in the folder and label maps of the same names in the folder `labels`;
+    - one folder per case, with files that `channels` and `labels` name.
+
+    Args:
+        labels: a folder of label maps, or the name or pattern of the label map in each case's folder, such as
+            `seg` or `OTMultiClass*`.
+        channels: names or patterns of the images of a case, in order, such as `Flair*` and `T1c*`; see
+            `channels.matches`.
+
+    A case whose files do not fit together is left out and noted; one without labels is kept and noted.
+    Raises VolumeError if there is no case at all.
+    """
+    folder = Path(folder)
+    listing = _listing(folder, labels, tuple(channels or ()))
+    notes = list(listing.notes)
+    cases = []
+    for case in sorted(listing.cases, key=lambda case: case.name):
+        problem = _misfit(case)
+        if problem:
+            notes.append(f"{case.name} is left out: {problem}")
+        else:
+            cases.append(case)
+    if not cases:
+        reasons = f": {notes[0]}" if notes else ""
+        raise VolumeError(f"{folder} holds no case that can be used{reasons}")
+    unlabelled = [case.name for case in cases if case.labels is None]
+    if unlabelled:
+        more = ", ..." if len(unlabelled) > 5 else ""
+        notes.append(
+            f"{len(unlabelled)} of {len(cases)} cases have no labels: {', '.join(unlabelled[:5])}{more}"
+        )
+    return Dataset(tuple(cases), listing.channels, listing.label_names, tuple(notes))
 
 
-def _volumes(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+def _listing(folder: Path, labels: str | Path | None, channels: tuple[str, ...]) -> Listing:
+    if not folder.exists():
+        raise VolumeError(f"there is no {folder}")
+    if folder.is_file():
+        return lists.listed(folder, channels)
+    for name in lists.LISTS:
+        if (folder / name).is_file():
+            return lists.listed(folder / name, channels)
+    label_folder = Path(labels) if labels is not None and Path(labels).is_dir() else None
+    if (folder / layouts.IMAGES).is_dir():
+        return layouts.paired(folder / layouts.IMAGES, label_folder or folder / layouts.LABELS, channels)
+    if label_folder is not None and layouts.volume_paths(folder, folders=False):
+        return layouts.paired(folder, label_folder, channels)
+    return layouts.one_folder_each(folder, label_folder or (str(labels) if labels else None), channels)
 
 
-def _about(folder: Path) -> dict[str, int]:
-    path = folder / ABOUT
-    if not path.is_file():
-        return {}
-    about = json.loads(path.read_text())
-    return {str(name): int(value) for value, name in about.get("labels", {}).items() if value != "0"}
+def _misfit(case: Case) -> str:
+    """Why the files of a case do not fit together; empty if they do, as far as their headers say."""
+    first = None
+    for path in (*case.images, *((case.labels,) if case.labels else ())):
+        try:
+            grid = read_grid(path)
+        except VolumeError as error:
+            return f"{path.name}: {error}"
+        if grid is None:
+            continue
+        if first is None:
+            first = (path, *grid)
+        elif grid[0] != first[1]:
+            sides = [" x ".join(map(str, shape)) for shape in (grid[0], first[1])]
+            return f"{path.name} has {sides[0]} voxels and {first[0].name} {sides[1]}"
+        elif (apart := apart_mm(grid[1], first[2], grid[0])) > SAME_PLACE_MM:
+            return f"{path.name} and {first[0].name} lie {apart:.3g} mm apart"
+    return ""

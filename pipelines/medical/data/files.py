@@ -114,6 +114,11 @@ def read_grid(path: Path) -> tuple[tuple[int, int, int], NDArray[np.float64]] | 
         raise VolumeError(f"cannot be read: {error.strerror}") from error
 
 
+def is_volume_name(path: Path) -> bool:
+    """Whether a file's name ends as that of a volume with one file, or with a header of its own."""
+    return path.name.lower().endswith((*_ENDINGS, ".hdr"))
+
+
 def _only_volume(path: Path) -> VolumeFile:
     items = list(find_volumes([path]))
     volumes = [item for item in items if isinstance(item, VolumeFile)]
