@@ -1,0 +1,184 @@
+"""`suite medical pretrain`: find volumes, prepare them, pretrain, measure, write the model folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+
+from pipelines.common.errors import UserError
+from pipelines.common.hardware import environment, resolve_device, suite_version
+from pipelines.common.models import check_model_target, save_model
+from pipelines.medical.config import TASK, Plan
+from pipelines.medical.model.networks import ENCODER, build_encoder
+from pipelines.medical.model.trained import ENCODER_MODEL, load_engine
+from pipelines.medical.pretrain.card import card
+from pipelines.medical.pretrain.config import PretrainConfig
+from pipelines.medical.pretrain.fit import fit
+from pipelines.medical.pretrain.inputs import Images, find_images
+from pipelines.medical.pretrain.look import check_measurable, measure, picture
+from pipelines.medical.pretrain.simple_plan import simple_plan
+from pipelines.medical.pretrain.volumes import Prepared, prepare_volumes
+from sparse_backbones.masked import MaskedAutoencoder, Teacher
+
+MIN_CELLS = 8
+PICTURE, LOG = "reconstruction.png", "log.csv"
+
+
+def run(
+    images: Sequence[Path],
+    out: Path,
+    config: PretrainConfig | None = None,
+    *,
+    plan: Plan | None = None,
+    channels: Sequence[str] | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    command: str = "",
+    progress: Callable[[str], None] = lambda text: None,
+) -> dict[str, Any]:
+    """Pretrain an encoder on volumes without labels and write the model folder `out`; returns its metrics.
+
+    images: files and folders. plan: how volumes are prepared, and the sizes of the network; by default a
+    simple one that follows from the volumes. channels: names of a case's images, by default those of the
+    plan. What cannot be read is left out and named in the metrics. Prepared volumes and checkpoints lie
+    beside `out` in `.<name>.pretraining` until the model is written. Raises UserError.
+    """
+    config = config or PretrainConfig()
+    check_model_target(out, overwrite=overwrite)
+    device = resolve_device(config.device)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    scratch = out.with_name(f".{out.name}.pretraining")
+    if not resume:
+        shutil.rmtree(scratch, ignore_errors=True)
+    cases, left_out = find_images(images, chosen_channels(plan, channels))
+    plan = plan or chosen_plan(cases, channels, scratch, progress)
+    engine = load_engine(config.engine)
+    model = build(plan, config, engine)
+    volumes, unread = prepare_volumes(cases, plan, scratch / "volumes", progress)
+    held_out, training = split(volumes, config)
+    measured = held_out or training
+    check_measurable(model, measured, plan.patch, config)
+    teacher = (
+        Teacher(model, build(plan, config, engine), decay=config.teacher_decay) if config.hard_share else None
+    )
+    state = fit(
+        model,
+        teacher,
+        training,
+        plan,
+        config,
+        device=device,
+        scratch=scratch,
+        fingerprint=_fingerprint(training, plan, config),
+        progress=progress,
+    )
+    progress("measuring the held-out volumes")
+    metrics = {
+        "held_out": {"volumes": len(held_out), **measure(model, measured, plan.patch, config, device)},
+        "left_out": [{"case": one.name, "reason": one.reason} for one in (*left_out, *unread)],
+        "seconds": round(state.seconds, 1),
+        "parameters": sum(p.numel() for p in model.encoder.parameters()),
+        "suite": suite_version(),
+        "environment": environment(),
+        "command": command,
+    }
+    pretraining = {
+        **config.model_dump(mode="json"),
+        "cell": list(model.cell),
+        "data": ", ".join(path.resolve().name for path in images),
+        "volumes": len(training),
+        "held_out_volumes": [volume.name for volume in held_out],
+    }
+    save_model(
+        out,
+        tensors={f"{ENCODER}{name}": value for name, value in model.encoder.state_dict().items()},
+        config={
+            "task": TASK,
+            "kind": ENCODER_MODEL,
+            "plan": plan.model_dump(mode="json"),
+            "pretraining": pretraining,
+        },
+        metrics=metrics,
+        card=card(out.name, plan, pretraining, metrics),
+        files={
+            PICTURE: picture(model, measured[0], plan.patch, config, device),
+            LOG: (scratch / LOG).read_bytes(),
+        },
+        overwrite=overwrite,
+    )
+    shutil.rmtree(scratch, ignore_errors=True)
+    return metrics
+
+
+def chosen_channels(plan: Plan | None, channels: Sequence[str] | None) -> tuple[str, ...]:
+    """The names of a case's images. Raises UserError if plan and names disagree in number."""
+    if plan is None:
+        return tuple(channels or ("image",))
+    if channels and len(channels) != len(plan.channels):
+        raise UserError(
+            f"the plan has {len(plan.channels)} channels ({', '.join(plan.channels)}),"
+            f" and {len(channels)} are named"
+        )
+    return tuple(channels or plan.channels)
+
+
+def chosen_plan(
+    cases: Sequence[Images],
+    channels: Sequence[str] | None,
+    scratch: Path,
+    progress: Callable[[str], None],
+) -> Plan:
+    """The simple plan for the cases, kept in `scratch` so that a run that goes on has the same."""
+    kept = scratch / "plan.json"
+    if kept.is_file():
+        return Plan.model_validate_json(kept.read_text(encoding="utf-8"))
+    found = simple_plan(cases, tuple(channels or ("image",)), progress)
+    scratch.mkdir(parents=True, exist_ok=True)
+    kept.write_text(found.model_dump_json(), encoding="utf-8")
+    return found
+
+
+def build(plan: Plan, config: PretrainConfig, engine: ModuleType) -> MaskedAutoencoder:
+    """The untrained model, the same for the same seed. Raises UserError for sizes that do not fit."""
+    torch.manual_seed(config.seed)
+    encoder = build_encoder(plan.network, in_channels=len(plan.channels), engine=engine)
+    try:
+        model = MaskedAutoencoder(
+            engine, encoder, cell=config.cell, width=config.width, normalised=config.targets == "normalised"
+        )
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    wrong = [side % step for side, step in zip(plan.patch, model.cell, strict=True)]
+    cells = math.prod(side // step for side, step in zip(plan.patch, model.cell, strict=True))
+    if any(wrong) or cells < MIN_CELLS:
+        raise UserError(
+            f"the patch {plan.patch} must be made of at least {MIN_CELLS} whole cells of {model.cell} voxels:"
+            " change patch or strides in the plan, or cell"
+        )
+    return model
+
+
+def split(volumes: Sequence[Prepared], config: PretrainConfig) -> tuple[list[Prepared], list[Prepared]]:
+    """Held-out volumes and those that train; a single one only trains."""
+    if len(volumes) < 2:
+        return [], list(volumes)
+    count = min(max(1, round(config.held_out * len(volumes))), len(volumes) - 1)
+    order = np.random.default_rng(config.seed).permutation(len(volumes))
+    held = set(order[:count].tolist())
+    return [volumes[i] for i in sorted(held)], [one for i, one in enumerate(volumes) if i not in held]
+
+
+def _fingerprint(volumes: Sequence[Prepared], plan: Plan, config: PretrainConfig) -> str:
+    settings = config.model_dump(mode="json", exclude={"device", "threads", "notes", "data_terms"})
+    content = [[one.name for one in volumes], plan.model_dump(mode="json"), settings]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
