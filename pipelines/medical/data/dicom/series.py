@@ -123,7 +123,7 @@ def _part(path: Path) -> Series:
             raise VolumeError("its values go through a table (Modality LUT), which is not supported")
         return Series(
             folder=path.parent,
-            uid=str(data.get("SeriesInstanceUID", "")),
+            uid=str(data.get("SeriesInstanceUID") or number),
             number="" if number is None else str(int(number)),
             modality=modality,
             rows=int(data.Rows),

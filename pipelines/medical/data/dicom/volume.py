@@ -42,7 +42,7 @@ def read(series: Series, name: str) -> Volume:
         source=series.folder,
         name=name,
         modality=series.modality,
-        header={"format": "dicom", "files": tuple(dict.fromkeys(one.path for one in ordered))},
+        header={"format": "dicom", "slices": tuple((one.path, one.frame) for one in ordered)},
         notes=tuple(notes),
     )
 
