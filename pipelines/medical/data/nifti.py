@@ -7,7 +7,6 @@ header asks for and the file can hold.
 from __future__ import annotations
 
 import gzip
-import io
 import math
 import zlib
 from pathlib import Path
@@ -108,7 +107,7 @@ def _header(head: bytes) -> Nifti1Header:
         raise VolumeError("its header is cut short")
     with LoggingOutputSuppressor():
         try:
-            header: Nifti1Header = kind.from_fileobj(io.BytesIO(head), check=False)
+            header: Nifti1Header = kind(head[: kind.template_dtype.itemsize], check=False)
         except (HeaderDataError, ValueError) as error:
             raise VolumeError(f"its header is damaged: {error}") from error
     return header
