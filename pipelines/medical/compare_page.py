@@ -1,0 +1,256 @@
+"""The page of `suite medical compare`: drawn as SVG, without a script and without a network."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from pipelines.medical.compare import ALPHA, STATISTICS, Comparison, LabelScores, Pair
+from pipelines.medical.metrics.definitions import EMPTY, SURFACE, Metric
+from pipelines.medical.statistics import Floats
+
+WIDE, NAMES, SCORES, EFFECTS, TEXTS = 1180.0, 130.0, (150.0, 610.0), (660.0, 880.0), 892.0
+ROW, GAP, TOP, BOTTOM = 24.0, 22.0, 26.0, 30.0
+MAX_LINKED = 80  # cases whose values are joined by lines; more make a grey cloud
+MAX_MARKS = 12_000  # of a figure; beyond it only what lies outside of the whiskers is drawn
+MAX_DRAWN_PAIRS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One case. missed: drawn at the edge of the axis, since its value is no measurement."""
+
+    x: float
+    y: float
+    case: str
+    value: float
+    missed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One method on one label. ends: x of the whisker's start, the quartiles with the median, its end."""
+
+    tone: int
+    y: float
+    ends: tuple[float, float, float, float, float]
+    marks: list[Mark]
+    missed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """A mean difference with its interval. tone: of the better method, None where that is not clear."""
+
+    pair: Pair
+    y: float
+    x: float
+    low: float
+    high: float
+    tone: int | None
+    first: int
+    second: int
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """All rows of one label."""
+
+    scores: LabelScores
+    y: float
+    high: float
+    boxes: list[Box]
+    links: list[str]
+    effects: list[Effect]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One metric. labels: their documents. ticks: x and text, of the scores and of the differences."""
+
+    metric: Metric
+    labels: dict[str, dict[str, Any]]
+    bands: list[Band]
+    high: float
+    ticks: list[tuple[float, str]]
+    effect_ticks: list[tuple[float, str]]
+    zero: float
+
+
+def write(file: IO[str], result: Comparison) -> None:
+    """Write the page."""
+    context = {
+        "result": result,
+        "figures": [_figure(metric, labels, result) for metric, labels in result.metrics],
+        "clear": sum(bool(p.better) for _, labels in result.metrics for one in labels for p in one.pairs),
+        "tests": sum(len(one.pairs) for _, labels in result.metrics for one in labels),
+        "cases": len({case for _, labels in result.metrics for one in labels for case in one.cases}),
+        "all_pairs": len(result.methods) * (len(result.methods) - 1) // 2 <= MAX_DRAWN_PAIRS,
+        "size": (WIDE, NAMES, SCORES, EFFECTS, TEXTS, TOP, BOTTOM),
+        "alpha": ALPHA,
+        "notes": {**STATISTICS, "surface": SURFACE, "empty": EMPTY},
+        "number": number,
+        "p_text": p_text,
+    }
+    file.writelines(_template().generate(context))
+
+
+def number(value: float | None) -> str:
+    """Three digits, with a true minus sign."""
+    return "" if value is None else f"{value:.3g}".replace("-", "−")
+
+
+def p_text(p: float) -> str:
+    """A p-value as it is read."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+@cache
+def _template() -> Template:
+    loader = FileSystemLoader(Path(__file__).parent / "templates")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("compare.html.j2")
+
+
+def _figure(metric: Metric, labels: tuple[LabelScores, ...], result: Comparison) -> Figure:
+    order = {one.name: tone for tone, one in enumerate(result.methods)}
+    scale = _Scale(_score_range(metric, labels), SCORES)
+    drawn = [_drawn_pairs(one) for one in labels]
+    bounds = [
+        end for pairs in drawn for p in pairs for end in (p.low, p.high, p.difference) if end is not None
+    ]
+    effects = _Scale(_around_zero(bounds), EFFECTS)
+    marks = sum(one.values.size for one in labels)
+    bands, y = [], TOP
+    for one, pairs in zip(labels, drawn, strict=True):
+        high = ROW * max(len(order), len(pairs)) + GAP
+        bands.append(_band(one, pairs, y, high, scale, effects, order, all_marks=marks <= MAX_MARKS))
+        y += high
+    documents = {one.label: one.document(list(order)) for one in labels}
+    return Figure(metric, documents, bands, y + BOTTOM, scale.ticks(), effects.ticks(4), effects.x(0.0))
+
+
+def _band(
+    one: LabelScores,
+    pairs: list[Pair],
+    y: float,
+    high: float,
+    scale: _Scale,
+    effects: _Scale,
+    order: dict[str, int],
+    *,
+    all_marks: bool,
+) -> Band:
+    methods = one.values.shape[1]
+    rows = [_middle(y, high, place, methods) for place in range(methods)]
+    boxes = [_box(one, place, rows[place], scale, all_marks) for place in range(methods)]
+    links = []
+    if len(one.cases) <= MAX_LINKED:
+        for values in one.values:
+            points = [f"{scale.x(value)} {row}" for value, row in zip(values.tolist(), rows, strict=True)]
+            links.append("M" + "L".join(points))
+    found = []
+    for place, pair in enumerate(pairs):
+        low = pair.difference if pair.low is None else pair.low
+        top = pair.difference if pair.high is None else pair.high
+        found.append(
+            Effect(
+                pair,
+                _middle(y, high, place, len(pairs)),
+                effects.x(pair.difference),
+                effects.x(low),
+                effects.x(top),
+                order.get(pair.better),
+                order[pair.first],
+                order[pair.second],
+            )
+        )
+    return Band(one, y, high, boxes, links, found)
+
+
+def _box(one: LabelScores, place: int, y: float, scale: _Scale, all_marks: bool) -> Box:
+    values, missed = one.values[:, place], one.missed[:, place]
+    first, middle, third = np.quantile(values, (0.25, 0.5, 0.75)).tolist()
+    reach = 1.5 * (third - first)
+    inside = values[(values >= first - reach) & (values <= third + reach)]
+    low, top = min(float(inside.min()), first), max(float(inside.max()), third)
+    marks = [
+        Mark(scale.x(value), y, case, value, miss)
+        for case, value, miss in zip(one.cases, values.tolist(), missed.tolist(), strict=True)
+        if all_marks or miss or not low <= value <= top
+    ]
+    low_x, first_x, middle_x, third_x, top_x = (scale.x(value) for value in (low, first, middle, third, top))
+    return Box(place, y, (low_x, first_x, middle_x, third_x, top_x), marks, int(missed.sum()))
+
+
+def _middle(y: float, high: float, place: int, of: int) -> float:
+    """The y of row `place` of `of` rows, centred in a band."""
+    return round(y + high / 2 + (place - (of - 1) / 2) * ROW, 2)
+
+
+def _drawn_pairs(one: LabelScores) -> list[Pair]:
+    """All pairs, or those with the first method where that is too many."""
+    if len(one.pairs) <= MAX_DRAWN_PAIRS:
+        return list(one.pairs)
+    return [pair for pair in one.pairs if pair.first == one.pairs[0].first]
+
+
+def _score_range(metric: Metric, labels: tuple[LabelScores, ...]) -> tuple[float, float]:
+    """From the worst value that was measured to the best one that there can be: misses do not stretch it."""
+    parts: list[Floats] = [one.values[~one.missed] for one in labels]
+    measured = np.concatenate(parts) if parts else np.zeros(0)
+    if metric.better == "higher":
+        return (float(measured.min()), 1.0) if len(measured) else (0.0, 1.0)
+    return 0.0, float(measured.max()) if len(measured) else 1.0
+
+
+def _around_zero(bounds: list[float]) -> tuple[float, float]:
+    """A range that holds 0 and all bounds, not too lopsided."""
+    low, high = min([0.0, *bounds]), max([0.0, *bounds])
+    wide = (high - low) or 1.0
+    return min(low, -0.15 * wide), max(high, 0.15 * wide)
+
+
+class _Scale:
+    """From values to x, over a range that is widened to round numbers; what is beyond lies on its edge."""
+
+    def __init__(self, ends: tuple[float, float], pixels: tuple[float, float]) -> None:
+        low, high = ends
+        if high - low <= 1e-9 * max(abs(low), abs(high), 1e-9):
+            low, high = low - 0.05, high + 0.05 if high != 1.0 else high
+        self.step = _round_step((high - low) / 5)
+        self.low, self.high = math.floor(low / self.step + 1e-9) * self.step, high
+        if high != 1.0:
+            self.high = math.ceil(high / self.step - 1e-9) * self.step
+        self.left, self.right = pixels
+
+    def x(self, value: float) -> float:
+        share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
+        return round(self.left + share * (self.right - self.left), 2)
+
+    def ticks(self, most: int = 8) -> list[tuple[float, str]]:
+        count = int((self.high - self.low) / self.step + 1e-6) + 1
+        every = -(-count // most)
+        values = [self.low + self.step * place for place in range(count)]
+        origin = min(
+            range(count), key=lambda place: abs(values[place])
+        )  # 0, if it is on the axis, has a tick
+        return [
+            (self.x(value), number(0.0 if abs(value) < self.step / 1e6 else value))
+            for place, value in enumerate(values)
+            if (place - origin) % every == 0
+        ]
+
+
+def _round_step(about: float) -> float:
+    """The 1, 2 or 5 times a power of ten that is next above."""
+    unit = 10.0 ** math.floor(math.log10(about))
+    return next(unit * times for times in (1, 2, 5, 10) if unit * times >= about * (1 - 1e-9))
