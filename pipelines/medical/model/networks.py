@@ -135,6 +135,8 @@ def build_network(
     from monai.networks.nets.swin_unetr import SwinUNETR
 
     if plan.name == "dynunet":
+        if len(plan.strides) < 2:
+            raise UserError("dynunet needs three levels or more: give the plan at least two strides")
         strides = [(1, 1, 1), *plan.strides]
         kernels = [(3, 3, 3)] * len(strides)
         return Peer(
