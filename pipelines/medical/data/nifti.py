@@ -96,7 +96,7 @@ def _open(path: Path) -> BinaryIO:
 
 
 def _header(head: bytes) -> Nifti1Header:
-    kind = Nifti2Header if head[4:7] in (b"n+2", b"ni2") else Nifti1Header
+    kind: Any = Nifti2Header if head[4:7] in (b"n+2", b"ni2") else Nifti1Header
     if not looks_like(head):
         if is_analyze(head):
             raise VolumeError(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pydicom
-import SimpleITK as sitk
+import SimpleITK
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence as Items
@@ -17,6 +17,7 @@ from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittle
 
 from pipelines.medical.data.record import Volume
 
+sitk: Any = SimpleITK  # it has no types
 LPS = np.diag([-1.0, -1.0, 1.0])
 SHAPE = (7, 5, 4)
 AFFINE = np.array([[0.7, 0, 0, -20], [0, 0.8, 0, 15], [0, 0, 2.5, 100], [0, 0, 0, 1]])
@@ -45,7 +46,7 @@ def affine_of(
     return found
 
 
-def itk_image(array: NDArray[Any], affine: NDArray[np.float64]) -> sitk.Image:
+def itk_image(array: NDArray[Any], affine: NDArray[np.float64]) -> Any:
     """A SimpleITK image of (I, J, K) at an affine to RAS+ mm without shear."""
     image = sitk.GetImageFromArray(np.ascontiguousarray(array.transpose(2, 1, 0)))
     lps = LPS @ affine[:3]
@@ -56,7 +57,7 @@ def itk_image(array: NDArray[Any], affine: NDArray[np.float64]) -> sitk.Image:
     return image
 
 
-def assert_as_itk(volume: Volume, image: sitk.Image, tolerance_mm: float = 1e-3) -> None:
+def assert_as_itk(volume: Volume, image: Any, tolerance_mm: float = 1e-3) -> None:
     """The same numbers at the same places, at the corners and at voxels drawn at random."""
     array = sitk.GetArrayFromImage(image).transpose(2, 1, 0)
     assert volume.shape == array.shape

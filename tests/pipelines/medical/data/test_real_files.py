@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
 
 from pipelines.medical.data import find_volumes, read_volume
 from pipelines.medical.data.files import VolumeFile
-from tests.pipelines.medical.data.made import assert_as_itk
+from tests.pipelines.medical.data.made import assert_as_itk, sitk
 
 FILES = [
     "hippocampus/imagesTr/hippocampus_001.nii.gz",
@@ -61,7 +60,7 @@ def test_a_dicom_series_as_simpleitk_reads_it(shared_data: Path) -> None:
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(folder)))
     assert_as_itk(volume, reader.Execute())
-    assert (volume.name, volume.modality, volume.array.dtype) == ("example_ct_dicom", "CT", np.int16)
+    assert (volume.name, volume.modality, volume.array.dtype.name) == ("example_ct_dicom", "CT", "int16")
     assert volume.notes == ()
 
 
