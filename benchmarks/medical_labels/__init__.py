@@ -1,0 +1,1 @@
+"""How well the hippocampus is segmented from few labels and from all, with and without pretraining."""
