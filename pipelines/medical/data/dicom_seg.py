@@ -89,16 +89,18 @@ def _sources(
     frames = np.stack([numbers[..., number].T for number in order])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return [_source(path) for path in files], frames
+        return [_source(path, like.spacing[2]) for path in files], frames
 
 
-def _source(path: Path) -> pydicom.Dataset:
+def _source(path: Path, thickness: float) -> pydicom.Dataset:
     """A file's tags. Programs that strip names may empty its identifiers too; its file header has them."""
     found = pydicom.dcmread(path, stop_before_pixels=True)
     for name in ("SOPClassUID", "SOPInstanceUID"):
         if not found.get(name):
             setattr(found, name, found.file_meta.get(f"MediaStorage{name}", ""))
     lacking = [name for name in _NEEDED if not found.get(name)]
+    if "PerFrameFunctionalGroupsSequence" not in found and not found.get("SliceThickness"):
+        found.SliceThickness = thickness
     if lacking:
         raise VolumeError(f"{path.name} lacks {', '.join(lacking)}, which a DICOM segmentation has to repeat")
     return found

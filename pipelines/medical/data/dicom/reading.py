@@ -12,7 +12,7 @@ from typing import Any, Final
 import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import UID
@@ -25,10 +25,11 @@ _PACKAGES: Final = {
     "openjpeg": ("JPEG2000", "HTJ2K"),
     "libjpeg": ("JPEGBaseline8Bit", "JPEGExtended12Bit", "JPEGLossless", "JPEGLS"),
 }
-# What pydicom raises on damaged files, apart from OSError.
+# What pydicom raises on damaged files, apart from OSError. RuntimeError covers those of depth and of what is
+# not implemented.
 DAMAGED: Final = (
-    InvalidDicomError, AttributeError, EOFError, IndexError, KeyError, NotImplementedError, OverflowError,
-    RecursionError, RuntimeError, TypeError, ValueError, struct.error,
+    BytesLengthException, InvalidDicomError, AttributeError, EOFError, IndexError, KeyError, OverflowError,
+    RuntimeError, TypeError, ValueError, struct.error,
 )  # fmt: skip
 
 

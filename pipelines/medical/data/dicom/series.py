@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
 
 from ..limits import check_shape
 from ..record import VolumeError
@@ -135,7 +136,9 @@ def _part(path: Path) -> Series:
 
 
 def _check_kind(data: Dataset, modality: str) -> None:
-    """Raise VolumeError for what is no image of a volume."""
+    """Raise VolumeError for what is no image of a volume, and InvalidDicomError for what is nothing."""
+    if "Rows" not in data and not modality:
+        raise InvalidDicomError("neither an image nor anything else with a modality")
     if "Rows" not in data or "Columns" not in data:
         raise VolumeError(f"no image (modality {modality or 'unknown'})")
     kind = data.get("ImageType") or []

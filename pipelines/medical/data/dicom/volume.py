@@ -16,7 +16,8 @@ from ..record import Volume, VolumeError
 from .reading import decoded
 from .series import Series, Slice
 
-EVEN: Final = 0.1  # of the step between slices: what their positions may be off, as scanners round them
+EVEN: Final = 0.1  # of the step between slices: what their positions may be off
+ROUNDED_MM: Final = 0.11  # what a gap may be off where a scanner rounds positions to tenths
 
 
 def read(series: Series, name: str) -> Volume:
@@ -76,12 +77,13 @@ def _check_even(along: NDArray[np.float64], ordered: Sequence[Slice]) -> None:
             " echoes or times); give each a folder of its own"
         )
     off = np.abs(gaps - step)
-    if off.max() > EVEN * step:
+    tolerance = min(max(EVEN * step, ROUNDED_MM), 0.4 * step)
+    if off.max() > tolerance:
         worst = int(off.argmax())
         missing = round(float(gaps[worst]) / step) - 1
         cause = (
             f"{missing} {'slice is' if missing == 1 else 'slices are'} missing"
-            if missing >= 1 and abs(gaps[worst] - (missing + 1) * step) <= EVEN * step
+            if missing >= 1 and abs(gaps[worst] - (missing + 1) * step) <= tolerance
             else "the slices are unevenly spaced"
         )
         raise VolumeError(
