@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+from pipelines.medical.data import read_volume, write_labels
+from pipelines.medical.geometry import Turn, resample, resample_labels, resampled_shape
+from tests.pipelines.medical.data.made import (
+    affine_of,
+    itk_image,
+    noise,
+    rotation,
+    signed_permutations,
+    sitk,
+)
+
+AXES = list(signed_permutations())
+
+
+def restored(
+    array: np.ndarray, affine: np.ndarray, order: list[int], flips: list[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same volume with its axes stored in another order and direction. Plain index arithmetic."""
+    turned = array.transpose(order)
+    step = np.eye(4)
+    step[:3, :3] = np.eye(3)[:, order]
+    for axis in flips:
+        flip = np.eye(4)
+        flip[axis, axis], flip[axis, 3] = -1, turned.shape[axis] - 1
+        step = step @ flip
+        turned = np.flip(turned, axis)
+    return turned, affine @ step
+
+
+@pytest.mark.parametrize("tilt", [None, 0], ids=["straight", "oblique"])
+def test_one_volume_in_48_orientations(shared_data: Path, tmp_path: Path, tilt: int | None) -> None:
+    """Whatever the stored order, the canonical volume is the same, and the mask comes back onto the image."""
+    real = read_volume(shared_data / "medical" / "hippocampus" / "imagesTr" / "hippocampus_001.nii.gz")
+    array, affine = real.array, affine_of(np.eye(3), (0.7, 0.8, 2.5), (-20, 15, 100))
+    if tilt is not None:
+        lean = np.array([[1, 0, 0], [0, np.cos(0.4), -np.sin(0.4)], [0, np.sin(0.4), np.cos(0.4)]])
+        affine[:3, :3] = lean @ affine[:3, :3]
+    inside = array > np.percentile(array, 70)
+    seen = set()
+    for axes in AXES:
+        order = [int(np.abs(axes[:, column]).argmax()) for column in range(3)]
+        flips = [column for column in range(3) if axes[:, column].sum() < 0]
+        stored, stored_affine = restored(array, affine, order, flips)
+        path = tmp_path / "image.nii"
+        nib.save(nib.Nifti1Image(np.ascontiguousarray(stored), stored_affine), path)
+        volume = read_volume(path)
+        seen.add("".join(nib.aff2axcodes(volume.affine)))
+        turn = Turn.of(volume.affine, volume.shape)
+        canonical = turn.to_canonical(volume.array)
+        np.testing.assert_array_equal(canonical, array)
+        np.testing.assert_allclose(turn.affine(volume.affine), affine, atol=1e-4)
+        np.testing.assert_array_equal(turn.from_canonical(canonical), volume.array)
+        mask = turn.from_canonical((canonical > np.percentile(array, 70)).astype(np.uint8))
+        write_labels(tmp_path / "mask.nii.gz", mask, volume)
+        written, image = sitk.ReadImage(str(tmp_path / "mask.nii.gz")), sitk.ReadImage(str(path))
+        for name in ("GetSize", "GetOrigin", "GetSpacing", "GetDirection"):
+            np.testing.assert_array_equal(getattr(written, name)(), getattr(image, name)())
+        pixels = sitk.GetArrayFromImage(image)
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(written) == 1, pixels > np.percentile(array, 70))
+        assert int(mask.sum()) == int(inside.sum())
+    assert len(seen) == 48
+
+
+def test_turns_agree_with_nibabel_and_simpleitk() -> None:
+    for number, axes in enumerate([*AXES, *(rotation(seed) for seed in range(20))]):
+        affine = affine_of(axes, (0.7, 0.8, 2.5), (number, -3, 5))
+        array = noise()
+        turn = Turn.of(affine, (7, 5, 4))
+        other = nib.as_closest_canonical(nib.Nifti1Image(array, affine))
+        np.testing.assert_array_equal(turn.to_canonical(array), np.asanyarray(other.dataobj))
+        np.testing.assert_allclose(turn.affine(affine), other.affine)
+        if (
+            number < 48
+        ):  # SimpleITK calls RAS, where axes run to, LPS with two flips: DICOMOrient takes where to
+            oriented = sitk.DICOMOrient(itk_image(array, affine), "RAS")
+            np.testing.assert_array_equal(
+                turn.to_canonical(array), sitk.GetArrayFromImage(oriented).transpose(2, 1, 0)
+            )
+
+
+def test_psr_becomes_ras(shared_data: Path) -> None:
+    volume = read_volume(shared_data / "medical" / "sct" / "t2" / "t2.nii.gz")
+    turn = Turn.of(volume.affine, volume.shape)
+    oriented = sitk.DICOMOrient(sitk.ReadImage(str(volume.source)), "RAS")
+    np.testing.assert_array_equal(
+        turn.to_canonical(volume.array), sitk.GetArrayFromImage(oriented).transpose(2, 1, 0)
+    )
+
+
+def test_resampled_shapes_cover_the_same_field() -> None:
+    assert resampled_shape((100, 50, 9), (0.5, 0.5, 7.5), (1.0, 0.5, 2.5)) == (50, 50, 27)
+    assert resampled_shape((3, 3, 1), (0.1, 1, 1), (5, 1, 9)) == (1, 3, 1)
+
+
+@pytest.mark.parametrize("shape", [(24, 20, 36), (12, 10, 18), (7, 9, 11), (12, 20, 18)])
+def test_resampling_keeps_a_ramp_where_it_lies(shape: tuple[int, int, int]) -> None:
+    """A linear image stays linear, voxel centres at the same places of the field of view."""
+    old = (12, 20, 18)
+    fields = [(torch.arange(side) + 0.5) / side for side in old]
+    image = sum(
+        weight * part
+        for weight, part in zip((1, 10, 100), torch.meshgrid(*fields, indexing="ij"), strict=True)
+    )
+    assert isinstance(image, torch.Tensor)
+    found = resample(image[None], shape)[0]
+    fields = [(torch.arange(side) + 0.5) / side for side in shape]
+    expected = sum(
+        weight * part
+        for weight, part in zip((1, 10, 100), torch.meshgrid(*fields, indexing="ij"), strict=True)
+    )
+    assert isinstance(expected, torch.Tensor)
+    inner = tuple(slice(1 + side // 12, -1 - side // 12) for side in shape)
+    torch.testing.assert_close(found[inner], expected[inner], atol=1e-3, rtol=0)
+
+
+def test_small_things_do_not_vanish_where_an_axis_shrinks() -> None:
+    image = torch.zeros(1, 24, 24, 24)
+    image[0, 5, 6, 7] = 64.0
+    assert float(resample(image, (6, 6, 6)).sum()) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_labels_stay_labels(dtype: type[np.unsignedinteger]) -> None:
+    labels = np.zeros((8, 8, 8), dtype)
+    labels[:4] = 3
+    labels[4:, :4] = 200
+    finer = resample_labels(labels, (16, 16, 16))
+    assert finer.dtype == dtype and set(np.unique(finer).tolist()) == {0, 3, 200}
+    np.testing.assert_array_equal(finer, labels.repeat(2, 0).repeat(2, 1).repeat(2, 2))
+    np.testing.assert_array_equal(resample_labels(finer, (8, 8, 8)), labels)
