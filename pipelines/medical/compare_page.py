@@ -15,11 +15,12 @@ from pipelines.medical.compare import ALPHA, STATISTICS, Comparison, LabelScores
 from pipelines.medical.metrics.definitions import EMPTY, SURFACE, Metric
 from pipelines.medical.statistics import Floats
 
-WIDE, NAMES, SCORES, EFFECTS, TEXTS = 1180.0, 130.0, (150.0, 610.0), (660.0, 880.0), 892.0
+WIDE, SCORES, EFFECTS, TEXTS = 1240.0, (150.0, 600.0), (680.0, 900.0), 924.0
 ROW, GAP, TOP, BOTTOM = 24.0, 22.0, 26.0, 30.0
 MAX_LINKED = 80  # cases whose values are joined by lines; more make a grey cloud
 MAX_MARKS = 12_000  # of a figure; beyond it only what lies outside of the whiskers is drawn
 MAX_DRAWN_PAIRS = 6
+WIDEST = 4.0  # times the usual reach of an interval: what is wider is cut, so that the others can be seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +47,17 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """A mean difference with its interval. tone: of the better method, None where that is not clear."""
+    """A mean difference with its interval. tone: of the better method, None where that is not clear.
+
+    cut: whether the interval goes on beyond the left and the right edge of the axis.
+    """
 
     pair: Pair
     y: float
     x: float
     low: float
     high: float
+    cut: tuple[bool, bool]
     tone: int | None
     first: int
     second: int
@@ -92,7 +97,7 @@ def write(file: IO[str], result: Comparison) -> None:
         "tests": sum(len(one.pairs) for _, labels in result.metrics for one in labels),
         "cases": len({case for _, labels in result.metrics for one in labels for case in one.cases}),
         "all_pairs": len(result.methods) * (len(result.methods) - 1) // 2 <= MAX_DRAWN_PAIRS,
-        "size": (WIDE, NAMES, SCORES, EFFECTS, TEXTS, TOP, BOTTOM),
+        "size": (WIDE, SCORES, EFFECTS, TEXTS, TOP, BOTTOM),
         "alpha": ALPHA,
         "notes": {**STATISTICS, "surface": SURFACE, "empty": EMPTY},
         "number": number,
@@ -124,10 +129,7 @@ def _figure(metric: Metric, labels: tuple[LabelScores, ...], result: Comparison)
     order = {one.name: tone for tone, one in enumerate(result.methods)}
     scale = _Scale(_score_range(metric, labels), SCORES)
     drawn = [_drawn_pairs(one) for one in labels]
-    bounds = [
-        end for pairs in drawn for p in pairs for end in (p.low, p.high, p.difference) if end is not None
-    ]
-    effects = _Scale(_around_zero(bounds), EFFECTS)
+    effects = _Scale(_effect_range([_ends(pair) for pairs in drawn for pair in pairs]), EFFECTS)
     marks = sum(one.values.size for one in labels)
     bands, y = [], TOP
     for one, pairs in zip(labels, drawn, strict=True):
@@ -159,8 +161,7 @@ def _band(
             links.append("M" + "L".join(points))
     found = []
     for place, pair in enumerate(pairs):
-        low = pair.difference if pair.low is None else pair.low
-        top = pair.difference if pair.high is None else pair.high
+        low, top = _ends(pair)
         found.append(
             Effect(
                 pair,
@@ -168,6 +169,7 @@ def _band(
                 effects.x(pair.difference),
                 effects.x(low),
                 effects.x(top),
+                (low < effects.low, top > effects.high),
                 order.get(pair.better),
                 order[pair.first],
                 order[pair.second],
@@ -212,9 +214,18 @@ def _score_range(metric: Metric, labels: tuple[LabelScores, ...]) -> tuple[float
     return 0.0, float(measured.max()) if len(measured) else 1.0
 
 
-def _around_zero(bounds: list[float]) -> tuple[float, float]:
-    """A range that holds 0 and all bounds, not too lopsided."""
-    low, high = min([0.0, *bounds]), max([0.0, *bounds])
+def _ends(pair: Pair) -> tuple[float, float]:
+    """The interval of a difference; the difference alone where there is none."""
+    if pair.low is None or pair.high is None:
+        return pair.difference, pair.difference
+    return pair.low, pair.high
+
+
+def _effect_range(intervals: list[tuple[float, float]]) -> tuple[float, float]:
+    """A range that holds 0 and the intervals, but for what is far wider than they usually are."""
+    reach = WIDEST * float(np.median([max(abs(low), abs(high)) for low, high in intervals] or [0.0]))
+    low = min([0.0, *(max(low, -reach) for low, _ in intervals)])
+    high = max([0.0, *(min(high, reach) for _, high in intervals)])
     wide = (high - low) or 1.0
     return min(low, -0.15 * wide), max(high, 0.15 * wide)
 

@@ -44,9 +44,9 @@ def steps_of(spacing: Any) -> NDArray[np.float64]:
     Raises ValueError for another shape, and for steps that span no volume.
     """
     given = np.asarray(spacing, np.float64)
-    steps = np.diag(given) if given.shape == (3,) else given[:3, :3]
     if given.shape not in ((3,), (3, 3), (4, 4)):
         raise ValueError(f"spacing must have the shape (3,), (3, 3) or (4, 4), not {given.shape}")
+    steps = np.diag(given) if given.shape == (3,) else given[:3, :3]
     if not np.isfinite(steps).all() or np.linalg.det(steps) == 0:
         raise ValueError(f"the steps of a grid must be finite and span a volume, not {given.tolist()}")
     return steps
