@@ -126,8 +126,13 @@ def _matched(folder: Path, names: dict[int, str], patterns: Sequence[str], optio
     cases: dict[str, dict[str, list[int]]] = defaultdict(lambda: {pattern: [] for pattern in patterns})
     for number, pattern in found.items():
         cases[_rest(pattern, names[number])][pattern].append(number)
-    for rest, members in cases.items():
-        yield _group(rest or folder.resolve().name, folder, members, patterns, optional, names)
+    groups = [
+        _group(rest or folder.resolve().name, folder, members, patterns, optional, names)
+        for rest, members in cases.items()
+    ]
+    if all(group.problem for group in groups):
+        groups = [_group(folder.resolve().name, folder, whole, patterns, optional, names)]
+    yield from groups
 
 
 def _group(

@@ -99,14 +99,19 @@ def _misfit(case: Case) -> str:
         try:
             grid = read_grid(path)
         except VolumeError as error:
-            return f"{path.name}: {error}"
+            return f"{_short(path)}: {error}"
         if grid is None:
             continue
         if first is None:
             first = (path, *grid)
         elif grid[0] != first[1]:
             sides = [" x ".join(map(str, shape)) for shape in (grid[0], first[1])]
-            return f"{path.name} has {sides[0]} voxels and {first[0].name} {sides[1]}"
+            return f"{_short(path)} has {sides[0]} voxels and {_short(first[0])} {sides[1]}"
         elif (apart := apart_mm(grid[1], first[2], grid[0])) > SAME_PLACE_MM:
-            return f"{path.name} and {first[0].name} lie {apart:.3g} mm apart"
+            return f"{_short(path)} and {_short(first[0])} lie {apart:.3g} mm apart"
     return ""
+
+
+def _short(path: Path) -> str:
+    """With its folder, as an image and its label map often have one name."""
+    return f"{path.parent.name}/{path.name}"
