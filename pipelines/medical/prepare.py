@@ -14,6 +14,7 @@ from scipy.ndimage import maximum_filter1d
 from torch import Tensor
 
 from pipelines.medical.config import Foreground, Normalisation, Plan
+from pipelines.medical.data.place import apart_mm
 from pipelines.medical.data.record import Volume, VolumeError
 from pipelines.medical.geometry import Turn, resample, resample_labels, resampled_shape
 
@@ -82,8 +83,7 @@ def check_same_grid(volumes: Sequence[Volume]) -> None:
                 f"{other.name} has {_sides(other.shape)} voxels and {first.name} {_sides(first.shape)}:"
                 " they must lie on one grid"
             )
-        corners = np.array([[0, 0, 0, 1], [*(side - 1 for side in first.shape), 1]], dtype=np.float64)
-        apart = np.abs(corners @ (other.affine - first.affine).T).max()
+        apart = apart_mm(first.affine, other.affine, first.shape)
         if apart > GRID_TOLERANCE_MM:
             raise VolumeError(
                 f"{other.name} and {first.name} have the same shape but lie {apart:.3g} mm apart"
