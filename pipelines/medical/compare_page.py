@@ -49,12 +49,12 @@ class Box:
 class Effect:
     """A mean difference with its interval. tone: of the better method, None where that is not clear.
 
-    cut: whether the interval goes on beyond the left and the right edge of the axis.
+    x: None if it is off the axis. cut: whether the interval goes on beyond its left and its right edge.
     """
 
     pair: Pair
     y: float
-    x: float
+    x: float | None
     low: float
     high: float
     cut: tuple[bool, bool]
@@ -106,9 +106,9 @@ def write(file: IO[str], result: Comparison) -> None:
     file.writelines(_template().generate(context))
 
 
-def number(value: float | None) -> str:
-    """Three digits, with a true minus sign."""
-    return "" if value is None else f"{value:.3g}".replace("-", "−")
+def number(value: float | None, digits: int = 3) -> str:
+    """A number with some digits and a true minus sign; empty for none."""
+    return "" if value is None else f"{value:.{digits}g}".replace("-", "−")
 
 
 def p_text(p: float) -> str:
@@ -166,7 +166,7 @@ def _band(
             Effect(
                 pair,
                 _middle(y, high, place, len(pairs)),
-                effects.x(pair.difference),
+                effects.x(pair.difference) if effects.low <= pair.difference <= effects.high else None,
                 effects.x(low),
                 effects.x(top),
                 (low < effects.low, top > effects.high),
