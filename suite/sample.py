@@ -30,6 +30,17 @@ MapsPerClass = Annotated[
 ]
 
 
+Cases = Annotated[
+    int | None,
+    typer.Option(
+        "--cases",
+        min=1,
+        help="Write a labelled training set instead, in the layout of the Medical Segmentation Decathlon: "
+        "this many made-up bodies with four labels.",
+    ),
+]
+
+
 @app.command("wafer")
 def wafer(
     out: SampleOut,
@@ -39,8 +50,7 @@ def wafer(
 ) -> None:
     """About 30 small wafer maps, in every format that `suite wafer classify` reads."""
     with exits():
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise UserError(f"{out} is not empty; give --out a new folder")
+        _check_empty(out)
         if maps_per_class is None:
             from pipelines.wafer.generate.samples import write_samples
 
@@ -52,7 +62,37 @@ def wafer(
             write_dataset(
                 written[0], maps_per_class=maps_per_class, seed=seed or 0, normal_factor=NORMAL_FACTOR
             )
-        if as_json:
-            print_json({"out": str(out), "files": [str(path) for path in written]})
+        _print(out, written, as_json)
+
+
+@app.command("medical")
+def medical(
+    out: SampleOut,
+    cases: Cases = None,
+    seed: options.Seed = None,
+    as_json: options.Json = False,
+) -> None:
+    """Small made-up CT and MR volumes in every format that `suite medical segment` reads, with label maps."""
+    with exits():
+        _check_empty(out)
+        if cases is None:
+            from pipelines.medical.generate.samples import write_samples
+
+            written = write_samples(out, seed=seed or 0)
         else:
-            typer.echo("\n".join(printable(str(path)) for path in written))
+            from pipelines.medical.generate.dataset import write_dataset
+
+            written = write_dataset(out, cases=cases, seed=seed or 0)
+        _print(out, written, as_json)
+
+
+def _check_empty(out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out} is not empty; give --out a new folder")
+
+
+def _print(out: Path, written: list[Path], as_json: bool) -> None:
+    if as_json:
+        print_json({"out": str(out), "files": [str(path) for path in written]})
+    else:
+        typer.echo("\n".join(printable(str(path)) for path in written))
