@@ -62,6 +62,8 @@ def evaluate(
     with exits.exits():
         if out is not None and out.exists() and not overwrite:
             raise UserError(f"{out} exists; name another file, or replace it with --overwrite")
+        if out is not None and not out.absolute().parent.is_dir():
+            raise UserError(f"{out} cannot be written: there is no folder {out.parent}")
         found = _evaluate(predicted, truth, labels, tolerances, only_predicted, quiet)
         if out is not None:
             from pipelines.common.files import replacing

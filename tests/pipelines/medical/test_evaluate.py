@@ -227,6 +227,9 @@ def test_exit_codes(tmp_path: Path, truth: Path) -> None:
     assert (result.exit_code, result.stdout) == (2, "")
     assert "name=value" in result.stderr
     assert run("evaluate", truth, tmp_path / "gone").exit_code == 2
+    result = run("evaluate", truth, truth, "--out", tmp_path / "gone/found.csv")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "there is no folder" in result.stderr
 
 
 def test_measuring_does_not_load_torch(project_root: Path) -> None:
