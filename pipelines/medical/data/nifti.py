@@ -116,7 +116,7 @@ def _header(head: bytes) -> Nifti1Header:
 def _grid(header: Nifti1Header) -> tuple[tuple[int, int, int], NDArray[np.float64], list[str]]:
     axes = int(header["dim"][0])
     if not 1 <= axes <= 7:
-        raise VolumeError(f"its header states {axes} axes: the file is damaged")
+        raise VolumeError("its header states a number of axes that no image has: the file is damaged")
     sides = [int(side) for side in header["dim"][1 : 1 + axes]]
     if axes < 3:
         raise VolumeError("it holds a 2D image; a volume with three axes is needed")

@@ -72,8 +72,8 @@ CASES = [
     Bad("gzip checksum", "a.nii.gz", lambda: gzip.compress(nifti())[:-8] + bytes(8), "damaged or cut"),
     Bad("four axes", "a.nii", lambda: nifti(noise((3, 3, 3, 5))), "5 volumes along a fourth axis"),
     Bad("two axes", "a.nii", lambda: nifti(noise((3, 3))), "2D image"),
-    Bad("no axes", "a.nii", lambda: nifti(dim=[0] * 8), "states 0 axes"),
-    Bad("many axes", "a.nii", lambda: nifti(dim=[9] * 8), "states 9 axes"),
+    Bad("no axes", "a.nii", lambda: nifti(dim=[0] * 8), "number of axes that no image has"),
+    Bad("many axes", "a.nii", lambda: nifti(dim=[9] * 8), "number of axes that no image has"),
     Bad("side of zero", "a.nii", lambda: nifti(dim=dim(0, 5, 4)), "no volume has"),
     Bad("negative side", "a.nii", lambda: nifti(dim=dim(-7, 5, 4)), "no volume has"),
     Bad("huge header", "a.nii", lambda: nifti(dim=dim(30_000, 30_000, 1100)), "at most"),
@@ -203,7 +203,7 @@ def test_malformed(tmp_path: Path, case: Bad) -> None:
 def test_damage_anywhere_is_an_error_for_the_user_or_none(tmp_path: Path, content: bytes) -> None:
     random = np.random.default_rng(0)
     path = tmp_path / "a"
-    for _ in range(300):
+    for _ in range(150):
         harmed = bytearray(content[: random.integers(len(content))] if random.random() < 0.2 else content)
         for place in random.integers(0, min(len(harmed), 400) or 1, 4 if harmed else 0):
             harmed[place] = random.integers(256)
