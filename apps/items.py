@@ -6,14 +6,17 @@ import json
 import os
 import re
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pipelines.common.errors import UserError
 from pipelines.common.runs import ROWS, RUN, is_run
+
+if TYPE_CHECKING:
+    from apps.store import ItemId, Verdict
 
 Row = Mapping[str, Any]
 
@@ -34,9 +37,10 @@ def plain(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One item of a run, as far as every task has it.
+    """One item of a run, as far as every task has it: a row of `results.jsonl`, or a part of one.
 
-    line: where it stands in the run, counted from 0.
+    line: where it stands among the items of the run, counted from 0; it names the item on the page.
+    row: the line of its row, counted from 0.
     source, map, hash: what identifies it; the hash is of its contents, and empty if it could not be read.
     title: what a person calls it; group: what it belongs to, such as a lot.
     prediction: the class, or empty if there is none; decision: a word to filter by.
@@ -45,6 +49,7 @@ class Item:
     """
 
     line: int
+    row: int
     source: str
     map: str
     hash: str
@@ -68,6 +73,18 @@ class Item:
         return bool(self.hash and self.prediction)
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What else than to accept it can be said of an item whose class is not in question, such as `reject`.
+
+    label: as verdicts hold it and the button shows it; done: of an item that has it; key: on the keyboard.
+    """
+
+    label: str
+    done: str
+    key: str
+
+
 class Viewer(Protocol):
     """What a task brings to the review page: a module of `apps.viewers` with these names."""
 
@@ -75,9 +92,18 @@ class Viewer(Protocol):
     """What one item is called, such as `wafer map`."""
     companion: str
     """The file of the run with a line per row, such as what is drawn of each item."""
+    finds: str
+    """What is searched, in words."""
+    marks: Sequence[Mark]
+    """What can be said of an item in place of a class; empty where a reviewer names the right class."""
+    takes_truth: bool
+    """Whether the truth can be shown beside what a model said."""
 
-    def item(self, line: int, row: Row) -> Item:
-        """The item of a row of `results.jsonl`. Raises LookupError, TypeError or ValueError if it is none."""
+    def items(self, line: int, row_line: int, row: Row) -> Sequence[Item]:
+        """The items of a row of `results.jsonl`, counted from `line`; row_line: where the row stands.
+
+        Raises LookupError, TypeError or ValueError if it is none.
+        """
 
     def classes(self, record: Row, item: Item) -> list[str]:
         """The classes that the model of this item knows. record: the contents of `run.json`."""
@@ -88,26 +114,30 @@ class Viewer(Protocol):
     def details(self, run: Run, item: Item) -> None:
         """Draw what else helps to judge the item, below the picture."""
 
+    def export(self, run: Run, verdicts: Mapping[ItemId, Verdict]) -> str:
+        """Write what else than the table of verdicts trains a model; what was written, in words, or empty."""
+
 
 class Run:
     """A run folder, read once: items in memory, rows and companion lines by their place on the disk.
 
-    groups: the lines of what was classified, by group. state: changes when the files of the run do.
-    damaged: how many lines were no row of this task.
+    groups: the rows of what was classified, by group. state: changes when the files of the run do.
+    damaged: how many lines were no row of this task. truth: a folder that the user named, or None.
     """
 
-    def __init__(self, path: Path, viewer: Viewer) -> None:
+    def __init__(self, path: Path, viewer: Viewer, truth: Path | None = None) -> None:
         """Raises UserError if `path` is no run folder or its rows cannot be read."""
         self.path = path.resolve()
         self.record = read_record(path)
         self.state = run_state(path)
+        self.truth = truth
         self._rows = _Lines(path / ROWS)
         self._companion = _Lines(path / viewer.companion)
         self.damaged = 0
-        items = []
+        items: list[Item] = []
         for line, text in enumerate(self._rows.each()):
             try:
-                items.append(viewer.item(line, _row(line, text)))
+                items += viewer.items(len(items), line, _row(line, text))
             except (LookupError, ValueError, TypeError):
                 self.damaged += 1
         self.items: tuple[Item, ...] = tuple(items)
@@ -115,7 +145,7 @@ class Run:
         self.groups: dict[str, list[int]] = {}
         for item in items:
             if item.prediction:
-                self.groups.setdefault(item.group, []).append(item.line)
+                self.groups.setdefault(item.group, []).append(item.row)
 
     def row(self, line: int) -> Row:
         """The row at this line of `results.jsonl`. Raises ValueError if it is no JSON object."""
@@ -125,19 +155,26 @@ class Run:
         """The companion's line of the row at `line`. Raises LookupError if there is none."""
         return self._companion[line].decode()
 
-    def source(self, item: Item) -> Path:
-        """The file that an item was read from.
+    def source(self, name: str) -> Path:
+        """The file or folder that a row names as read.
 
         Raises UserError if it is gone, or lies outside the run's inputs: no row may make the page read what
         the run was not given.
         """
         folder = Path(str(self.record.get("folder") or "."))
-        path = (folder / item.source).resolve()
+        path = (folder / name).resolve()
         inputs = [(folder / str(name)).resolve() for name in self.record.get("inputs", [])]
         if not any(path == one or path.is_relative_to(one) for one in (*inputs, self.path)):
-            raise UserError(f"{visible(item.source)} does not lie in the inputs of this run")
-        if not path.is_file():
-            raise UserError(f"{visible(item.source)} is not there any more")
+            raise UserError(f"{visible(name)} does not lie in the inputs of this run")
+        if not path.exists():
+            raise UserError(f"{visible(name)} is not there any more")
+        return path
+
+    def artefact(self, name: str) -> Path:
+        """The path of a file in the run folder. Raises UserError if the name leads out of it."""
+        path = (self.path / name).resolve()
+        if not path.is_relative_to(self.path):
+            raise UserError(f"{visible(name)} does not lie in the run folder")
         return path
 
 

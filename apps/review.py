@@ -1,4 +1,4 @@
-"""The review page: `streamlit run apps/review.py -- RUN [--reviewer NAME]`, as `suite review` starts it.
+"""The review page: `streamlit run apps/review.py -- RUN [options]`, as `suite review` starts it.
 
 One shell for every task: a queue, filters, verdicts, export. The task's viewer draws an item.
 """
@@ -11,8 +11,9 @@ from collections import Counter
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from apps.items import Item, Run, Viewer, plain, read_record, run_state, visible
+from apps.items import Item, Mark, Run, Viewer, plain, read_record, run_state, visible
 from apps.store import (
     EXPORT,
     MAX_LABEL,
@@ -25,23 +26,26 @@ from apps.store import (
     new_label,
 )
 from apps.viewers import viewer_of
-from apps.worklist import ORDERS, STATES, Filters, arrange, neighbour
+from apps.worklist import ORDERS, Filters, arrange, neighbour, states
 from pipelines.common.errors import UserError
 
 PAGE = 14  # items of the queue that are listed at a time
 # A key per class, in the order of the buttons. C and R are Streamlit's; A, U, Z, J and K are other buttons'.
 CLASS_KEYS = "1234567890QWETYPSDFGHLXVBNM"
-TONES = {"novel": "orange", "known": "blue", "normal": "gray", "failed": "violet", "unplaced": "violet"}
+TONES = {
+    **{"novel": "orange", "known": "blue", "normal": "gray", "failed": "violet", "unplaced": "violet"},
+    **{"found": "blue", "absent": "orange"},
+}
 WORDS = {"accept": "accepted", "relabel": "relabelled", "unsure": "unsure"}
 
 
-def main(path: Path, reviewer: str) -> None:
-    """Draw the page of the run folder `path`."""
+def main(path: Path, reviewer: str, truth: Path | None = None) -> None:
+    """Draw the page of the run folder `path`. truth: a folder to show beside it."""
     st.set_page_config(page_title=f"Review {path.name}", layout="wide", initial_sidebar_state="collapsed")
     st.html(STYLE)
     try:
         viewer = viewer_of(read_record(path).get("task"))
-        run = _load(path, run_state(path), viewer)
+        run = _load(path, run_state(path), truth, viewer)
         store = Store(path)
         verdicts = _latest(path, store.last(), store)
     except UserError as error:
@@ -52,8 +56,8 @@ def main(path: Path, reviewer: str) -> None:
 
 
 @st.cache_resource(max_entries=2, show_spinner="Reading the run")
-def _load(path: Path, state: tuple[int, ...], _viewer: Viewer) -> Run:
-    return Run(path, _viewer)
+def _load(path: Path, state: tuple[int, ...], truth: Path | None, _viewer: Viewer) -> Run:
+    return Run(path, _viewer, truth)
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
@@ -79,6 +83,7 @@ class Page:
             self.verdicts,
             self._filters(),
             keep=None if st.session_state.pop("refiltered", False) else st.session_state.get("line"),
+            marks=self.viewer.marks,
         )
         self.lines = [item.line for item in queue]
         line = neighbour(self.lines, st.session_state.get("line"), 0)
@@ -126,9 +131,11 @@ class Page:
         with st.container(key="filters"):
             order, state, decisions, classes, text = st.columns([2, 1.6, 2.4, 3, 3])
         items = self.run.items
+        scored = any(item.novelty is not None for item in items)
+        orders = [name for name in ORDERS if scored or "novel" not in name]
         return Filters(
-            order.selectbox("Order", list(ORDERS), key="order", on_change=_reordered),
-            state.selectbox("Show", list(STATES), key="state", on_change=_refiltered),
+            order.selectbox("Order", orders, key="order", on_change=_reordered),
+            state.selectbox("Show", list(states(self.viewer.marks)), key="state", on_change=_refiltered),
             decisions.multiselect(
                 "Decision",
                 sorted({item.decision for item in items}),
@@ -144,9 +151,7 @@ class Page:
                 format_func=visible,
                 on_change=_refiltered,
             ),
-            text.text_input(
-                "Find", key="text", placeholder="lot, wafer, tool or file", on_change=_refiltered
-            ),
+            text.text_input("Find", key="text", placeholder=self.viewer.finds, on_change=_refiltered),
         )
 
     def _queue(self, queue: list[Item], line: int) -> None:
@@ -178,12 +183,29 @@ class Page:
     def _caption(self, item: Item) -> str:
         verdict = self.verdicts.get(item.id)
         if verdict is not None:
-            label = f": {plain(verdict.label)}" if verdict.verdict == "relabel" else ""
-            return f":green[{WORDS[verdict.verdict]}{label}]"
+            mark = self._mark(verdict)
+            label = f": {plain(verdict.label)}" if verdict.verdict == "relabel" and not mark else ""
+            tone = "orange" if mark else "green"
+            return f":{tone}[{self._word(verdict)}{label}]"
         if not item.prediction:
             return plain(item.decision)
         sure = "" if item.probability is None else f" {item.probability:.0%}"
         return f"{_decision(item)} {plain(item.prediction)}{sure}"
+
+    def _mark(self, verdict: Verdict) -> Mark | None:
+        """The mark that a verdict is, if it is one."""
+        return next(
+            (
+                mark
+                for mark in self.viewer.marks
+                if verdict.verdict == "relabel" and verdict.label == mark.label
+            ),
+            None,
+        )
+
+    def _word(self, verdict: Verdict) -> str:
+        mark = self._mark(verdict)
+        return mark.done if mark else WORDS[verdict.verdict]
 
     def _choose(self) -> None:
         st.session_state["line"] = st.session_state["chosen"]
@@ -202,7 +224,7 @@ class Page:
             st.markdown(f"##### {plain(item.title)}")
         try:
             if not item.reviewable:
-                st.warning(visible(str(self.run.row(item.line).get("error") or "not classified")))
+                st.warning(visible(str(self.run.row(item.row).get("error") or "not classified")))
             self.viewer.show(self.run, item)
             self.viewer.details(self.run, item)
         except (UserError, OSError, LookupError, TypeError, ValueError) as error:
@@ -228,20 +250,24 @@ class Page:
         st.markdown(f"{_decision(item)} **{plain(item.prediction)}**{sure}")
         if verdict is not None:
             by = f" by {plain(verdict.reviewer)}" if verdict.reviewer else ""
-            st.success(f"{self._caption(item)}{by}")
+            (st.warning if self._mark(verdict) else st.success)(f"{self._caption(item)}{by}")
             if verdict.note:
                 st.caption(plain(verdict.note))
         st.text_input("Note", key=f"note {item.id}", max_chars=MAX_NOTE, placeholder="optional")
+        if self.viewer.marks:
+            self._accept(item, st.container())
+            for mark, column in zip(self.viewer.marks, st.columns(len(self.viewer.marks)), strict=True):
+                column.button(
+                    mark.label.capitalize(),
+                    key=_key(mark.label, item),
+                    shortcut=mark.key,
+                    on_click=self._give,
+                    args=(item, "relabel", mark.label),
+                    width="stretch",
+                )
+            return
         accept, unsure = st.columns(2)
-        accept.button(
-            f"Accept {plain(item.prediction)}",
-            key=_key("accept", item),
-            type="primary",
-            shortcut="A",
-            on_click=self._give,
-            args=(item, "accept", item.prediction),
-            width="stretch",
-        )
+        self._accept(item, accept)
         unsure.button(
             "Unsure",
             key=_key("unsure", item),
@@ -250,6 +276,20 @@ class Page:
             args=(item, "unsure", ""),
             width="stretch",
         )
+        self._relabel(item)
+
+    def _accept(self, item: Item, place: DeltaGenerator) -> None:
+        place.button(
+            f"Accept {plain(item.prediction)}",
+            key=_key("accept", item),
+            type="primary",
+            shortcut="A",
+            on_click=self._give,
+            args=(item, "accept", item.prediction),
+            width="stretch",
+        )
+
+    def _relabel(self, item: Item) -> None:
         st.caption("Relabel as")
         columns = st.columns(2)
         for number, name in enumerate(self._names(item)):
@@ -317,18 +357,20 @@ class Page:
         line = next((item.line for item in self.run.items if item.id == verdict.id), None)
         if line is not None:
             st.session_state["line"] = line
-        st.session_state["said"] = ("note", f"Taken back: {WORDS[verdict.verdict]}.")
+        st.session_state["said"] = ("note", f"Taken back: {self._word(verdict)}.")
 
     def _export(self) -> None:
         file = self.run.path / EXPORT
         try:
             count = self.store.export(file, {item.id for item in self.run.items})
+            more = self.viewer.export(self.run, self.store.latest())
         except (UserError, OSError) as error:
             st.session_state["said"] = ("error", f"Not exported: {visible(str(error))}")
             return
         st.session_state["said"] = (
             "note",
-            f"{count:,} {'verdict' if count == 1 else 'verdicts'} written to {plain(str(file))}",
+            f"{count:,} {'verdict' if count == 1 else 'verdicts'} written to {plain(str(file))}"
+            + (f"; {plain(more)}" if more else ""),
         )
 
 
@@ -365,12 +407,13 @@ def _reviewer() -> str:
     return str(st.session_state.get("reviewer", "")).strip()
 
 
-def _arguments() -> tuple[Path, str]:
+def _arguments() -> tuple[Path, str, Path | None]:
     parser = argparse.ArgumentParser()
     parser.add_argument("run", type=Path)
     parser.add_argument("--reviewer", default="")
+    parser.add_argument("--truth", type=Path)
     given = parser.parse_args()
-    return given.run, given.reviewer
+    return given.run, given.reviewer, given.truth
 
 
 STYLE = f"<style>{(Path(__file__).parent / 'review.css').read_text(encoding='utf-8')}</style>"

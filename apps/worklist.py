@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from apps.items import Item
+from apps.items import Item, Mark
 from apps.store import ItemId, Verdict
 
 ORDERS: dict[str, Callable[[Item], tuple[float, int]]] = {
@@ -23,9 +23,17 @@ STATES: dict[str, Callable[[Item, Verdict | None], bool]] = {
 }
 
 
+def states(marks: Sequence[Mark]) -> dict[str, Callable[[Item, Verdict | None], bool]]:
+    """STATES for items that are accepted or marked, and not given a class."""
+    if not marks:
+        return STATES
+    kept = {name: STATES[name] for name in ("to review", "reviewed", "accepted")}
+    return kept | {mark.done: _labelled(mark.label) for mark in marks} | {"all": STATES["all"]}
+
+
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What is shown; nothing chosen means everything. order, state: of ORDERS, STATES. text: to find."""
+    """What is shown; nothing chosen means everything. order, state: of ORDERS, of `states`. text: to find."""
 
     order: str = "least certain first"
     state: str = "to review"
@@ -35,13 +43,17 @@ class Filters:
 
 
 def arrange(
-    items: Iterable[Item], verdicts: Mapping[ItemId, Verdict], filters: Filters, keep: int | None = None
+    items: Iterable[Item],
+    verdicts: Mapping[ItemId, Verdict],
+    filters: Filters,
+    keep: int | None = None,
+    marks: Sequence[Mark] = (),
 ) -> list[Item]:
-    """The items that pass the filters, in their order.
+    """The items that pass the filters, in their order. marks: of the viewer.
 
     keep: the line of an item that is shown whatever its verdict, so that it stays while one looks at it.
     """
-    wanted, words = STATES[filters.state], filters.text.lower().split()
+    wanted, words = states(marks)[filters.state], filters.text.lower().split()
     passing = [
         item
         for item in items
@@ -63,6 +75,12 @@ def neighbour(lines: Sequence[int], line: int | None, step: int) -> int | None:
     if line not in lines:
         return lines[0]
     return lines[min(max(lines.index(line) + step, 0), len(lines) - 1)]
+
+
+def _labelled(label: str) -> Callable[[Item, Verdict | None], bool]:
+    return lambda item, verdict: (
+        verdict is not None and verdict.verdict == "relabel" and verdict.label == label
+    )
 
 
 def _or_last(probability: float | None) -> float:

@@ -53,11 +53,24 @@ Reviewer = Annotated[
     str | None,
     typer.Option("--reviewer", metavar="NAME", help="Who reviews. Default: the name of this user."),
 ]
+Truth = Annotated[
+    Path | None,
+    typer.Option(
+        "--truth",
+        metavar="DIR",
+        help="Label maps to show beside what a model segmented; files are named as the cases.",
+        exists=True,
+    ),
+]
 NoBrowser = Annotated[bool, typer.Option("--no-browser", help="Only print the address.")]
 
 
 def review(
-    run: RunFolder, port: Port = None, reviewer: Reviewer = None, no_browser: NoBrowser = False
+    run: RunFolder,
+    port: Port = None,
+    reviewer: Reviewer = None,
+    truth: Truth = None,
+    no_browser: NoBrowser = False,
 ) -> None:
     """Look at the items of a run in the browser; accept, relabel, and export the labels.
 
@@ -67,7 +80,10 @@ def review(
         from apps.items import read_record
         from apps.viewers import viewer_of
 
-        viewer_of(read_record(run).get("task"))
+        task = read_record(run).get("task")
+        viewer = viewer_of(task)
+        if truth is not None and not viewer.takes_truth:
+            raise UserError(f"runs of the task {task} are shown without a truth; leave --truth out")
         if find_spec("streamlit") is None:
             raise UserError("streamlit is not installed; scripts/install brings it")
         chosen = _port(port)
@@ -77,6 +93,7 @@ def review(
         options = SERVER | {"server.port": str(chosen), "server.headless": str(no_browser).lower()}
         flags = [word for option, value in options.items() for word in (f"--{option}", value)]
         page = [str(PAGE), "--", str(run.resolve()), f"--reviewer={name}"]
+        page += [f"--truth={truth.resolve()}"] if truth is not None else []
         # In place of this process: a Ctrl-C or a kill reaches the server, and nothing is left behind.
         os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", *flags, *page])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,8 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from apps.items import Item, Row, Run, plain, visible
+from apps.items import Item, Mark, Row, Run, plain, visible
+from apps.store import ItemId, Verdict
 from apps.viewers.wafer_drawing import (
     Drawing,
     Picture,
@@ -28,19 +29,23 @@ from pipelines.wafer.latents import LATENTS, read_latents
 
 noun = "wafer map"
 companion = DRAWINGS
+finds = "lot, wafer, tool or file"
+marks: tuple[Mark, ...] = ()
+takes_truth = False
 
 MAX_STACKED = 200
 SHOWN = 6  # nearest maps
 SPREAD = (0.05, 0.25, 0.5, 0.75, 0.95)  # the shares of known maps that `scale` draws
 
 
-def item(line: int, row: Row) -> Item:
-    """The item of a row of `results.jsonl`."""
+def items(line: int, row_line: int, row: Row) -> list[Item]:
+    """The one item of a row of `results.jsonl`."""
     ok = row["status"] == "ok"
     place = f"{Path(row['source']).name}{'#' + str(row['map']) if row['map'] else ''}"
     names = [row[name] for name in ("lot", "wafer", "slot", "step", "tool", "class")]
-    return Item(
+    one = Item(
         line=line,
+        row=row_line,
         source=row["source"],
         map=str(row["map"]),
         hash=row["item"] or "",
@@ -54,6 +59,7 @@ def item(line: int, row: Row) -> Item:
         model=row["model"],
         text="\n".join([*map(str, names), f"{row['source']}#{row['map']}"]).lower(),
     )
+    return [one]
 
 
 def classes(record: Row, item: Item) -> list[str]:
@@ -63,11 +69,11 @@ def classes(record: Row, item: Item) -> list[str]:
 
 def show(run: Run, item: Item) -> None:
     """The map, large, and beside it what the model said and the lot over each other."""
-    packed = run.companion(item.line)
+    packed = run.companion(item.row)
     drawing = unpack(packed)
     if drawing is None:
         return
-    row = run.row(item.line)
+    row = run.row(item.row)
     _facts(row)
     large, beside = st.columns([5, 2], gap="medium")
     with large:
@@ -85,9 +91,14 @@ def details(run: Run, item: Item) -> None:
     """The training maps and the maps of the run that are most like this one, and where it comes from."""
     if item.prediction:
         _nearest(run, item)
-    row = run.row(item.line)
+    row = run.row(item.row)
     notes = "".join(f"; {note}" for note in row["notes"])
     st.caption(plain(f"{row['source']}, map {row['map']}{notes}"))
+
+
+def export(run: Run, verdicts: Mapping[ItemId, Verdict]) -> str:
+    """Nothing: `refit` reads the table of verdicts."""
+    return ""
 
 
 def _model(record: Row, name: str) -> dict[str, Any]:
@@ -178,11 +189,13 @@ def _nearest(run: Run, item: Item) -> None:
 
 def _other(run: Run, line: int, distance: float) -> Picture | None:
     """Another map of the run; None if its drawing is damaged."""
-    if _drawing(run, line) is None:
-        return None
     other = run.by_line[line]
+    if _drawing(run, other.row) is None:
+        return None
     what = "novel" if other.decision == "novel" else other.prediction
-    return packed_picture(run.companion(line), visible(other.title), f"{visible(what)}, {_away(distance)}")
+    return packed_picture(
+        run.companion(other.row), visible(other.title), f"{visible(what)}, {_away(distance)}"
+    )
 
 
 def _away(distance: float) -> str:

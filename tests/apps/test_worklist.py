@@ -12,6 +12,7 @@ from apps.worklist import ORDERS, STATES, Filters, arrange, neighbour
 
 ITEM = Item(
     line=0,
+    row=0,
     source="a.csv",
     map="0",
     hash="h",
