@@ -63,18 +63,19 @@ def resampled_shape(
 def resample(images: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Images (C, X, Y, Z) on a grid of another shape over the same field of view, by trilinear interpolation.
 
-    Where an axis shrinks to less than two thirds, it is averaged over as many voxels as fall on one, so that
-    what is small does not vanish between samples.
+    Where an axis shrinks, the kernel widens with the step, so that what is small does not vanish between
+    samples. PyTorch widens it for images only, so the last two axes go first, and then the first.
     """
     if tuple(images.shape[1:]) == tuple(shape):
         return images
-    steps = [max(1, round(now / then)) for now, then in zip(images.shape[1:], shape, strict=True)]
-    batch = images[None]
-    if max(steps) > 1:
-        pad = [(-side) % step for side, step in zip(images.shape[1:], steps, strict=True)]
-        if not any(pad):  # a padded mean would shift the grid by part of a voxel
-            batch = functional.avg_pool3d(batch, steps, steps)
-    return functional.interpolate(batch, size=tuple(shape), mode="trilinear", align_corners=False)[0]
+    channels, first, *rest = images.shape
+    planes = _interpolate(images.reshape(channels * first, 1, *rest), shape[1:])
+    columns = planes.reshape(channels, 1, first, shape[1] * shape[2])
+    return _interpolate(columns, (shape[0], shape[1] * shape[2])).reshape(channels, *shape)
+
+
+def _interpolate(images: Tensor, size: tuple[int, ...]) -> Tensor:
+    return functional.interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=True)
 
 
 def resample_labels(labels: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
