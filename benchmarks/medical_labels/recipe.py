@@ -17,8 +17,8 @@ def hippocampus_plan() -> Plan:
         channels=("T1",),
         modality="MR",
         spacing=(1.0, 1.0, 1.0),
-        patch=(32, 40, 32),
-        batch_size=4,
+        patch=(40, 48, 40),
+        batch_size=2,
         normalisation=(Normalisation(scheme="zscore"),),
         network=NetworkPlan(
             name="dense-unet",
@@ -43,7 +43,9 @@ def training(steps: int, seed: int = 0) -> TrainConfig:
         validate_every=10_000,
         learning_rate=3e-3,
         weight_decay=0.01,
-        ema_decay=0.99,
+        turn_degrees=10.0,
+        scale=0.1,
+        intensity=0.5,
     )
 
 

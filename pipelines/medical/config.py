@@ -54,7 +54,7 @@ class NetworkPlan(Strict):
     name: NetworkName = "dense-unet"
     why: str = ""
     channels: tuple[Annotated[int, Field(ge=1)], ...] = (16, 32, 64, 128)
-    blocks: tuple[Annotated[int, Field(ge=1)], ...] = (1, 1, 1, 1)
+    blocks: tuple[Annotated[int, Field(ge=0)], ...] = (1, 1, 1, 1)
     strides: tuple[Sides, ...] = ((2, 2, 2), (2, 2, 2), (2, 2, 2))
     heads: int = Field(2, ge=1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain, combinations
 
 import numpy as np
 import torch
@@ -13,12 +14,21 @@ from pipelines.medical.model.networks import Network
 from pipelines.medical.precision import autocast
 from pipelines.medical.train.cases import TrainingCase
 
+# All ways to mirror a patch (B, C, X, Y, Z): none, one, two and three axes.
+FLIPS = tuple(chain.from_iterable(combinations((2, 3, 4), count) for count in range(4)))
+
 
 @torch.inference_mode()
 def mean_dice(
-    network: Network, cases: Sequence[TrainingCase], plan: Plan, *, device: torch.device, precision: str
+    network: Network,
+    cases: Sequence[TrainingCase],
+    plan: Plan,
+    *,
+    device: torch.device,
+    precision: str,
+    mirror: bool = False,
 ) -> dict[str, float]:
-    """The mean Dice of each label on the prepared grid.
+    """The mean Dice of each label on the prepared grid. mirror: average over all flips.
 
     A case without the label, predicted without it, does not count; a label that never counts is absent.
     """
@@ -26,7 +36,7 @@ def mean_dice(
     network.eval()
     scores: dict[str, list[float]] = {}
     for case in cases:
-        predicted = segment_prepared(network, case, plan, device=device, precision=precision)
+        predicted = segment_prepared(network, case, plan, device=device, precision=precision, mirror=mirror)
         for number, name in enumerate(plan.labels, start=1):
             truth, found = case.labels == number, predicted == number
             size = int(truth.sum()) + int(found.sum())
@@ -37,21 +47,31 @@ def mean_dice(
 
 
 def segment_prepared(
-    network: Network, case: TrainingCase, plan: Plan, *, device: torch.device, precision: str
+    network: Network,
+    case: TrainingCase,
+    plan: Plan,
+    *,
+    device: torch.device,
+    precision: str,
+    mirror: bool = False,
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     """Class indices uint8 (X, Y, Z) of a prepared case, by overlapping patches with Gaussian weights."""
     images = torch.from_numpy(np.array(case.images))[None]
     if case.active is not None:
         images = torch.cat([images, torch.from_numpy(np.array(case.active))[None, None].float()], dim=1)
 
-    def logits(patches: torch.Tensor) -> torch.Tensor:
-        active = patches[:, -1] > 0.5 if case.active is not None else None
-        with autocast(precision, device):
-            found: torch.Tensor = network(patches[:, : len(plan.channels)], active)[0]
-        return found.float()
+    def shares(patches: torch.Tensor) -> torch.Tensor:
+        total = torch.zeros(())
+        for axes in FLIPS if mirror else FLIPS[:1]:
+            flipped = patches.flip(axes)
+            active = flipped[:, -1] > 0.5 if case.active is not None else None
+            with autocast(precision, device):
+                found = network(flipped[:, : len(plan.channels)], active)[0]
+            total = total.to(device) + found.float().softmax(1).flip(axes)
+        return total
 
     found = sliding_window_inference(
-        images, plan.patch, 2, logits, overlap=0.5, mode="gaussian", sw_device=device, device="cpu"
+        images, plan.patch, 2, shares, overlap=0.5, mode="gaussian", sw_device=device, device="cpu"
     )
     assert isinstance(found, torch.Tensor)
     return found[0].argmax(0).to(torch.uint8).numpy()

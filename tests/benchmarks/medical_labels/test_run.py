@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from benchmarks import cache
+from benchmarks.medical_labels import run as module
+from benchmarks.medical_labels.recipe import LABELS
+from benchmarks.medical_labels.run import Settings, few, run
+from tests.pipelines.medical.builders import write_dataset
+
+
+@dataclass(frozen=True)
+class Case:
+    """As much of a training case as drawing needs."""
+
+    case: SimpleNamespace
+
+
+def test_a_larger_share_holds_the_smaller_ones() -> None:
+    cases = [Case(SimpleNamespace(name=f"c{number}")) for number in range(40)]
+    tenth, quarter, all_ = (few(cases, share, 3) for share in (0.1, 0.25, 1.0))  # type: ignore[arg-type]
+    assert (len(tenth), len(quarter), len(all_)) == (4, 10, 40)
+    names = [{one.case.name for one in part} for part in (tenth, quarter, all_)]
+    assert names[0] < names[1] < names[2]
+    assert len(few(cases[:3], 0.1, 0)) == 2  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_the_benchmark_measures_every_start_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "cache_folder", lambda name: cache.cache_folder(name, tmp_path))
+    data = write_dataset(tmp_path / "data", 6)
+    settings = Settings(
+        data=data, target=tmp_path / "figures.json", shares=[1.0], folds=[0], steps=2, pretraining_steps=2
+    )
+    report = run(settings)
+    rows = {row["start"]: row for row in report["rows"] if row["section"] != "means"}
+    assert set(rows) == {"nothing", "pretrained"}
+    assert all(0 <= row[f"dice_{name}"] <= 1 for row in rows.values() for name in LABELS)
+    assert json.loads((tmp_path / "figures.json").read_text())["summary"] == report["summary"]
+    kept = list((tmp_path / ".cache").rglob("encoder-0/model.safetensors"))
+    stamp = kept[0].stat().st_mtime_ns
+    run(replace(settings, target=tmp_path / "again.json"))
+    assert kept[0].stat().st_mtime_ns == stamp
