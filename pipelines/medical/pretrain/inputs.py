@@ -11,7 +11,6 @@ from pipelines.common.errors import UserError
 from pipelines.medical.data.dataset import read_dataset
 from pipelines.medical.data.files import VolumeFile, find_volumes
 from pipelines.medical.data.names import unique_names
-from pipelines.medical.data.walk import SkippedFile
 
 DECATHLON: Final = ("imagesTr", "imagesTs")
 
@@ -30,10 +29,11 @@ class Images:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """What is not learnt from, and why, in words for the user."""
+    """What is not learnt from, and why, in words for the user. failed: it was meant to be an image."""
 
     name: str
     reason: str
+    failed: bool = True
 
 
 def find_images(paths: Sequence[Path], channels: Sequence[str]) -> tuple[list[Images], list[LeftOut]]:
@@ -50,13 +50,15 @@ def find_images(paths: Sequence[Path], channels: Sequence[str]) -> tuple[list[Im
         return [Images(case.name, case.images) for case in data.cases], []
     found: list[VolumeFile] = []
     left_out: list[LeftOut] = []
+    reason = ""
     for item in find_volumes([part for path in paths for part in _image_folders(path)]):
-        if isinstance(item, SkippedFile):
-            left_out.append(LeftOut(str(item.path), item.reason))
-        else:
+        if isinstance(item, VolumeFile):
             found.append(item)
+        else:
+            reason = reason or f": {item.path}: {item.reason}"
+            if item.named:  # other files in a folder are not worth a word
+                left_out.append(LeftOut(str(item.path), item.reason))
     if not found:
-        reason = f": {left_out[0].name}: {left_out[0].reason}" if left_out else ""
         raise UserError(f"there is no volume to learn from{reason}")
     names = unique_names([(one.name, one.path.parent) for one in found])
     return [Images(name, (one,)) for name, one in zip(names, found, strict=True)], left_out

@@ -25,7 +25,7 @@ from pipelines.medical.pretrain.config import PretrainConfig
 from pipelines.medical.pretrain.fit import fit
 from pipelines.medical.pretrain.inputs import Images, find_images
 from pipelines.medical.pretrain.look import check_measurable, measure, picture
-from pipelines.medical.pretrain.simple_plan import simple_plan
+from pipelines.medical.pretrain.simple_plan import chosen_channels, simple_plan
 from pipelines.medical.pretrain.volumes import Prepared, prepare_volumes
 from sparse_backbones.masked import MaskedAutoencoder, Teacher
 
@@ -85,7 +85,9 @@ def run(
     progress("measuring the held-out volumes")
     metrics = {
         "held_out": {"volumes": len(held_out), **measure(model, measured, plan.patch, config, device)},
-        "left_out": [{"case": one.name, "reason": one.reason} for one in (*left_out, *unread)],
+        "left_out": [
+            {"case": one.name, "reason": one.reason, "failed": one.failed} for one in (*left_out, *unread)
+        ],
         "seconds": round(state.seconds, 1),
         "parameters": sum(p.numel() for p in model.encoder.parameters()),
         "suite": suite_version(),
@@ -118,18 +120,6 @@ def run(
     )
     shutil.rmtree(scratch, ignore_errors=True)
     return metrics
-
-
-def chosen_channels(plan: Plan | None, channels: Sequence[str] | None) -> tuple[str, ...]:
-    """The names of a case's images. Raises UserError if plan and names disagree in number."""
-    if plan is None:
-        return tuple(channels or ("image",))
-    if channels and len(channels) != len(plan.channels):
-        raise UserError(
-            f"the plan has {len(plan.channels)} channels ({', '.join(plan.channels)}),"
-            f" and {len(channels)} are named"
-        )
-    return tuple(channels or plan.channels)
 
 
 def chosen_plan(

@@ -36,6 +36,18 @@ class Look:
     nonzero: float
 
 
+def chosen_channels(plan: Plan | None, channels: Sequence[str] | None) -> tuple[str, ...]:
+    """The names of a case's images. Raises UserError if plan and names disagree in number."""
+    if plan is None:
+        return tuple(channels or ("image",))
+    if channels and len(channels) != len(plan.channels):
+        raise UserError(
+            f"the plan has {len(plan.channels)} channels ({', '.join(plan.channels)}),"
+            f" and {len(channels)} are named"
+        )
+    return tuple(channels or plan.channels)
+
+
 def simple_plan(cases: Sequence[Images], channels: Sequence[str], progress: Callable[[str], None]) -> Plan:
     """The plan, from up to LOOKED_AT of the cases. Raises UserError if none of them can be read."""
     chosen = np.unique(np.linspace(0, len(cases) - 1, min(LOOKED_AT, len(cases))).round().astype(int))

@@ -26,6 +26,10 @@ AXES: Final = {"x": 1, "y": 2, "z": 3}
 MAX_PLACES: Final = 4_000
 
 
+class NoImage(VolumeError):
+    """A volume that is no image, such as a label map."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
     """images: float32 (C, X, Y, Z). active: bool (X, Y, Z), None where the plan takes every voxel.
@@ -65,7 +69,7 @@ def prepare_volumes(
                 _prepare_one(case, plan, target)
             found.append(_open(target, case.name))
         except VolumeError as error:
-            left_out.append(LeftOut(case.name, str(error)))
+            left_out.append(LeftOut(case.name, str(error), not isinstance(error, NoImage)))
     if not found:
         raise UserError(f"there is no volume to learn from: {left_out[0].name}: {left_out[0].reason}")
     return found, left_out
@@ -149,13 +153,15 @@ def _prepare_one(case: Images, plan: Plan, target: Path) -> None:
 
 
 def _check_image(volume: Volume) -> None:
-    """Raise VolumeError for a label map, which lies beside images as often as not, and for a flat volume."""
+    """Raise NoImage for a label map, which lies beside images as often as not, and for a flat volume."""
     step = max(1, volume.array.size // SEEN)
     values = np.unique(volume.array.reshape(-1)[::step])
+    if not np.isfinite(values).all():
+        return  # `prepare` says what is wrong with it
     if len(values) < 2:
-        raise VolumeError("all its voxels are the same")
+        raise NoImage("all its voxels are the same")
     if len(values) <= LABEL_LIKE and bool((values == np.round(values)).all()):
-        raise VolumeError(f"it looks like a label map: whole numbers, {len(values)} different ones")
+        raise NoImage(f"it looks like a label map: whole numbers, {len(values)} different ones")
 
 
 def _open(target: Path, name: str) -> Prepared:
