@@ -1,6 +1,6 @@
 """Cases to train on: which files are the images of a case and which its labels.
 
-Names, headers and lists are read here, no voxels, so that a large data set is listed at once.
+Names and lists are read here and no volumes, so that a large data set is listed at once.
 """
 
 from __future__ import annotations
@@ -8,17 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from . import layouts, lists
 from .cases import Case, Listing
-from .files import read_grid
-from .place import apart_mm
 from .record import VolumeError
 
 __all__ = ["Case", "Dataset", "read_dataset"]
-
-SAME_PLACE_MM: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +46,12 @@ def read_dataset(
         channels: names or patterns of the images of a case, in order, such as `Flair*` and `T1c*`; see
             `channels.matches`.
 
-    A case whose files do not fit together is left out and noted; one without labels is kept and noted.
-    Raises VolumeError if there is no case at all.
+    A case that lacks an image is left out and noted; one without labels is kept and noted. What is wrong inside
+    the files is found when they are read. Raises VolumeError if there is no case at all.
     """
     folder = Path(folder)
     listing = _listing(folder, labels, tuple(channels or ()))
-    notes = list(listing.notes)
-    cases = []
-    for case in sorted(listing.cases, key=lambda case: case.name):
-        problem = _misfit(case)
-        if problem:
-            notes.append(f"{case.name} is left out: {problem}")
-        else:
-            cases.append(case)
+    cases, notes = sorted(listing.cases, key=lambda case: case.name), list(listing.notes)
     if not cases:
         reasons = f": {notes[0]}" if notes else ""
         raise VolumeError(f"{folder} holds no case that can be used{reasons}")
@@ -90,28 +78,3 @@ def _listing(folder: Path, labels: str | Path | None, channels: tuple[str, ...])
     if label_folder is not None and layouts.volume_paths(folder, folders=False):
         return layouts.paired(folder, label_folder, channels)
     return layouts.one_folder_each(folder, label_folder or (str(labels) if labels else None), channels)
-
-
-def _misfit(case: Case) -> str:
-    """Why the files of a case do not fit together; empty if they do, as far as their headers say."""
-    first = None
-    for path in (*case.images, *((case.labels,) if case.labels else ())):
-        try:
-            grid = read_grid(path)
-        except VolumeError as error:
-            return f"{_short(path)}: {error}"
-        if grid is None:
-            continue
-        if first is None:
-            first = (path, *grid)
-        elif grid[0] != first[1]:
-            sides = [" x ".join(map(str, shape)) for shape in (grid[0], first[1])]
-            return f"{_short(path)} has {sides[0]} voxels and {_short(first[0])} {sides[1]}"
-        elif (apart := apart_mm(grid[1], first[2], grid[0])) > SAME_PLACE_MM:
-            return f"{_short(path)} and {_short(first[0])} lie {apart:.3g} mm apart"
-    return ""
-
-
-def _short(path: Path) -> str:
-    """With its folder, as an image and its label map often have one name."""
-    return f"{path.parent.name}/{path.name}"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipelines.medical.data import Dataset, VolumeError, read_dataset
-from tests.pipelines.medical.data.made import AFFINE, ct_series, itk_image, noise, sitk
+from tests.pipelines.medical.data.made import ct_series
 from tests.pipelines.medical.data.test_files import put
 
 
@@ -19,13 +19,6 @@ def shown(data: Dataset, root: Path) -> dict[str, tuple[list[str], str | None]]:
         )
         for case in data.cases
     }
-
-
-def put_at(path: Path, shape: tuple[int, ...] = (7, 5, 4), shift: float = 0.0) -> Path:
-    affine = AFFINE.copy()
-    affine[0, 3] += shift
-    sitk.WriteImage(itk_image(noise(shape), affine), str(path))
-    return path
 
 
 def about(folder: Path, content: Any) -> None:
@@ -152,25 +145,6 @@ def test_a_list(tmp_path: Path, kind: str) -> None:
     assert read_dataset(tmp_path / f"cases.{kind}", channels=["A", "B"]).channels == ("A", "B")
 
 
-def test_what_does_not_fit_together_is_left_out_by_name(tmp_path: Path) -> None:
-    for folder in ("imagesTr", "labelsTr"):
-        (tmp_path / folder).mkdir()
-        for name in ("good", "turned", "small", "broken"):
-            put_at(tmp_path / folder / f"{name}.nii.gz")
-    put_at(tmp_path / "labelsTr" / "turned.nii.gz", shift=3.0)
-    put_at(tmp_path / "labelsTr" / "small.nii.gz", shape=(7, 5, 3))
-    (tmp_path / "imagesTr" / "broken.nii.gz").write_bytes(b"nothing")
-    data = read_dataset(tmp_path)
-    assert [case.name for case in data.cases] == ["good"]
-    told = "\n".join(data.notes)
-    assert "turned is left out: labelsTr/turned.nii.gz and imagesTr/turned.nii.gz lie 3 mm apart" in told
-    assert (
-        "small is left out: labelsTr/small.nii.gz has 7 x 5 x 3 voxels and imagesTr/small.nii.gz 7 x 5 x 4"
-        in told
-    )
-    assert "broken is left out: imagesTr/broken.nii.gz: this is no NIfTI file" in told
-
-
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
@@ -198,10 +172,3 @@ def test_no_cases_at_all(tmp_path: Path) -> None:
     (tmp_path / "imagesTr").mkdir()
     with pytest.raises(VolumeError, match="holds no case that can be used"):
         read_dataset(tmp_path)
-
-
-def test_labels_and_images_on_the_same_grid_to_a_hundredth(tmp_path: Path) -> None:
-    for folder, shift in (("imagesTr", 0.0), ("labelsTr", 0.008)):
-        (tmp_path / folder).mkdir()
-        put_at(tmp_path / folder / "a.nii.gz", shift=shift)
-    assert len(read_dataset(tmp_path).cases) == 1
