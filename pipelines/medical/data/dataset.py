@@ -46,8 +46,8 @@ def read_dataset(
         channels: names or patterns of the images of a case, in order, such as `Flair*` and `T1c*`; see
             `channels.matches`.
 
-    A case that lacks an image is left out and noted; one without labels is kept and noted. What is wrong inside
-    the files is found when they are read. Raises VolumeError if there is no case at all.
+    A case that lacks an image is left out and noted; one without labels is kept and noted. What is wrong
+    inside the files is found when they are read. Raises VolumeError if there is no case at all.
     """
     folder = Path(folder)
     listing = _listing(folder, labels, tuple(channels or ()))
