@@ -71,7 +71,9 @@ def write_dicom_seg(
             with replacing(path) as file:
                 found.save_as(file)
     except DAMAGED as error:
-        raise VolumeError(f"{path.name}: the source does not allow a segmentation: {error}") from error
+        # Without the words of the error, which may repeat what the source says about the patient.
+        kind = type(error).__name__
+        raise VolumeError(f"{path.name}: tags of the source break the DICOM standard ({kind})") from error
 
 
 def _sources(

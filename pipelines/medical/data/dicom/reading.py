@@ -67,7 +67,7 @@ def decoded(path: Path) -> NDArray[Any]:
                 check_stored(count * int(data.BitsAllocated) // 8, path.stat().st_size, packed=False)
             return pixel_array(data)
     except DAMAGED as error:
-        raise VolumeError(f"the pixels of {path.name} cannot be decoded: {error}") from error
+        raise VolumeError(f"the pixels of {path.name} cannot be decoded: {str(error)[:200]}") from error
 
 
 def _check_decoder(syntax: UID, path: Path) -> None:

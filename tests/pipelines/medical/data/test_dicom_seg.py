@@ -84,3 +84,20 @@ def test_what_cannot_be_written_is_said(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(VolumeError, match=r"pip install 'sparse-suite\[dicom-seg\]'"):
         write_dicom_seg(path, labels_for(like.shape), like, NAMES, "test model")
     assert not path.exists()
+
+
+def test_a_source_that_breaks_the_standard_is_said_without_its_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    highdicom = pytest.importorskip("highdicom")
+    ct_series(tmp_path / "scan", [0, 2.5, 5, 7.5])
+    like = read_volume(tmp_path / "scan")
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise ValueError("Doe^Jane is no name")
+
+    monkeypatch.setattr(highdicom.seg, "Segmentation", refuse)
+    with pytest.raises(VolumeError, match=r"break the DICOM standard \(ValueError\)") as raised:
+        write_dicom_seg(tmp_path / "seg.dcm", labels_for(like.shape), like, NAMES, "test model")
+    assert "Doe" not in str(raised.value)
+    assert not (tmp_path / "seg.dcm").exists()
