@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from sparse_backbones.convert import to_dense
+from sparse_backbones.convert.grid import GridConv
 from sparse_backbones.masked import MaskedAutoencoder
 from sparse_backbones.masked.loss import cell_losses, masked_mean
 from sparse_backbones.masked.masks import holding, spread
@@ -108,13 +109,23 @@ class Simulation(nn.Module):
         """The network with every convolution and norm in it replaced."""
         if isinstance(network, nn.Conv3d):
             return MaskedConvolution(network, self.active)
+        if isinstance(network, GridConv):
+            return MaskedConvolution(_tiling(network), self.active)
         if isinstance(network, nn.BatchNorm3d):
             rows = nn.BatchNorm1d(network.num_features, network.eps, network.momentum)
             rows.load_state_dict(network.state_dict())
-            return GatheredNorm(rows, self.active)
+            return GatheredNorm(rows.to(network.weight.dtype), self.active)
         for name, child in network.named_children():
             setattr(network, name, self._masked(child))
         return network
+
+
+def _tiling(layer: GridConv) -> nn.Conv3d:
+    """The same convolution without the padding that a kernel as large as its stride never reads."""
+    outputs, inputs, x, y, z = layer.weight.shape
+    plain = nn.Conv3d(inputs, outputs, (x, y, z), (x, y, z), bias=False)
+    plain.weight = layer.weight
+    return plain
 
 
 def _levels(model: MaskedAutoencoder) -> list[Any]:
