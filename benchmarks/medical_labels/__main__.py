@@ -23,8 +23,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--starts", nargs="+", choices=["nothing", "pretrained"], default=["nothing", "pretrained"]
     )
-    parser.add_argument("--steps", type=int, default=1200, help="of each training (default 1200)")
-    parser.add_argument("--pretraining-steps", type=int, default=600, help="of each encoder (default 600)")
+    parser.add_argument("--steps", type=int, default=2000, help="of a training on all labels (default 2000)")
+    parser.add_argument("--pretraining-steps", type=int, default=400, help="of each encoder (default 400)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1, help="threads (default 1)")
     given = parser.parse_args(arguments)
