@@ -96,6 +96,8 @@ class Viewer(Protocol):
     """What is searched, in words."""
     marks: Sequence[Mark]
     """What can be said of an item in place of a class; empty where a reviewer names the right class."""
+    columns: tuple[float, float, float]
+    """How wide queue, item and verdict are in a wide window, as shares."""
     takes_truth: bool
     """Whether the truth can be shown beside what a model said."""
 

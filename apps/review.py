@@ -89,7 +89,7 @@ class Page:
         line = neighbour(self.lines, st.session_state.get("line"), 0)
         st.session_state["line"] = line
         with st.container(key="main"):
-            left, middle, right = st.columns([2.6, 6, 3.4], gap="medium")
+            left, middle, right = st.columns(self.viewer.columns, gap="medium")
         if line is None:
             with middle:
                 self._nothing()

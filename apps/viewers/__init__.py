@@ -8,7 +8,7 @@ from typing import cast
 from apps.items import Viewer
 from pipelines.common.errors import UserError
 
-VIEWERS = {"wafer": "apps.viewers.wafer"}
+VIEWERS = {"wafer": "apps.viewers.wafer", "medical": "apps.viewers.medical"}
 
 
 def viewer_of(task: object) -> Viewer:

@@ -31,6 +31,7 @@ noun = "wafer map"
 companion = DRAWINGS
 finds = "lot, wafer, tool or file"
 marks: tuple[Mark, ...] = ()
+columns = (2.6, 6.0, 3.4)
 takes_truth = False
 
 MAX_STACKED = 200
