@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from types import ModuleType
 
 import cv2
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipelines.wafer.data.record import FAIL, NO_DIE
+from pipelines.wafer.sheet import Sheet, portions
 from sparse_backbones.blocks import ConvBlock, ResidualBlock
 from sparse_backbones.resnet import SparseResNet
 
@@ -66,53 +67,57 @@ def crop(status: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def encode_dies(grids: Sequence[NDArray[np.uint8]], cells: int) -> DieBatch:
     """Grids (rows, cols) of die status, notch down, as a batch. cells: side of the fixed grid."""
-    dies, coarse, features = [], [], []
-    extra = np.zeros((len(grids), MAP_FEATURES), dtype=np.float32)
-    for number, status in enumerate(grids):
-        status = crop(status)
-        rows, cols = status.shape
-        if not rows:
-            continue
-        row, col = np.nonzero(status == FAIL)
-        here = np.empty((len(row), SITE_FEATURES), dtype=np.float32)
-        exists = status != NO_DIE
-        total = int(exists.sum())
-        extra[number] = len(row) / total, np.log(total) / 10, np.log1p(len(row)) / 10
-        # Position in the wafer's ellipse, -1 to 1: says where the edge is whatever the size of the dies.
-        y, x = 1 - (2 * row + 1) / rows, (2 * col + 1) / cols - 1
-        here[:, 0] = x
-        here[:, 1] = y
-        here[:, 2] = np.hypot(x, y)
-        here[:, 3:6] = extra[number]
-        here[:, 6] = 2 / min(rows, cols) * 10
-        for place, reach in enumerate(REACHES):
-            fails, dies_near = _box_sums(status == FAIL, row, col, reach), _box_sums(exists, row, col, reach)
-            here[:, 7 + 2 * place] = fails / dies_near
-            here[:, 8 + 2 * place] = dies_near / (2 * reach + 1) ** 2
-        map_index = np.full(len(row), number)
-        dies.append(np.stack([map_index, row, col], axis=1))
-        coarse.append(np.stack([map_index, row * cells // rows, col * cells // cols], axis=1))
-        features.append(here)
-    empty = np.zeros((0, 3), dtype=np.int64)
+    grids = [crop(grid) for grid in grids]
+    some = [_encode(grids[part], part.start, cells) for part in portions(grids, max(REACHES))]
+    if len(some) == 1:
+        return some[0]
+    nothing = torch.zeros(0, 3, dtype=torch.int32)
+    start = DieBatch(nothing, nothing, torch.zeros(0, SITE_FEATURES), torch.zeros(0, MAP_FEATURES))
     return DieBatch(
-        dies=torch.from_numpy(np.concatenate([*dies, empty]).astype(np.int32)),
-        cells=torch.from_numpy(np.concatenate([*coarse, empty]).astype(np.int32)),
-        features=torch.from_numpy(
-            np.concatenate([*features, np.zeros((0, SITE_FEATURES), dtype=np.float32)])
-        ),
+        *(torch.cat([getattr(each, field.name) for each in [start, *some]]) for field in fields(DieBatch))
+    )
+
+
+def _encode(grids: Sequence[NDArray[np.uint8]], first: int, cells: int) -> DieBatch:
+    """Cropped grids, of which the first has the number `first` in its batch."""
+    sheet = Sheet.of(grids, max(REACHES))
+    failing = np.bincount(sheet.item, minlength=len(grids))
+    total = np.maximum([np.count_nonzero(grid != NO_DIE) for grid in grids], 1)
+    extra = np.stack([failing / total, np.log(total) / 10, np.log1p(failing) / 10], axis=1, dtype=np.float32)
+    scale = 2 / np.maximum(sheet.sizes.min(axis=1), 1) * 10
+    features = np.empty((len(sheet.item), SITE_FEATURES), dtype=np.float32)
+    # Position in the wafer's ellipse: says where the edge is whatever the size of the dies.
+    features[:, 0] = sheet.x
+    features[:, 1] = sheet.y
+    features[:, 2] = np.hypot(sheet.x, sheet.y)
+    features[:, 3:6] = extra[sheet.item]
+    features[:, 6] = scale[sheet.item]
+    for place, reach in enumerate(REACHES):
+        fails, dies_near = (
+            _box_sums(sheet, mask, reach) for mask in (sheet.status == FAIL, sheet.status != NO_DIE)
+        )
+        features[:, 7 + 2 * place] = fails / dies_near
+        features[:, 8 + 2 * place] = dies_near / (2 * reach + 1) ** 2
+    rows, cols = sheet.sizes[sheet.item].T
+    return DieBatch(
+        dies=_sites(first + sheet.item, sheet.row, sheet.col),
+        cells=_sites(first + sheet.item, sheet.row * cells // rows, sheet.col * cells // cols),
+        features=torch.from_numpy(features),
         extra=torch.from_numpy(extra),
     )
 
 
-def _box_sums(
-    mask: NDArray[np.bool_], row: NDArray[np.int64], col: NDArray[np.int64], reach: int
-) -> NDArray[np.float32]:
-    """How many of `mask` lie within `reach` rows and columns of each (row, col)."""
-    side = 2 * reach + 1
+def _sites(*columns: NDArray[np.int64]) -> Tensor:
+    return torch.from_numpy(np.stack(columns, axis=1, dtype=np.int32, casting="same_kind"))
+
+
+def _box_sums(sheet: Sheet, mask: NDArray[np.bool_], reach: int) -> NDArray[np.float32]:
+    """How many of `mask` on the sheet lie within `reach` rows and columns of each failing die (N,)."""
+    # A byte holds them up to a reach of 7.
     sums = cv2.boxFilter(
-        mask.view(np.uint8), cv2.CV_32F, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT
+        mask.view(np.uint8), -1, (2 * reach + 1,) * 2, normalize=False, borderType=cv2.BORDER_CONSTANT
     )
-    return sums[row, col].astype(np.float32)
+    return sheet.at(sums).astype(np.float32)
 
 
 class DieNetwork(nn.Module):

@@ -56,16 +56,6 @@ def test_maps_do_not_see_each_other() -> None:
     np.testing.assert_allclose(together, np.concatenate([shapes([grid]) for grid in grids]), atol=1e-6)
 
 
-def test_many_maps_go_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
-    grids = [random_wafer(seed) for seed in range(5)]
-    whole = shapes(grids)
-    monkeypatch.setattr(shape, "MOST_PLACES", 2 * 40 * 29 + 1)
-    assert [(part.start, part.stop) for part in shape._portions(grids)] == [(0, 2), (2, 4), (4, 5)]
-    np.testing.assert_allclose(shapes(grids), whole, atol=1e-6)
-    monkeypatch.setattr(shape, "MOST_PLACES", 1)
-    np.testing.assert_allclose(shapes(grids), whole, atol=1e-6)
-
-
 def test_large_grids_are_not_kept_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     grid = random_wafer(0)
     kept = shapes([grid])
