@@ -80,7 +80,7 @@ def segment(
     note(memory_note(memory, name))
     old = _artefacts(out) if overwrite else []
     with RunFolder(out, key=rows.KEY, companion=DRAWINGS, resume=resume, overwrite=overwrite) as run:
-        _remove(old)
+        _remove([*old, *_left_over(out)])
         run.begin(_record(paths, predictor, memory, name))
         waiting = list(_unfinished(tasks, run, resume))
         clock = Clock([work(task) for task in waiting], len(tasks), len(tasks) - len(waiting))
@@ -230,6 +230,11 @@ def _artefacts(out: Path) -> list[Path]:
         files += [out / folder / f"{name}{ENDING}" for folder in (MASKS, UNCERTAINTY)]
         files += (out / PICTURES).glob(f"{glob.escape(name)}-*.png")
     return files
+
+
+def _left_over(out: Path) -> list[Path]:
+    """Files that a run was writing when it was killed."""
+    return [path for folder in (MASKS, UNCERTAINTY, PICTURES) for path in (out / folder).glob(".*.new-*")]
 
 
 def _remove(files: Sequence[Path]) -> None:

@@ -116,14 +116,20 @@ def _reach(plan: NetworkPlan, axis: int) -> int:
     for stride in strides:
         low += CONVOLUTIONS
         needed.append(low)
-        low = math.ceil(low / stride)
+        low = math.ceil(low / stride) + _off_centre(stride)
     needed.append(low)
     # The encoder, back up: a level is needed by its own skip and by the level below.
     for level in reversed(range(len(needed))):
         if level < len(strides):
-            needed[level] = max(needed[level], needed[level + 1] * strides[level])
+            below = needed[level + 1] * strides[level] + _off_centre(strides[level])
+            needed[level] = max(needed[level], below)
         needed[level] += CONVOLUTIONS * plan.blocks[level]
     return needed[0] + 1  # the first convolution
+
+
+def _off_centre(stride: int) -> int:
+    """Kernels of odd size lie around their site, not ahead of it: up to how many cells they reach across."""
+    return stride // 2 if stride % 2 else 0
 
 
 def total_stride(plan: NetworkPlan) -> tuple[int, int, int]:

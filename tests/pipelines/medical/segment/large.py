@@ -24,6 +24,7 @@ from pipelines.medical.segment.memory import MIB
 from pipelines.medical.segment.predict import Predictor
 from pipelines.medical.segment.run import segment
 
+ROOT = Path(__file__).resolve().parents[4]
 AIR, TISSUE = 0, 1000
 
 
