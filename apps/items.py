@@ -94,7 +94,7 @@ class Viewer(Protocol):
     """The file of the run with a line per row, such as what is drawn of each item."""
     finds: str
     """What is searched, in words."""
-    marks: Sequence[Mark]
+    marks: tuple[Mark, ...]
     """What can be said of an item in place of a class; empty where a reviewer names the right class."""
     columns: tuple[float, float, float]
     """How wide queue, item and verdict are in a wide window, as shares."""

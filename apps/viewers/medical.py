@@ -25,7 +25,7 @@ from pipelines.common.errors import UserError
 noun = "structure"
 companion = "pictures.jsonl"
 finds = "case, structure or file"
-marks = (Mark("reject", "rejected", "X"), Mark("flag", "flagged", "F"))
+marks: tuple[Mark, ...] = (Mark("reject", "rejected", "X"), Mark("flag", "flagged", "F"))
 columns = (2.4, 7.4, 2.2)
 takes_truth = True
 
@@ -107,7 +107,7 @@ def _measured(run: Run, row: Row, item: Item) -> str:
     facts = row["structures"][item.prediction]
     if not facts["voxels"]:
         return "Not found in this case: accept if it is not there, reject if it was missed."
-    told = [f"{facts['ml']:,.4g} ml", f"{facts['voxels']:,} voxels"]
+    told = [f"{_ml(facts['ml'])} ml", f"{facts['voxels']:,} voxels"]
     if facts["intensity"]:
         unit = " HU" if _modality(run, row) == "CT" else ""
         told.append(f"mean {', '.join(f'{value:.4g}' for value in facts['intensity'])}{unit}")
@@ -159,7 +159,12 @@ def _draw(run: Run, item: Item, row: Row) -> None:
 
 
 def _size(facts: Row) -> str:
-    return f"{facts['ml']:,.3g} ml" if facts["voxels"] else "absent"
+    return f"{_ml(facts['ml'])} ml" if facts["voxels"] else "absent"
+
+
+def _ml(value: float) -> str:
+    """Millilitres with as many digits as are worth reading."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _image_key(run: Run, item: Item) -> tuple[Any, ...]:

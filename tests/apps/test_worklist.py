@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from apps.items import Item
+from apps.items import Item, Mark
 from apps.store import Verdict, VerdictKind
-from apps.worklist import ORDERS, STATES, Filters, arrange, neighbour
+from apps.worklist import ORDERS, STATES, Filters, arrange, neighbour, states
 
 ITEM = Item(
     line=0,
@@ -121,3 +121,15 @@ def test_neighbours(line: int | None, step: int, wanted: int) -> None:
 
 def test_an_empty_queue_has_no_neighbour() -> None:
     assert neighbour([], 3, 1) is None
+
+
+def test_marks_are_states_in_place_of_classes() -> None:
+    marks = (Mark("reject", "rejected", "X"), Mark("flag", "flagged", "F"))
+    assert list(states(marks)) == ["to review", "reviewed", "accepted", "rejected", "flagged", "all"]
+    said = {
+        ITEMS[number].id: Verdict(*ITEMS[number].id, "m", "ring", None, "relabel", label)
+        for number, label in enumerate(("reject", "flag", "reject"))
+    }
+    found = arrange(ITEMS, said, Filters("as in the run", "rejected"), marks=marks)
+    assert [item.line for item in found] == [0, 2]
+    assert states(()) is STATES

@@ -55,6 +55,18 @@ def test_a_browser_is_opened_unless_told_otherwise(tmp_path: Path, started: list
     assert started[started.index("--server.headless") + 1] == "false"
 
 
+def test_a_truth_is_for_tasks_that_have_one(tmp_path: Path, started: list[str]) -> None:
+    run = small_run(tmp_path / "run")
+    (tmp_path / "truth").mkdir()
+    refused = review(run, "--truth", tmp_path / "truth")
+    assert refused.exit_code == 2
+    assert "wafer" in refused.stderr and "--truth" in refused.stderr
+    assert started == []
+    (run / "run.json").write_text(json.dumps({"schema_version": 1, "task": "medical"}))
+    review(run, "--truth", tmp_path / "truth")
+    assert started[-1] == f"--truth={(tmp_path / 'truth').resolve()}"
+
+
 def test_a_port_that_is_taken_is_refused_and_passed_over(tmp_path: Path, started: list[str]) -> None:
     run = small_run(tmp_path / "run")
     with socket.socket() as other:
@@ -74,7 +86,7 @@ def test_what_is_no_run_is_refused(tmp_path: Path, started: list[str]) -> None:
     (tmp_path / "run.json").write_text(json.dumps({"schema_version": 1, "task": "paint"}))
     result = review(tmp_path)
     assert result.exit_code == 2
-    assert "runs of the task 'paint' cannot be reviewed; those of wafer can" in result.stderr
+    assert "runs of the task 'paint' cannot be reviewed; those of wafer, medical can" in result.stderr
     assert started == []
 
 
