@@ -22,10 +22,11 @@ from pipelines.medical.geometry import Turn
 from pipelines.medical.prepare import spacing_of
 
 SIDE = 440  # pixels of the volume's longest side
-MARGIN = 20  # for the letters and the scale
-LEAST_WIDTH = 260  # of a picture with its margins
+MARGIN = 26  # for the letters and the scale
+LEAST_WIDTH = 300  # of a picture with its margins
 FILL = 0.28  # how much of a label's colour covers the image
 INK, PAPER = 225, 0
+TEXT = 0.6  # of the font's size: still legible where a page shows a picture at half its size
 # Which axis is cut, and the letters left, right, above and below.
 PLANES = {"axial": (2, "RLAP"), "coronal": (1, "RLSI"), "sagittal": (0, "APSI")}
 # Okabe and Ito (2008), told apart by everybody; without their black, in an order that suits grey images.
@@ -206,9 +207,9 @@ def _framed(picture: Image, letters: str, scale: float) -> Image:
 
 
 def _write_text(picture: Any, text: str, x: int, y: int, *, middle: bool = True) -> None:
-    (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.42, 1)
+    (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, TEXT, 1)
     place = (x - width // 2 if middle else x, y + height // 2)
-    cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, (INK, INK, INK), 1, cv2.LINE_AA)
+    cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, TEXT, (INK, INK, INK), 1, cv2.LINE_AA)
 
 
 def _round_length(most: float) -> float:
