@@ -63,6 +63,7 @@ def draw(shown: Shown, chosen: Controls) -> None:
         "shape": shown.image.shape,
         "spacing": shown.image.spacing,
         "window": (chosen.level, chosen.width),
+        "outlined": chosen.mask == OUTLINE,
         "pictures": pictures(shown, chosen, at, hidden),
         "planes": _planes(shown, chosen),
         "readout": readout(shown, at),
@@ -146,10 +147,10 @@ def _planes(shown: Shown, chosen: Controls) -> list[dict[str, Any]]:
     planes = []
     for plane in PLANES:
         if beside:
-            planes.append(_described(plane, f"{plane.name}, mask", ["image", "doubt", "mask"]))
+            planes.append(_described(plane, f"{plane.name}, mask", ["image", "mask", "doubt"]))
             planes.append(_described(plane, f"{plane.name}, truth", ["image", "truth"]))
         else:
-            planes.append(_described(plane, plane.name, ["image", "doubt", "mask", "line"]))
+            planes.append(_described(plane, plane.name, ["image", "mask", "doubt", "line"]))
     return planes
 
 

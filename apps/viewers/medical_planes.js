@@ -72,7 +72,7 @@ class Plane {
     pen.fillStyle = "#000";
     pen.fillRect(0, 0, ...size);
     for (const [kind, picture] of view.layers(info)) {
-      pen.globalAlpha = opacity[kind] ?? 1;
+      pen.globalAlpha = kind === "mask" && view.data.outlined ? 1 : opacity[kind] ?? 1;
       pen.imageSmoothingEnabled = kind === "image" || picture.width > box[2]; // outlines are finer
       pen.drawImage(picture, ...box);
     }
