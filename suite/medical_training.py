@@ -26,8 +26,12 @@ Data = Annotated[
     ),
 ]
 Labels = Annotated[
-    Path | None,
-    typer.Option("--labels", metavar="DIR", help="Where the label maps are, if not in DATA.", exists=True),
+    str | None,
+    typer.Option(
+        "--labels",
+        metavar="DIR|NAME",
+        help="A folder of label maps; or, with one folder per case, what the label map in each is called.",
+    ),
 ]
 Channels = Annotated[
     list[str] | None,
@@ -35,6 +39,14 @@ Channels = Annotated[
         "--channel",
         metavar="NAME",
         help="What the images of a case are called, such as Flair; repeat it for several, in order.",
+    ),
+]
+LabelNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--label",
+        metavar="NAME=VALUE",
+        help="What a value of the label maps is called, such as liver=1; may be repeated.",
     ),
 ]
 Network = Annotated[
@@ -52,6 +64,7 @@ def plan(
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The plan to write, a YAML file.")],
     labels: Labels = None,
     channels: Channels = None,
+    label_names: LabelNames = None,
     memory: Memory = None,
     network: Network = None,
     overwrite: options.Overwrite = False,
@@ -68,7 +81,7 @@ def plan(
         from pipelines.medical.plan.file import write_plan
 
         with terminal.progress(quiet) as progress:
-            found, fingerprint = _plan(_dataset(data, labels, channels, quiet), memory, progress)
+            found, fingerprint = _plan(_dataset(data, labels, channels, label_names, quiet), memory, progress)
             found = _with_network(found, network)
         write_plan(out, found, fingerprint)
         if as_json:
@@ -87,6 +100,7 @@ def train(
     out: Annotated[Path, typer.Option("--out", metavar="MODEL", help="The model folder to write.")],
     labels: Labels = None,
     channels: Channels = None,
+    label_names: LabelNames = None,
     plan_file: Annotated[
         Path | None,
         typer.Option("--plan", metavar="FILE", help="A plan. Default: the one that plan would write."),
@@ -121,7 +135,7 @@ def train(
 
         config = _train_config(config_file, sets, engine, device, seed, fold)
         check_model_target(out, overwrite=overwrite)
-        cases = _dataset(data, labels, channels, quiet)
+        cases = _dataset(data, labels, channels, label_names, quiet)
         with terminal.progress(quiet) as progress:
             chosen = _chosen_plan(plan_file, cases, memory, network, start_from, progress)
             if dry_run:
@@ -168,12 +182,26 @@ def _train(
     )
 
 
-def _dataset(data: Path, labels: Path | None, channels: list[str] | None, quiet: bool) -> Dataset:
+def _dataset(
+    data: Path, labels: str | None, channels: list[str] | None, names: list[str] | None, quiet: bool
+) -> Dataset:
+    from dataclasses import replace
+
     from pipelines.medical.data.dataset import read_dataset
 
     found = read_dataset(data, labels, channels or None)
     for text in found.notes:
         terminal.note(text, quiet)
+    return replace(found, label_names={**found.label_names, **_label_names(names or [])})
+
+
+def _label_names(texts: list[str]) -> dict[str, int]:
+    found = {}
+    for text in texts:
+        name, equals, value = text.rpartition("=")
+        if not equals or not name.strip() or not value.strip().isdecimal():
+            raise UserError(f"--label needs the form name=value, such as liver=1, not {text!r}")
+        found[name.strip()] = int(value)
     return found
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from pipelines.medical.config import NetworkPlan
 
-PROCESS_MIB = 450.0  # Python, torch and MONAI before any network
-# Tensors of a level's width that a training step keeps per voxel of it, forward and backward, in float32;
-# fitted to measured peaks of `dense-unet` and rounded up (tests/pipelines/medical/plan/test_memory.py).
-KEPT_DENSE = 26.0
-KEPT_SPARSE = 34.0
+PROCESS_MIB = 550.0  # Python, torch and MONAI before any network
+# What the first convolutions of a dense network take beside their tensors, whatever the patch.
+WORKSPACE_MIB = {"dense-unet": 400.0, "dynunet": 400.0, "swinunetr": 400.0, "sparse-unet": 60.0}
+# Tensors of a level's width that a training step keeps per voxel of it, forward and backward, in float32, and
+# tensors per class and voxel; fitted to measured peaks and rounded up. bfloat16 takes less.
+KEPT = {"dense-unet": 16.0, "dynunet": 24.0, "swinunetr": 40.0, "sparse-unet": 30.0}
+KEPT_PER_CLASS = 8.0
 BYTES = 4
 
 
@@ -23,17 +26,13 @@ def training_mib(
     occupancy: float,
 ) -> float:
     """Expected peak of resident memory in MiB while training."""
-    sparse = network.name == "sparse-unet"
-    voxels = float(batch_size)
-    for side in patch:
-        voxels *= side
-    inputs = voxels * (in_channels + 4 * classes + 4)
+    voxels = float(math.prod(patch) * batch_size)
+    inputs = voxels * (in_channels + KEPT_PER_CLASS * classes)
+    share = occupancy if network.name == "sparse-unet" else 1.0
     rows = 0.0
-    share = occupancy if sparse else 1.0
-    for level, width in enumerate(network.channels):
+    for level, (width, depth) in enumerate(zip(network.channels, network.blocks, strict=True)):
         if level:
-            for step in network.strides[level - 1]:
-                voxels /= step
-        rows += voxels * share * width * (0.5 + 0.5 * network.blocks[level])
-    kept = KEPT_SPARSE if sparse else KEPT_DENSE
-    return PROCESS_MIB + (inputs + kept * rows) * BYTES / 2**20
+            voxels /= math.prod(network.strides[level - 1])
+        rows += voxels * share * width * (0.5 + 0.5 * depth)
+    kept = (inputs + KEPT[network.name] * rows) * BYTES / 2**20
+    return PROCESS_MIB + WORKSPACE_MIB[network.name] + kept

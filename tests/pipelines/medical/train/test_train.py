@@ -13,7 +13,13 @@ from pipelines.common.errors import UserError
 from pipelines.common.models import ModelError, load_model, save_model
 from pipelines.medical.config import TASK, NetworkPlan, Plan
 from pipelines.medical.data.dataset import read_dataset
-from pipelines.medical.model.trained import ENCODER_MODEL, load_trained, member_tensors
+from pipelines.medical.model.trained import (
+    ENCODER_MODEL,
+    load_engine,
+    load_trained,
+    member_tensors,
+    network_of,
+)
 from pipelines.medical.train.cases import prepare_cases
 from pipelines.medical.train.config import TrainConfig
 from pipelines.medical.train.folds import split_folds
@@ -172,8 +178,6 @@ def test_a_training_starts_from_another_segmenter(segmenter: Path, folder: Path,
 def test_other_labels_take_all_but_the_heads(segmenter: Path, folder: Path, tmp_path: Path) -> None:
     start = read_start(str(segmenter))
     plan = small_plan(labels={"dark": 1})
-    from pipelines.medical.model.trained import load_engine, network_of
-
     network = network_of(plan, load_engine("native"))
     fresh = begin_from(network, plan, start)
     assert fresh and all(name.startswith("decoder.heads.") for name in fresh)
@@ -182,8 +186,6 @@ def test_other_labels_take_all_but_the_heads(segmenter: Path, folder: Path, tmp_
 
 
 def test_an_encoder_alone_starts_a_dense_and_a_sparse_network(segmenter: Path, tmp_path: Path) -> None:
-    from pipelines.medical.model.trained import load_engine, network_of
-
     whole = load_model(segmenter, task=TASK)
     encoder = {name: value for name, value in member_tensors(whole, 0).items() if name.startswith("encoder.")}
     config = {"task": TASK, "kind": ENCODER_MODEL, "plan": small_plan().model_dump(mode="json")}
@@ -201,14 +203,19 @@ def test_an_encoder_alone_starts_a_dense_and_a_sparse_network(segmenter: Path, t
 
 
 def test_an_encoder_of_other_sizes_is_refused_or_followed(segmenter: Path) -> None:
-    from pipelines.medical.model.trained import load_engine, network_of
-
     start = read_start(str(segmenter))
     wide = small_plan().network.model_copy(update={"channels": (8, 24)})
     plan = small_plan(network=wide)
     with pytest.raises(UserError, match="does not fit"):
         begin_from(network_of(plan, load_engine("native")), plan, start)
     assert same_sizes(wide, start).channels == (8, 16)
+
+
+def test_a_peer_of_monai_starts_from_nothing_else(segmenter: Path) -> None:
+    deep = NetworkPlan(name="dynunet", channels=(4, 8, 8), blocks=(1, 1, 1), strides=((2, 2, 2),) * 2)
+    plan = small_plan(network=deep)
+    with pytest.raises(UserError, match="only dense-unet and sparse-unet"):
+        begin_from(network_of(plan, load_engine("native")), plan, read_start(str(segmenter)))
 
 
 def test_a_peer_of_monai_trains_too(folder: Path, tmp_path: Path) -> None:
