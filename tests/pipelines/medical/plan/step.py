@@ -1,4 +1,4 @@
-"""Two training steps in a process of their own: `python -m tests.pipelines.medical.plan.step NAME SIDE BATCH`.
+"""Two training steps in a process alone: `python -m tests.pipelines.medical.plan.step NAME SIDE BATCH`.
 
 Prints the peak of resident memory in MiB.
 """
