@@ -25,6 +25,7 @@ from pipelines.wafer.data.record import DieGrid, WaferMap
 MAX_POINTS = 3_000
 MAX_DIES = 1 << 18
 _ORDER_SEED = 20
+_PLACES_IN_BYTE = np.array([1, 4, 16, 64], np.uint8)
 
 
 def pack(wafer: WaferMap) -> str:
@@ -52,10 +53,9 @@ def _order(count: int) -> NDArray[np.int64]:
 
 def _pack_grid(dies: DieGrid) -> tuple[list[object], list[float]]:
     rows, cols = dies.status.shape
-    status = np.zeros(-(-rows * cols // 4) * 4, np.uint8)
-    status[: rows * cols] = dies.status.reshape(-1) & 3
-    quads = status.reshape(-1, 4)
-    packed = quads[:, 0] | quads[:, 1] << 2 | quads[:, 2] << 4 | quads[:, 3] << 6
+    quads = np.zeros((-(-rows * cols // 4), 4), np.uint8)
+    quads.reshape(-1)[: rows * cols] = dies.status.reshape(-1) & 3
+    packed = quads @ _PLACES_IN_BYTE
     width, height = dies.pitch_mm
     corner_x, corner_y = dies.origin_mm[0] - width / 2, dies.origin_mm[1] + height / 2
     box = [round(float(value), 4) for value in (corner_x, corner_y, width, height)]

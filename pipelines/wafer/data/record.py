@@ -41,9 +41,10 @@ class DieGrid:
     def positions_mm(self, flat: NDArray[np.int64]) -> NDArray[np.float64]:
         """Centres (N, 2) in mm of the dies at the row-major indices `flat` (N,)."""
         row, col = np.divmod(flat, self.status.shape[1])
-        x = self.origin_mm[0] + col * self.pitch_mm[0]
-        y = self.origin_mm[1] - row * self.pitch_mm[1]
-        return np.stack([x, y], axis=1).astype(np.float64)
+        positions = np.empty((len(flat), 2))
+        positions[:, 0] = self.origin_mm[0] + col * self.pitch_mm[0]
+        positions[:, 1] = self.origin_mm[1] - row * self.pitch_mm[1]
+        return positions
 
 
 @dataclass(frozen=True, slots=True, eq=False)
