@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Final
 
@@ -152,26 +152,32 @@ class ClassMixture:
         mixture = cls(
             **{name: value.long() if name == "owner" else value.double() for name, value in found.items()}
         )
-        if mixture.axes.ndim != 2 or mixture.owner.ndim != 1:
-            raise ValueError(f"{prefix}.axes must have two dimensions, and {prefix}.owner one")
-        (width, size), (count,) = mixture.axes.shape, mixture.owner.shape
-        wanted: dict[str, Sequence[int]] = {
-            "mean": (width,),
-            "spread": (width,),
-            "log_weights": (count,),
-            "centres": (count, size),
-            "precisions": (count, size, size),
-        }
-        for name, shape in wanted.items():
-            if tuple(getattr(mixture, name).shape) != tuple(shape):
-                raise ValueError(
-                    f"{prefix}.{name} has the shape {tuple(getattr(mixture, name).shape)}, not {shape}"
-                )
+        check_shapes(prefix, {name: getattr(mixture, name) for name in found})
         if not (mixture.spread > 0).all():
             raise ValueError(f"{prefix}.spread must be above 0")
         if not set(range(classes)) == set(mixture.owner.tolist()):
             raise ValueError(f"{prefix}.owner must name each of the {classes} classes, and no other")
         return mixture
+
+
+def check_shapes(prefix: str, tensors: Mapping[str, Tensor]) -> None:
+    """Raise ValueError unless the tensors of a mixture fit each other; see `ClassMixture` and `Mixture`."""
+    axes, log_weights = tensors["axes"], tensors["log_weights"]
+    if axes.ndim != 2 or log_weights.ndim != 1:
+        raise ValueError(f"{prefix}.axes must have two dimensions, and {prefix}.log_weights one")
+    (width, size), (count,) = axes.shape, log_weights.shape
+    wanted = {
+        "mean": (width,),
+        "spread": (width,),
+        "owner": (count,),
+        "centres": (count, size),
+        "precisions": (count, size, size),
+    }
+    for name in wanted.keys() & tensors.keys():
+        if tuple(tensors[name].shape) != wanted[name]:
+            raise ValueError(
+                f"{prefix}.{name} has the shape {tuple(tensors[name].shape)}, not {wanted[name]}"
+            )
 
 
 def component_log_density(points: Tensor, centres: Tensor, precisions: Tensor) -> Tensor:

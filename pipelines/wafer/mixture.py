@@ -16,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
-from pipelines.wafer.class_mixture import component_log_density
+from pipelines.wafer.class_mixture import check_shapes, component_log_density
 
 Covariance = Literal["full", "tied"]
 MAPS_PER_COMPONENT = 4
@@ -68,18 +68,7 @@ class Mixture:
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Mixture:
         """What `tensors` gave. Raises KeyError for a missing one, ValueError for shapes that do not fit."""
         mixture = cls(**{name: tensors[f"mixture.{name}"].double() for name in cls.__slots__})
-        shapes = {name: tuple(getattr(mixture, name).shape) for name in cls.__slots__}
-        if len(shapes["axes"]) != 2 or len(shapes["log_weights"]) != 1:
-            raise ValueError("mixture.axes must have two dimensions, and mixture.log_weights one")
-        (latent, dimension), (count,) = shapes["axes"], shapes["log_weights"]
-        wanted = {
-            "mean": (latent,),
-            "centres": (count, dimension),
-            "precisions": (count, dimension, dimension),
-        }
-        for name, shape in wanted.items():
-            if shapes[name] != shape:
-                raise ValueError(f"mixture.{name} has the shape {shapes[name]}, not {shape}")
+        check_shapes("mixture", {name: getattr(mixture, name) for name in cls.__slots__})
         return mixture
 
     def to(self, device: torch.device) -> Mixture:
