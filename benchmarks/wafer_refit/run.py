@@ -6,8 +6,9 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,17 @@ from benchmarks.common import Row, Section, Sections, print_report
 from benchmarks.wafer.wm811k import FILES, load
 from benchmarks.wafer_openset.splits import split_name
 from benchmarks.wafer_refit.files import Files, write_files
+from pipelines.common.models import SCHEMA_VERSION
 from pipelines.common.runs import ROWS
+from pipelines.wafer.class_mixture import ClassMixture
 from pipelines.wafer.classify import classify
 from pipelines.wafer.data import read_labelled
 from pipelines.wafer.evaluate import metrics
+from pipelines.wafer.mixture import Mixture
+from pipelines.wafer.novelty import Novelty
 from pipelines.wafer.predict import Predictor
 from pipelines.wafer.refit import refit
+from pipelines.wafer.shape import SHAPE_FEATURES
 from pipelines.wafer.train import train
 from pipelines.wafer.train_config import TrainConfig
 
@@ -57,6 +63,7 @@ def run(settings: Settings) -> dict[str, Any]:
     torch.set_num_threads(settings.threads)
     measured = {
         "data": [fingerprint(settings.data / name) for name in FILES],
+        "model_format": model_format(),
         "splits": [split_name(each) for each in settings.splits],
         "maps": settings.maps,
         "reviewed": settings.reviewed,
@@ -76,7 +83,8 @@ def run(settings: Settings) -> dict[str, Any]:
 def loop(settings: Settings, left_out: tuple[str, ...], say: Say) -> Section:
     """One loop: a row for the model before, and for the refits with and without its training data."""
     sizes = (settings.maps or "all", settings.reviewed, settings.epochs, settings.seed)
-    name = "-".join([split_name(left_out), *map(str, sizes), fingerprint(settings.data / FILES[0])])
+    made_of = (fingerprint(settings.data / FILES[0]), model_format())
+    name = "-".join([split_name(left_out), *map(str, sizes), *made_of])
     folder = (settings.cache or cache_folder("wafer_refit")) / name
     files = write_files(
         settings.data,
@@ -117,6 +125,12 @@ def loop(settings: Settings, left_out: tuple[str, ...], say: Say) -> Section:
     left = split_name(left_out)
     rows = [{"left_out": left, "base_maps": len(files.split.train), **row} for row in rows]
     return Section(rows, _summary(left, rows))
+
+
+def model_format() -> str:
+    """A short name for what a model folder holds: models of another format are no use to this version."""
+    parts = [field.name for part in (Mixture, ClassMixture, Novelty) for field in fields(part)]
+    return blake2b(repr((SCHEMA_VERSION, SHAPE_FEATURES, parts)).encode(), digest_size=4).hexdigest()
 
 
 def write_review(model: Path, files: Files, run: Path) -> Path:
