@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections import Counter
 from pathlib import Path
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from apps.items import Item, Mark, Run, Viewer, plain, read_record, run_state, visible
+from apps.items import Item, Run, Viewer, plain, read_record, run_state, visible
 from apps.store import (
     EXPORT,
     MAX_LABEL,
@@ -26,17 +25,13 @@ from apps.store import (
     new_label,
 )
 from apps.viewers import viewer_of
+from apps.wording import badge, caption, mark_of, titles, word
 from apps.worklist import ORDERS, Filters, arrange, neighbour, states
 from pipelines.common.errors import UserError
 
 PAGE = 14  # items of the queue that are listed at a time
 # A key per class, in the order of the buttons. C and R are Streamlit's; A, U, Z, J and K are other buttons'.
 CLASS_KEYS = "1234567890QWETYPSDFGHLXVBNM"
-TONES = {
-    **{"novel": "orange", "known": "blue", "normal": "gray", "failed": "violet", "unplaced": "violet"},
-    **{"found": "blue", "absent": "orange"},
-}
-WORDS = {"accept": "accepted", "relabel": "relabelled", "unsure": "unsure"}
 
 
 def main(path: Path, reviewer: str, truth: Path | None = None) -> None:
@@ -158,7 +153,7 @@ class Page:
         place = self.lines.index(line)
         first = place - place % PAGE
         shown = queue[first : first + PAGE]
-        labels = _labels(shown)
+        labels = titles(shown)
         st.session_state["chosen"] = line
         back, where, on = st.columns([1, 2, 1], vertical_alignment="center")
         back.button(
@@ -173,39 +168,12 @@ class Page:
             "Queue",
             [item.line for item in shown],
             format_func=labels.__getitem__,
-            captions=[self._caption(item) for item in shown],
+            captions=[caption(item, self.verdicts.get(item.id), self.viewer.marks) for item in shown],
             key="chosen",
             on_change=self._choose,
             label_visibility="collapsed",
             width="stretch",
         )
-
-    def _caption(self, item: Item) -> str:
-        verdict = self.verdicts.get(item.id)
-        if verdict is not None:
-            mark = self._mark(verdict)
-            label = f": {plain(verdict.label)}" if verdict.verdict == "relabel" and not mark else ""
-            tone = "orange" if mark else "green"
-            return f":{tone}[{self._word(verdict)}{label}]"
-        if not item.prediction:
-            return plain(item.decision)
-        sure = "" if item.probability is None else f" {item.probability:.0%}"
-        return f"{_decision(item)} {plain(item.prediction)}{sure}"
-
-    def _mark(self, verdict: Verdict) -> Mark | None:
-        """The mark that a verdict is, if it is one."""
-        return next(
-            (
-                mark
-                for mark in self.viewer.marks
-                if verdict.verdict == "relabel" and verdict.label == mark.label
-            ),
-            None,
-        )
-
-    def _word(self, verdict: Verdict) -> str:
-        mark = self._mark(verdict)
-        return mark.done if mark else WORDS[verdict.verdict]
 
     def _choose(self) -> None:
         st.session_state["line"] = st.session_state["chosen"]
@@ -247,10 +215,11 @@ class Page:
             return
         verdict = self.verdicts.get(item.id)
         sure = "" if item.probability is None else f", {item.probability:.0%} sure"
-        st.markdown(f"{_decision(item)} **{plain(item.prediction)}**{sure}")
+        st.markdown(f"{badge(item)} **{plain(item.prediction)}**{sure}")
         if verdict is not None:
             by = f" by {plain(verdict.reviewer)}" if verdict.reviewer else ""
-            (st.warning if self._mark(verdict) else st.success)(f"{self._caption(item)}{by}")
+            kind = st.warning if mark_of(verdict, self.viewer.marks) else st.success
+            kind(caption(item, verdict, self.viewer.marks) + by)
             if verdict.note:
                 st.caption(plain(verdict.note))
         st.text_input("Note", key=f"note {item.id}", max_chars=MAX_NOTE, placeholder="optional")
@@ -357,7 +326,7 @@ class Page:
         line = next((item.line for item in self.run.items if item.id == verdict.id), None)
         if line is not None:
             st.session_state["line"] = line
-        st.session_state["said"] = ("note", f"Taken back: {self._word(verdict)}.")
+        st.session_state["said"] = ("note", f"Taken back: {word(verdict, self.viewer.marks)}.")
 
     def _export(self) -> None:
         file = self.run.path / EXPORT
@@ -372,13 +341,6 @@ class Page:
             f"{count:,} {'verdict' if count == 1 else 'verdicts'} written to {plain(str(file))}"
             + (f"; {plain(more)}" if more else ""),
         )
-
-
-def _labels(items: list[Item]) -> dict[int, str]:
-    """What each item is called in the list, by its line; Streamlit tells equal labels not apart."""
-    count = Counter(item.title for item in items)
-    numbered = {item.line: f" ({item.line + 1})" if count[item.title] > 1 else "" for item in items}
-    return {item.line: plain(item.title + numbered[item.line]) for item in items}
 
 
 def _key(what: str, item: Item) -> str:
@@ -397,10 +359,6 @@ def _reordered() -> None:
 
 def _refiltered() -> None:
     st.session_state["refiltered"] = True
-
-
-def _decision(item: Item) -> str:
-    return f":{TONES.get(item.decision, 'gray')}-badge[{plain(item.decision)}]"
 
 
 def _reviewer() -> str:
