@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from pipelines.common.errors import UserError
-from suite import exits, options, settings, terminal, wafer_runs, wafer_tables, wafer_training
+from suite import exits, options, settings, terminal, wafer_options, wafer_runs, wafer_tables, wafer_training
 from suite.folders import new_folder
 
 if TYPE_CHECKING:
@@ -19,43 +19,15 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 
-FalseAlarmRate = Annotated[
-    float | None,
-    typer.Option(
-        "--false-alarm-rate",
-        metavar="SHARE",
-        help="The share of maps of known classes that may be called novel, such as 0.01."
-        " Default: what is stored with the model.",
-    ),
-]
-AlarmOn = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--alarm-on", metavar="novel|CLASS", help="End with exit code 4 if there is one; may be repeated."
-    ),
-]
-WriteKlarf = Annotated[
-    Path | None,
-    typer.Option("--write-klarf", metavar="FILE", help="Also write maps and results to a new KLARF file."),
-]
-Diameter = Annotated[
-    float | None,
-    typer.Option("--diameter", metavar="MM", help="The diameter for files that state none. Default: 300."),
-]
-Paths = Annotated[
-    list[Path],
-    typer.Argument(metavar="PATH", help="Files, and folders that are searched for wafer maps.", exists=True),
-]
-
 
 @app.command("classify")
 def classify(
-    paths: Paths,
+    paths: wafer_options.Paths,
     model: options.Model = None,
-    false_alarm_rate: FalseAlarmRate = None,
-    alarm_on: AlarmOn = None,
-    diameter: Diameter = None,
-    write_klarf: WriteKlarf = None,
+    false_alarm_rate: wafer_options.FalseAlarmRate = None,
+    alarm_on: wafer_options.AlarmOn = None,
+    diameter: wafer_options.Diameter = None,
+    write_klarf: wafer_options.WriteKlarf = None,
     out: options.Out = None,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
@@ -203,9 +175,9 @@ def _plan(paths: list[Path], target: Path, config: ClassifyConfig, as_json: bool
 
 @app.command("evaluate")
 def evaluate(
-    data: wafer_training.Data,
+    data: wafer_options.Data,
     model: options.Model = None,
-    false_alarm_rate: FalseAlarmRate = None,
+    false_alarm_rate: wafer_options.FalseAlarmRate = None,
     engine: options.EngineOption = None,
     device: options.Device = None,
     as_json: options.Json = False,

@@ -2,47 +2,21 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
-from suite import exits, options, terminal
+from suite import exits, options, terminal, wafer_options
 from suite.folders import new_folder
 
 MAX_LISTED = 20
 MAX_NAMED = 3  # lots of a cluster that the table names
 
 
-class By(StrEnum):
-    """What one point of a chart stands for."""
-
-    lot = "lot"
-    step = "step"
-    tool = "tool"
-    time = "time"
-
-
-class Limits(StrEnum):
-    """How wide control limits are."""
-
-    laney = "laney"
-    standard = "standard"
-
-
-Runs = Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folders of suite wafer classify.")]
-ResultOut = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="The folder to write; default: a new one in runs.")
-]
-
-
 def discover(
-    runs: Runs,
-    out: ResultOut = None,
-    min_size: Annotated[
-        int, typer.Option("--min-size", min=2, metavar="N", help="The fewest maps that make a cluster.")
-    ] = 5,
+    runs: wafer_options.Runs,
+    out: wafer_options.ResultOut = None,
+    min_size: wafer_options.MinSize = 5,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -75,26 +49,14 @@ def discover(
 
 
 def monitor(
-    runs: Runs,
-    by: Annotated[By, typer.Option("--by", help="What one point of a chart is; time: a day.")] = By.lot,
-    baseline: Annotated[
-        list[Path] | None,
-        typer.Option("--baseline", metavar="RUN", help="A run that sets the limits; may be repeated."),
-    ] = None,
-    alarm: Annotated[
-        bool, typer.Option("--alarm", help="End with exit code 4 if a point is out of its limits.")
-    ] = False,
-    limits: Annotated[
-        Limits,
-        typer.Option("--limits", help="standard p and u charts, or widened where points vary more (laney)."),
-    ] = Limits.laney,
-    sigma: Annotated[
-        float, typer.Option("--sigma", min=0.5, max=10, help="Standard deviations from centre to limit.")
-    ] = 3.0,
-    min_maps: Annotated[
-        int, typer.Option("--min-maps", min=1, metavar="N", help="Points of fewer maps are no excursion.")
-    ] = 3,
-    out: ResultOut = None,
+    runs: wafer_options.Runs,
+    by: wafer_options.ByOption = wafer_options.By.lot,
+    baseline: wafer_options.Baseline = None,
+    alarm: wafer_options.Alarm = False,
+    limits: wafer_options.LimitsOption = wafer_options.Limits.laney,
+    sigma: wafer_options.Sigma = 3.0,
+    min_maps: wafer_options.MinMaps = 3,
+    out: wafer_options.ResultOut = None,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -143,7 +105,7 @@ def _cluster_cells(one: dict[str, Any]) -> tuple[str, ...]:
     return (str(one["cluster"]), str(one["size"]), nearest, named, one["first"][:10], one["last"][:10])
 
 
-def _print_excursions(excursions: list[dict[str, Any]], by: By) -> None:
+def _print_excursions(excursions: list[dict[str, Any]], by: wafer_options.By) -> None:
     if not excursions:
         return
     columns = (by.value, "step", "measure", "value", "side", "centre", "lower", "upper", "maps")

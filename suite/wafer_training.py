@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from suite import exits, options, settings, terminal, wafer_tables
+from suite import exits, options, settings, terminal, wafer_options, wafer_tables
 
 if TYPE_CHECKING:
     from pipelines.wafer.refit import Refitted
@@ -19,18 +19,10 @@ REFIT_SCORES = (
     *("reviewed_maps", "reviewed_accuracy", "reviewed_novel"),
 )
 
-Data = Annotated[
-    Path,
-    typer.Argument(
-        metavar="DATA", help="Labelled maps: an .npz file, or a folder with labels.csv.", exists=True
-    ),
-]
-ModelOut = Annotated[Path, typer.Option("--out", metavar="MODEL", help="The model folder to write.")]
-
 
 def train(
-    data: Data,
-    out: ModelOut,
+    data: wafer_options.Data,
+    out: wafer_options.ModelOut,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
@@ -67,22 +59,12 @@ def train(
 
 
 def refit(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A bundled model or a model folder.")],
-    labels: Annotated[
-        Path, typer.Option("--labels", metavar="REVIEW.csv", help="The reviewed labels.", exists=True)
-    ],
-    out: ModelOut,
-    data: Annotated[
-        Path | None,
-        typer.Option("--data", metavar="DATA", help="The model's training set, to replay.", exists=True),
-    ] = None,
-    root: Annotated[
-        Path | None,
-        typer.Option("--root", metavar="DIR", help="The folder that the reviewed sources are relative to."),
-    ] = None,
-    diameter: Annotated[
-        float, typer.Option("--diameter", metavar="MM", help="As it was given to classify.")
-    ] = 300.0,
+    model: wafer_options.OldModel,
+    labels: wafer_options.Labels,
+    out: wafer_options.ModelOut,
+    data: wafer_options.Replayed = None,
+    root: wafer_options.Root = None,
+    diameter: wafer_options.Diameter = None,
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
     engine: options.EngineOption = None,
@@ -102,6 +84,7 @@ def refit(
                 {"model": model, "labels": labels, "data": data}, out, _refit_config(model, config), as_json
             )
             return
+        from pipelines.wafer.data.dies import ASSUMED_DIAMETER_MM
         from pipelines.wafer.refit import refit as run
 
         with terminal.progress(quiet) as progress:
@@ -112,7 +95,7 @@ def refit(
                 data=data,
                 root=root,
                 settings=config,
-                diameter_mm=diameter,
+                diameter_mm=ASSUMED_DIAMETER_MM if diameter is None else diameter,
                 overwrite=overwrite,
                 command=terminal.command_line(),
                 progress=progress,
