@@ -12,11 +12,15 @@ from sparse_backbones.masked.masks import to_cells
 EPSILON = 1e-6
 
 
-def statistics(cells: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+def statistics(cells: Tensor, valid: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Mean and deviation of each channel of each cell over its valid voxels, both (..., C, 1).
 
-    cells: float (..., C, V). valid: bool (..., 1, V). A cell without a valid voxel has the mean 0.
+    cells: float (..., C, V). valid: bool (..., 1, V), None is all. Without a valid voxel
+    the mean is 0.
     """
+    if valid is None:
+        variance, mean = torch.var_mean(cells, -1, correction=0, keepdim=True)
+        return mean, (variance + EPSILON).sqrt()
     weight = valid.to(cells.dtype)
     count = weight.sum(-1, keepdim=True).clamp(min=1)
     kept = torch.where(valid, cells, 0.0)
@@ -43,16 +47,17 @@ def cell_losses(
     """
     wanted = to_cells(images, cell)[mask]
     found = to_cells(predicted, cell)[mask]
-    inside = torch.ones_like(wanted[:, :1], dtype=torch.bool)
-    if valid is not None:
-        inside = to_cells(valid[:, None], cell)[mask]
-    if normalised:
+    inside = None if valid is None else to_cells(valid[:, None], cell)[mask]
+    if normalised and len(wanted):
         mean, deviation = statistics(wanted, inside)
         wanted = (wanted - mean) / deviation
-    error = torch.where(inside, found - wanted, 0.0).square()
-    count = inside.flatten(1).sum(1).clamp(min=1) * images.shape[1]
-    losses = images.new_zeros(mask.shape, dtype=error.dtype)
-    return losses.masked_scatter(mask, error.flatten(1).sum(1) / count)
+    error = found - wanted
+    if inside is None:
+        means = error.square().mean((-2, -1))
+    else:
+        count = inside.flatten(1).sum(1).clamp(min=1) * images.shape[1]
+        means = torch.where(inside, error, 0.0).square().flatten(1).sum(1) / count
+    return images.new_zeros(mask.shape, dtype=means.dtype).masked_scatter(mask, means)
 
 
 def masked_mean(losses: Tensor, counted: Tensor) -> Tensor:
