@@ -20,7 +20,8 @@ MIB = 2**20
 FLOAT = 4
 # Floats per voxel, or per site, and per channel of all levels, each counted by its share of the voxels.
 KEPT = {"dense-unet": 7.0, "dynunet": 7.0, "swinunetr": 24.0, "sparse-unet": 9.0}
-SITE_BYTES = 340  # coordinates and maps of neighbours of one site, at all levels
+SITE_BYTES = 200  # coordinates and maps of neighbours of one site, at all levels
+SPREAD = 1.5  # how much more foreground than the training cases a case may have before it is divided
 WORKSPACE = 96 * MIB  # of the convolutions' library, whatever the tile
 CHUNKS = 8  # tensors of CHUNK_BYTES while planes are decided
 USUAL_PROCESS = 500.0 * MIB  # with torch and a model loaded
@@ -65,7 +66,8 @@ def case_bytes(
     depth = plan.patch[slow]
     if sparse:
         depth = max(depth, planes_within(memory_mib, classes, shape, slow))
-        tile = max(tile, min(site_bytes(plan.network, classes) * prepared, sites_bytes(memory_mib)))
+        sites = sites_within(memory_mib, plan.network, classes, prepared, plan.foreground.occupancy)
+        tile = max(tile, min(prepared, sites) * site_bytes(plan.network, classes))
     slab = slab_bytes(classes, min(shape[slow], depth + 1), [shape[slow], *_others(shape, slow)])
     held = FLOAT * channels * prepared + (prepared if masked else 0.0)
     scanning = volume + held + 2 * voxels + slab + max(tile, CHUNKS * CHUNK_BYTES)
@@ -103,9 +105,14 @@ def sites_bytes(memory_mib: int) -> float:
     return memory_mib * MIB * 0.6
 
 
-def sites_within(memory_mib: int, network: NetworkPlan, classes: int) -> int:
-    """How many active voxels a block may have."""
-    return max(1, int(sites_bytes(memory_mib) / site_bytes(network, classes)))
+def sites_within(memory_mib: int, network: NetworkPlan, classes: int, voxels: float, occupancy: float) -> int:
+    """How many active voxels a block may have: what fits, and no more than a case of this many voxels mostly
+    has, so that one with more foreground keeps to what was predicted for it.
+
+    occupancy: the share of active voxels in the training cases.
+    """
+    fits = sites_bytes(memory_mib) / site_bytes(network, classes)
+    return max(1, int(min(fits, SPREAD * occupancy * voxels)))
 
 
 def planes_within(memory_mib: int, classes: int, shape: Sequence[int], slow: int) -> int:

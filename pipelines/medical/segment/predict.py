@@ -123,6 +123,7 @@ class Predictor:
             self.config.overlap,
             self.batch,
             self.config.memory_mib,
+            self.plan.foreground.occupancy,
         )
         return scan(prepare(channels, self.plan), self.scorer, how, told)
 

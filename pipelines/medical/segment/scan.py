@@ -23,7 +23,8 @@ Told = Callable[[float], None]
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """How a volume is gone through; see `SegmentConfig`. classes: with the background."""
+    """How a volume is gone through; see `SegmentConfig`. classes: with the background. occupancy: the plan's
+    share of active voxels."""
 
     network: NetworkPlan
     classes: int
@@ -31,6 +32,7 @@ class Scan:
     overlap: float = 0.5
     batch: int = 1
     memory_mib: int = 2048
+    occupancy: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +86,9 @@ def _blocks(prepared: Prepared, scorer: Scorer, how: Scan) -> Blocks | None:
         reach=reach(how.network),
         stride=total_stride(how.network),
         slow=slow,
-        most_sites=sites_within(how.memory_mib, how.network, how.classes),
+        most_sites=sites_within(
+            how.memory_mib, how.network, how.classes, prepared.images[0].numel(), how.occupancy
+        ),
         most_planes=planes_within(how.memory_mib, how.classes, shape, slow),
         most_work=(1 - how.overlap) ** -3,
     )

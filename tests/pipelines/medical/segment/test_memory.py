@@ -74,7 +74,8 @@ def test_more_needs_more() -> None:
 
 def test_sizes_of_work_fit_the_limit() -> None:
     network = NetworkPlan(name="sparse-unet")
-    assert 500_000 < sites_within(1024, network, 5) < sites_within(4096, network, 5)
+    assert 600_000 < sites_within(1024, network, 5, 1e9, 1.0) < sites_within(4096, network, 5, 1e9, 1.0)
+    assert sites_within(4096, network, 5, 100_000, 0.2) == 30_000
     planes = planes_within(1024, 61, (512, 512, 800), 2)
     assert 1 <= planes < 800
     assert 61 * (planes + 1) * 512 * 512 * 2 <= 0.4 * 1024 * MIB
