@@ -72,14 +72,13 @@ def test_members_and_flips_are_averaged() -> None:
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("mirror", [False, True])
-@pytest.mark.parametrize("rule", [Foreground(), ABOVE])
+@pytest.mark.parametrize(("mirror", "rule"), [(False, Foreground()), (False, ABOVE), (True, ABOVE)])
 def test_sparse_blocks_give_what_the_whole_gives(
     mirror: bool, rule: Foreground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = unet_plan(foreground=rule)
     network = lively_unet(plan)
-    shape = (26, 23, 78)
+    shape = (14, 13, 70)
     whole = run(plan, network, shape=shape, mirror=mirror)
     used: list[Blocks] = []
 

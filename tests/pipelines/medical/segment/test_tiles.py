@@ -18,6 +18,7 @@ patches = st.integers(2, 40)
 overlaps = st.sampled_from([0.0, 0.25, 0.5, 0.7, 0.9])
 
 
+@settings(deadline=None)
 @given(sides, patches, overlaps)
 def test_tiles_cover_an_axis_with_at_least_the_overlap(side: int, patch: int, overlap: float) -> None:
     found = starts(side, patch, overlap)
@@ -31,6 +32,7 @@ def test_tiles_cover_an_axis_with_at_least_the_overlap(side: int, patch: int, ov
     assert steps.max() <= max(1, int(patch * (1 - overlap))) + 1  # even steps are rounded
 
 
+@settings(deadline=None)
 @given(sides, patches, overlaps)
 def test_weights_sum_to_one_along_an_axis(side: int, patch: int, overlap: float) -> None:
     begin = starts(side, patch, overlap)
@@ -49,8 +51,8 @@ def test_weights_are_gaussian_where_two_tiles_meet() -> None:
     assert float(two[2]) == pytest.approx(bell[1] / sum(bell), rel=1e-5)
 
 
-@settings(max_examples=30)
-@given(st.tuples(sides, sides, sides).filter(lambda one: np.prod(one) < 40_000), overlaps, st.integers(0, 2))
+@settings(max_examples=20, deadline=None)
+@given(st.tuples(sides, sides, sides).filter(lambda one: np.prod(one) < 15_000), overlaps, st.integers(0, 2))
 def test_rows_of_tiles_are_in_order_and_sum_to_one(
     shape: tuple[int, int, int], overlap: float, slow: int
 ) -> None:
