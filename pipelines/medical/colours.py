@@ -6,7 +6,7 @@ import colorsys
 
 # Okabe and Ito (2008), told apart by everybody; without their black, in an order that suits grey images.
 FIRST = (
-    *((230, 159, 0), (86, 180, 233), (0, 158, 115), (213, 94, 0), (240, 228, 66), (204, 121, 167)),
+    *((230, 159, 0), (86, 180, 233), (0, 158, 115), (204, 121, 167), (240, 228, 66), (213, 94, 0)),
     (0, 114, 178),
 )
 

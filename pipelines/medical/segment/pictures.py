@@ -6,7 +6,6 @@ on the left of the sagittal one. Pixels are square in mm whatever the voxels are
 
 from __future__ import annotations
 
-import colorsys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.medical.colours import colour
 from pipelines.medical.data.record import Volume
 from pipelines.medical.data.write import replacing
 from pipelines.medical.geometry import Turn
@@ -29,11 +29,6 @@ INK, PAPER = 225, 0
 TEXT = 0.6  # of the font's size: still legible where a page shows a picture at half its size
 # Which axis is cut, and the letters left, right, above and below.
 PLANES = {"axial": (2, "RLAP"), "coronal": (1, "RLSI"), "sagittal": (0, "APSI")}
-# Okabe and Ito (2008), told apart by everybody; without their black, in an order that suits grey images.
-FIRST_COLOURS = (
-    *((230, 159, 0), (86, 180, 233), (0, 158, 115), (213, 94, 0), (240, 228, 66), (204, 121, 167)),
-    (0, 114, 178),
-)
 # HU from black to white: soft tissue, and what suits a structure of lung or bone.
 SOFT, LUNG, BONE = (-160.0, 240.0), (-1350.0, 150.0), (-450.0, 1050.0)
 LUNG_BELOW, BONE_ABOVE = -300.0, 250.0
@@ -51,16 +46,6 @@ class Pictures:
     png: dict[str, tuple[bytes, int, int]]
     labels: list[str]
     window: tuple[float, float]
-
-
-def colour(number: int) -> tuple[int, int, int]:
-    """The RGB of a model's label, counted from 0; no two neighbours are alike."""
-    if number < len(FIRST_COLOURS):
-        return FIRST_COLOURS[number]
-    hue = (number * 0.61803398875) % 1.0  # the golden ratio spreads hues evenly, however many there are
-    light = (0.55, 0.68, 0.45)[number % 3]
-    r, g, b = colorsys.hls_to_rgb(hue, light, 0.75)
-    return round(255 * r), round(255 * g), round(255 * b)
 
 
 def draw(volume: Volume, labels: NDArray[Any], names: Mapping[str, int], *, modality: str = "") -> Pictures:

@@ -10,9 +10,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from pipelines.medical.colours import colour
 from pipelines.medical.data.files import read_volume
 from pipelines.medical.segment import report as report_module
-from pipelines.medical.segment.pictures import LEAST_WIDTH, MARGIN, PLANES, Pictures, colour, draw
+from pipelines.medical.segment.pictures import LEAST_WIDTH, MARGIN, PLANES, Pictures, draw
 from pipelines.medical.segment.run import segment
 from tests.pipelines.medical.segment.made import Threshold, predictor_of, threshold_plan
 
