@@ -14,6 +14,8 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from pipelines.medical.colours import colour
+
 INLINE_BYTES = 20 * 2**20  # of all pictures; beyond this the page names the files in `pictures`
 TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
 
