@@ -268,9 +268,7 @@ def _print(summary: RunSummary, names: list[str]) -> None:
 def _print_failures(summary: RunSummary) -> None:
     failed = [row for row in _rows(summary.out) if row["status"] != "ok"]
     for row in failed[:MAX_FAILURES]:
-        error = row["error"]
-        where = "" if error.startswith(row["source"]) else f"{row['source']}: "
-        terminal.error(f"{where}{error}")
+        terminal.error(f"{row['source']}: {row['error']}")
     if len(failed) > MAX_FAILURES:
         terminal.error(f"and {len(failed) - MAX_FAILURES:,} more, in results.csv")
 

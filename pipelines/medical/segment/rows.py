@@ -29,7 +29,8 @@ def columns(names: Sequence[str]) -> list[str]:
 
 
 def failed_row(source: Path, case: str, error: str, names: Sequence[str], model: str) -> Row:
-    """The row of a case that could not be read or segmented."""
+    """The row of a case that could not be read or segmented. A reason need not repeat the source."""
+    error = error.removeprefix(f"{source}: ")
     return dict.fromkeys(columns(names)) | {
         "source": str(source),
         "case": case,
