@@ -97,18 +97,29 @@ class Predictor:
             if not rows:
                 continue
             seen = model.measure([maps[row] for row in rows])
-            best = seen.probabilities.argmax(1)
-            for at, (row, place) in enumerate(zip(rows, best, strict=True)):
-                label, score = model.labels[place], float(seen.novelty[at])
+            order = np.argsort(-seen.probabilities, axis=1, kind="stable")
+            for row, places, shares, score, latent in zip(
+                rows,
+                order.tolist(),
+                seen.probabilities.tolist(),
+                seen.novelty.tolist(),
+                seen.latent,
+                strict=True,
+            ):
+                label = model.labels[places[0]]
                 results[row] = Prediction(
                     label=label,
-                    probability=float(seen.probabilities[at, place]),
+                    probability=shares[places[0]],
                     novelty=score,
                     threshold=self.thresholds[kind],
                     decision=_decide(score, self.thresholds[kind], label == model.normal),
                     model=model.name,
-                    latent=seen.latent[at],
-                    probabilities=_ranked(model.labels, seen.probabilities[at]),
+                    latent=latent,
+                    probabilities={
+                        model.labels[place]: shares[place]
+                        for place in places
+                        if shares[place] >= LEAST_PROBABILITY
+                    },
                 )
         return [result for result in results if result is not None]
 
@@ -145,12 +156,6 @@ class Predictor:
             model=model.name,
             probabilities={label: 1.0},
         )
-
-
-def _ranked(labels: Sequence[str], probabilities: NDArray[np.float64]) -> dict[str, float]:
-    order = np.argsort(-probabilities, kind="stable")
-    kept = order[probabilities[order] >= LEAST_PROBABILITY]
-    return {labels[place]: float(probabilities[place]) for place in kept}
 
 
 def _kind(wafer: WaferMap) -> str:

@@ -16,7 +16,8 @@ Grid = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-MOST_PLACES = 1 << 21  # on a sheet of several grids: bounds the memory
+# Places of a sheet of several grids: what is counted on it stays in the processor's cache.
+MOST_PLACES = 1 << 19
 
 
 @dataclass(frozen=True, slots=True, eq=False)

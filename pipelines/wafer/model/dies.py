@@ -56,7 +56,7 @@ class DieBatch:
 
 def crop(status: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The part of the grid (rows, cols) that holds dies; (0, 0) if there is none."""
-    if status.size and all(edge.any() for edge in (status[0], status[-1], status[:, 0], status[:, -1])):
+    if status.size and status[0].any() and status[-1].any() and status[:, 0].any() and status[:, -1].any():
         return status
     rows = np.flatnonzero((status != NO_DIE).any(axis=1))
     if not len(rows):
