@@ -20,8 +20,12 @@ from pipelines.wafer.shape import shapes
 
 # Places across the wafer of the grid on which the shape of defect coordinates is measured.
 SHAPE_PLACES = 64
+# A map is seen from four sides, the first of which is as it lies. Die grids are mirrored, by steps down and
+# across: a quarter turn would swap the width and the height of the dies, as if it were another product.
+SIDES = 4
+MIRRORED = ((1, 1), (1, -1), (-1, 1), (-1, -1))
 # Positions (N, 2) times these are turned anticlockwise by so many quarters.
-TURNS = np.array([[[1, 0], [0, 1]], [[0, 1], [-1, 0]], [[-1, 0], [0, -1]], [[0, -1], [1, 0]]])
+TURNED = np.array([[[1, 0], [0, 1]], [[0, 1], [-1, 0]], [[-1, 0], [0, -1]], [[0, -1], [1, 0]]])
 
 KindName = Literal["dies", "coordinates"]
 Batch = DieBatch | DefectBatch
@@ -46,12 +50,13 @@ class Dies:
         maps: Sequence[WaferMap],
         rng: np.random.Generator | None = None,
         *,
-        quarters: Sequence[int] | None = None,
+        sides: Sequence[int] | None = None,
     ) -> DieBatch:
-        """The batch of these maps; each turned by its quarters of a turn, or changed at random by `rng`."""
+        """The batch of these maps; each seen from its side, 0 to 3, or changed at random by `rng`."""
         grids = [die_status(wafer) for wafer in maps]
-        if quarters is not None:
-            grids = [np.rot90(grid, turn) for grid, turn in zip(grids, quarters, strict=True)]
+        if sides is not None:
+            steps = [MIRRORED[side] for side in sides]
+            grids = [grid[::down, ::across] for grid, (down, across) in zip(grids, steps, strict=True)]
         if rng is not None:
             grids = [augment_dies(grid, rng) for grid in grids]
         return encode_dies(grids, self.cells)
@@ -83,12 +88,12 @@ class Coordinates:
         maps: Sequence[WaferMap],
         rng: np.random.Generator | None = None,
         *,
-        quarters: Sequence[int] | None = None,
+        sides: Sequence[int] | None = None,
     ) -> DefectBatch:
-        """The batch of these maps; each turned by its quarters of a turn, or changed at random by `rng`."""
+        """The batch of these maps; each seen from its side, 0 to 3, or changed at random by `rng`."""
         defects = [wafer.defects for wafer in maps]
-        if quarters is not None:
-            defects = [each @ TURNS[turn] for each, turn in zip(defects, quarters, strict=True)]
+        if sides is not None:
+            defects = [each @ TURNED[side] for each, side in zip(defects, sides, strict=True)]
         diameters = [wafer.diameter_mm for wafer in maps]
         if rng is not None:
             defects = [

@@ -10,12 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from pipelines.wafer.data.record import WaferMap
-from pipelines.wafer.model.kinds import Kind
+from pipelines.wafer.model.kinds import SIDES, Kind
 from pipelines.wafer.novelty import Seen
 
-# A class's probability below which a map is looked at again, and from how many sides.
+# A class's probability below which a map is looked at again.
 UNSURE: Final = 0.8
-SIDES: Final = 4
 # As many maps go through the network at once as keep its intermediate results in the processor's cache.
 CHUNK: Final = 64
 # As many defects, or one map that has more: bounds the memory, and that of a second look as well.
@@ -29,18 +28,18 @@ def look(
     """Logits, latents and shapes of N maps.
 
     shift (K,) is added to the logits. Where no class then has a probability of UNSURE, the logits are the
-    mean over the wafer as it lies and turned by one, two and three quarters: how a wafer lies means
-    nothing, but may tip a doubtful answer. The latent is that of the map as it lies.
+    mean over the wafer's SIDES: how it lies means nothing, but may tip a doubtful answer. The latent is that
+    of the map as it lies.
     """
     logits, latents = run_network(network, kind, maps, device=device)
     shifted = logits.double() + shift.to(device)
     doubtful = torch.nonzero(shifted.softmax(1).amax(1) < UNSURE)[:, 0]
     if len(doubtful):
         some = [maps[place] for place in doubtful.tolist()] * (SIDES - 1)
-        quarters = np.repeat(np.arange(1, SIDES), len(doubtful)).tolist()
-        again, _ = run_network(network, kind, some, device=device, quarters=quarters)
-        turned = again.double().reshape(SIDES - 1, len(doubtful), -1) + shift.to(device)
-        shifted[doubtful] = (shifted[doubtful] + turned.sum(0)) / SIDES
+        sides = np.repeat(np.arange(1, SIDES), len(doubtful)).tolist()
+        again, _ = run_network(network, kind, some, device=device, sides=sides)
+        others = again.double().reshape(SIDES - 1, len(doubtful), -1) + shift.to(device)
+        shifted[doubtful] = (shifted[doubtful] + others.sum(0)) / SIDES
     return Seen(shifted, latents, torch.from_numpy(kind.shapes(maps)).to(device))
 
 
@@ -51,13 +50,13 @@ def run_network(
     maps: Sequence[WaferMap],
     *,
     device: torch.device,
-    quarters: Sequence[int] | None = None,
+    sides: Sequence[int] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Logits (N, K) and latents (N, L) of a network in evaluation mode. quarters (N,): see `Dies.encode`."""
+    """Logits (N, K) and latents (N, L) of a network in evaluation mode. sides (N,): see `Dies.encode`."""
     network.eval()
     found = []
     for part in chunks(maps):
-        batch = kind.encode(maps[part], quarters=None if quarters is None else quarters[part])
+        batch = kind.encode(maps[part], sides=None if sides is None else sides[part])
         found.append(network(batch.to(device)))
     logits, latents = (torch.cat(each) for each in zip(*found, strict=True))
     return logits, latents

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from pipelines.wafer.data import WaferMap, read_labelled
 from pipelines.wafer.data.record import FAIL, PASS
-from pipelines.wafer.model.kinds import Coordinates, Dies, Kind
+from pipelines.wafer.model.kinds import SIDES, Coordinates, Dies, Kind
 from pipelines.wafer.model.look import CHUNK, chunks, look, run_network
 from pipelines.wafer.model.trained import load_trained
 from tests.pipelines.wafer import tiny
@@ -50,7 +50,7 @@ def test_doubtful_maps_are_seen_from_four_sides() -> None:
     maps = [spot(10, 18), spot(10, 11), spot(3, 12)]
     network = Sided(3.0)
     seen = look(network, Dies(), maps, shift=torch.tensor([0.0, 0.5]), device=CPU)
-    # By hand: the places of the spots, -1 to 1 across; turned by quarters x becomes y, -x and -y.
+    # By hand: the places of the spots, -1 to 1 across; mirrored across, or across and down, x becomes -x.
     assert network.asked == [3, 6]
     assert seen.logits[0].tolist() == pytest.approx([3 * 16 / 21, 0.5], abs=1e-5)
     for doubtful in seen.logits[1:].tolist():
@@ -66,17 +66,23 @@ def test_a_sure_network_is_asked_once() -> None:
 
 
 @pytest.mark.parametrize("kind", [Dies(), Coordinates(256)])
-def test_each_quarter_shows_another_side(kind: Kind) -> None:
+def test_each_side_shows_another_picture(kind: Kind) -> None:
     rng = np.random.default_rng(0)
     maps: Sequence[WaferMap] = (
         [tiny.die_map(tiny.toy_grid(rng, "Edge"))]
         if isinstance(kind, Dies)
         else [tiny.defect_map(tiny.toy_defects(rng, "ring") + np.array([9.0, 4.0]))]
     )
-    sites = [getattr(kind.encode(maps, quarters=[n]), kind_sites(kind)).tolist() for n in range(4)]
+    sites = [getattr(kind.encode(maps, sides=[n]), kind_sites(kind)).tolist() for n in range(SIDES)]
     plain = getattr(kind.encode(maps), kind_sites(kind)).tolist()
     assert sorted(sites[0]) == sorted(plain)
     assert len({str(sorted(each)) for each in sites}) == 4
+
+
+def test_no_side_swaps_the_width_and_the_height_of_dies() -> None:
+    wafer = tiny.die_map(np.full((5, 9), FAIL, np.uint8))
+    for side in range(SIDES):
+        assert Dies().encode([wafer], sides=[side]).dies.amax(0).tolist() == [0, 4, 8]
 
 
 def kind_sites(kind: Kind) -> str:
