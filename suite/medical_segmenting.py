@@ -115,6 +115,14 @@ Uncertainty = Annotated[
         rich_help_panel=options.RUNNING,
     ),
 ]
+DicomSeg = Annotated[
+    bool,
+    typer.Option(
+        "--dicom-seg",
+        help="Also write the masks of DICOM series as DICOM segmentations.",
+        rich_help_panel=options.RUNNING,
+    ),
+]
 
 
 def segment(
@@ -122,6 +130,7 @@ def segment(
     model: Model = None,
     out: options.Out = None,
     uncertainty: Uncertainty = False,
+    dicom_seg: DicomSeg = False,
     largest_component: LargestComponent = None,
     foreground: Foreground = None,
     network: NetworkOption = None,
@@ -161,6 +170,7 @@ def segment(
             "foreground": foreground,
             "largest_component": largest_component or None,
             "uncertainty": uncertainty or None,
+            "dicom_seg": dicom_seg or None,
             "batch": batch,
         }
         if model is None and config_file is None and not any(one.startswith("model=") for one in sets or ()):

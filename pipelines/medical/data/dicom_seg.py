@@ -21,6 +21,7 @@ from .dicom.reading import DAMAGED
 from .record import Volume, VolumeError
 from .write import replacing
 
+HIGHDICOM = "pip install 'sparse-suite[dicom-seg]'"
 SERIES_NUMBER = 900
 _MAKER = "sparse-suite"
 _NEEDED = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID")
@@ -41,9 +42,7 @@ def write_dicom_seg(
     try:
         import highdicom  # an extra that few need, and slow to import
     except ImportError as error:
-        raise VolumeError(
-            "DICOM segmentations need highdicom: pip install 'sparse-suite[dicom-seg]'"
-        ) from error
+        raise VolumeError(f"DICOM segmentations need highdicom: {HIGHDICOM}") from error
     if like.header.get("format") != "dicom":
         raise VolumeError(f"{like.name} is not from DICOM, so there is no series to refer to")
     if labels.shape != like.shape:

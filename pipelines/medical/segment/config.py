@@ -32,6 +32,7 @@ class SegmentConfig(BaseModel):
         `above:VALUE`, in the file's own numbers.
     largest_component: labels of which only the largest connected piece is kept, or `all`.
     uncertainty: write a map of it for each case.
+    dicom_seg: also write the masks of DICOM series as DICOM segmentations; needs the extra `dicom-seg`.
     batch: tiles that go through the network at once; None takes 1 on a CPU and 4 on a GPU.
     memory_mib: what a block of a sparse network and the scores held beside it may take. More makes larger
         blocks and less double work; results are the same up to rounding.
@@ -50,6 +51,7 @@ class SegmentConfig(BaseModel):
     foreground: str = "auto"
     largest_component: Annotated[tuple[str, ...], BeforeValidator(_one_is_many)] = ()
     uncertainty: bool = False
+    dicom_seg: bool = False
     batch: int | None = Field(None, ge=1, le=256)
     memory_mib: int = Field(2048, ge=64)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from pipelines.common.errors import UserError
 from pipelines.common.hardware import resolve_device
 from pipelines.common.models import find_model
 from pipelines.medical.config import TASK, Plan
+from pipelines.medical.data.dicom_seg import HIGHDICOM
 from pipelines.medical.data.record import Volume
 from pipelines.medical.model.networks import Network, Peer
 from pipelines.medical.model.trained import TrainedModel, load_engine, load_trained, network_of
@@ -64,6 +66,8 @@ class Predictor:
     @classmethod
     def load(cls, config: SegmentConfig) -> Predictor:
         """Load the model that the config names. Raises UserError."""
+        if config.dicom_seg and find_spec("highdicom") is None:
+            raise UserError(f"--dicom-seg needs highdicom: {HIGHDICOM}")
         folder = find_model(TASK, config.model)
         device = resolve_device(config.device)
         model = load_trained(folder, engine=config.engine, device=device)

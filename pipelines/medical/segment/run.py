@@ -15,8 +15,9 @@ from pipelines.common.errors import UserError
 from pipelines.common.files import replacing
 from pipelines.common.runs import REPORT, TABLE, RunFolder
 from pipelines.medical.config import TASK
+from pipelines.medical.data.dicom_seg import write_dicom_seg
 from pipelines.medical.data.files import read_volume
-from pipelines.medical.data.record import Volume
+from pipelines.medical.data.record import Volume, VolumeError
 from pipelines.medical.data.walk import SkippedFile
 from pipelines.medical.data.write import write_labels, write_map
 from pipelines.medical.segment import report, rows
@@ -26,7 +27,7 @@ from pipelines.medical.segment.pictures import draw, write_pictures
 from pipelines.medical.segment.predict import Predictor, Segmentation
 from pipelines.medical.segment.timing import Clock
 
-MASKS, UNCERTAINTY, PICTURES = "masks", "uncertainty", "pictures"
+MASKS, UNCERTAINTY, PICTURES, DICOM_SEG = "masks", "uncertainty", "pictures", "dicom-seg"
 DRAWINGS = "pictures.jsonl"
 MAX_LISTED = 1_000  # failures and skipped files that run.json lists; beyond that it only counts them
 ENDING = ".nii.gz"
@@ -129,13 +130,14 @@ def _one(
         reason = f"cannot be segmented: {str(error) or type(error).__name__}"
         return rows.failed_row(task.source, task.name, reason, names, model), None
     try:
-        _write(task, channels[0], found, predictor, out)
+        notes = _write(task, channels[0], found, predictor, out)
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:  # anything else, such as a full disk, ends the run
             raise
         return rows.failed_row(task.source, task.name, "its name is too long for a file", names, model), None
     seconds = time.monotonic() - begun
     row = rows.ok_row(task.source, task.name, channels, found, model, seconds)
+    row["notes"] += notes
     modality = channels[0].modality or predictor.plan.modality
     pictures = draw(channels[0], found.labels, predictor.names, modality=modality)
     return row, write_pictures(out / PICTURES, task.name, pictures)
@@ -145,7 +147,8 @@ def _teller(clock: Clock, task: Task, progress: Say) -> Callable[[float], None]:
     return lambda share: progress(clock.line(task.name, share))
 
 
-def _write(task: Task, like: Volume, found: Segmentation, predictor: Predictor, out: Path) -> None:
+def _write(task: Task, like: Volume, found: Segmentation, predictor: Predictor, out: Path) -> list[str]:
+    """Write the files of a case; returns what the user should know of them."""
     (out / MASKS).mkdir(exist_ok=True)
     write_labels(out / MASKS / f"{task.name}{ENDING}", found.labels, like)
     if predictor.config.uncertainty:
@@ -153,6 +156,15 @@ def _write(task: Task, like: Volume, found: Segmentation, predictor: Predictor, 
         # In half precision every step of 1/255 stays itself, at half the memory.
         shares = found.uncertainty.astype("float16") / 255
         write_map(out / UNCERTAINTY / f"{task.name}{ENDING}", shares, like)
+    if not predictor.config.dicom_seg:
+        return []
+    (out / DICOM_SEG).mkdir(exist_ok=True)
+    try:
+        file = out / DICOM_SEG / f"{task.name}.dcm"
+        write_dicom_seg(file, found.labels, like, predictor.names, predictor.model.name)
+    except VolumeError as error:  # the mask itself is there
+        return [f"no DICOM segmentation: {error}"]
+    return []
 
 
 def _record(paths: Sequence[Path], predictor: Predictor, memory: int, name: str) -> dict[str, Any]:
@@ -228,13 +240,18 @@ def _artefacts(out: Path) -> list[Path]:
         except (ValueError, LookupError, TypeError):
             continue
         files += [out / folder / f"{name}{ENDING}" for folder in (MASKS, UNCERTAINTY)]
+        files.append(out / DICOM_SEG / f"{name}.dcm")
         files += (out / PICTURES).glob(f"{glob.escape(name)}-*.png")
     return files
 
 
 def _left_over(out: Path) -> list[Path]:
     """Files that a run was writing when it was killed."""
-    return [path for folder in (MASKS, UNCERTAINTY, PICTURES) for path in (out / folder).glob(".*.new-*")]
+    return [
+        path
+        for folder in (MASKS, UNCERTAINTY, PICTURES, DICOM_SEG)
+        for path in (out / folder).glob(".*.new-*")
+    ]
 
 
 def _remove(files: Sequence[Path]) -> None:
