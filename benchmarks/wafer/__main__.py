@@ -8,6 +8,11 @@ from pathlib import Path
 
 from benchmarks.wafer.wm811k import add_data_option, check_data
 
+SECTIONS = (
+    *("training_of_peer", "accuracy", "novelty", "speed_dies_npz", "speed_klarf_files", "speed_full_npz"),
+    *("commands", "defects", "resolution"),
+)
+
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.wafer", description=__doc__)
@@ -28,6 +33,9 @@ def main(arguments: list[str] | None = None) -> None:
         default="wdm-fullres",
         help="the model of full-resolution maps (default wdm-fullres)",
     )
+    parser.add_argument(
+        "--only", nargs="+", metavar="SECTION", choices=SECTIONS, help=f"measure only: {', '.join(SECTIONS)}"
+    )
     given = parser.parse_args(arguments)
     if given.threads < 1 or (given.repeats is not None and given.repeats < 1):
         parser.error("--threads and --repeats must be at least 1")
@@ -45,6 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
         threads=given.threads,
         repeats=given.repeats or (3 if given.quick else 7),
         models={"dies": given.model, "coordinates": given.full_model},
+        only=tuple(given.only) if given.only else None,
     )
     try:
         run(settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -65,7 +66,8 @@ QUICK = Sizes(
 class Settings:
     """data: folder of `train.npz` and `val.npz`. target: the JSON. models: name or folder by kind of map.
 
-    cache: where the peer's training and the inputs are kept; None is `.cache/benchmarks/wafer`.
+    cache: where the peer's training and the inputs are kept; None is `.cache/benchmarks/wafer`. only: the
+    sections to measure, None for all; those that an earlier run has measured are kept.
     """
 
     data: Path
@@ -75,6 +77,7 @@ class Settings:
     repeats: int
     models: dict[str, str]
     cache: Path | None = None
+    only: tuple[str, ...] | None = None
 
 
 def run(settings: Settings, sizes: Sizes | None = None) -> dict[str, Any]:
@@ -110,26 +113,28 @@ def run(settings: Settings, sizes: Sizes | None = None) -> dict[str, Any]:
     peer.save(weights, dense.model, dense.labels)
     contestants = Contestants(engines, models, weights, scratch)
 
-    sections.run("training_of_peer", lambda: training(dense))
+    def section(name: str, measure: Callable[[], Section]) -> None:
+        if settings.only is None or name in settings.only:
+            sections.run(name, measure)
+
+    section("training_of_peer", lambda: training(dense))
     native = partial(contestants.predictor, "dies", "native")
-    sections.run("accuracy", lambda: accuracy.measure(data / "val.npz", dense, native(), cache))
+    section("accuracy", lambda: accuracy.measure(data / "val.npz", dense, native(), cache))
     full = partial(contestants.model, "coordinates", "native")
-    sections.run("novelty", lambda: novelty.measure(full(), scratch, maps_per_class=sizes.novelty_maps))
+    section("novelty", lambda: novelty.measure(full(), scratch, maps_per_class=sizes.novelty_maps))
     inputs = speed_inputs(
         settings.data, cache, die_maps=sizes.die_maps, files=sizes.files, full_maps=sizes.full_maps
     )
     for item in inputs:
-        sections.run(
-            f"speed_{item.name}", partial(speed.measure, item, contestants, repeats=settings.repeats)
-        )
-    sections.run(
+        section(f"speed_{item.name}", partial(speed.measure, item, contestants, repeats=settings.repeats))
+    section(
         "commands",
         lambda: speed.memory(
             inputs[: sizes.commands], contestants, repeats=sizes.command_repeats, threads=settings.threads
         ),
     )
-    sections.run("defects", lambda: scaling.defects(contestants, sizes.defects, repeats=settings.repeats))
-    sections.run("resolution", lambda: scaling.resolution(contestants, sizes.sides, repeats=settings.repeats))
+    section("defects", lambda: scaling.defects(contestants, sizes.defects, repeats=settings.repeats))
+    section("resolution", lambda: scaling.resolution(contestants, sizes.sides, repeats=settings.repeats))
     shutil.rmtree(scratch, ignore_errors=True)
     report = sections.finish()
     print_report(report)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from benchmarks.wafer import run as benchmark
-from benchmarks.wafer.__main__ import main
+from benchmarks.wafer.__main__ import SECTIONS, main
 from benchmarks.wafer.dense_cnn import Recipe
 from benchmarks.wafer.scaling import exponent
 from benchmarks.wafer.wm811k import DieMaps, save
@@ -72,6 +72,7 @@ def test_one_run_reports_everything(
     speed = [f"speed_{name}" for name in inputs]
     accuracy = ["training_of_peer", "accuracy", "novelty"]
     assert sections == [*accuracy, *speed, "commands", "defects", "resolution"]
+    assert sections == list(SECTIONS)
     for section in speed:
         found = [(row["stage"], row["engine"]) for row in rows if row["section"] == section]
         assert found == [(stage, name) for stage in STAGES for name in ("native", "dense")]
