@@ -21,9 +21,10 @@ WIDTH, MAX_WIDTH = 16, 160
 BATCH = 2
 MAX_BATCH = 4
 MEMORY_MIB = 6_000.0
-# Below this share of active voxels a training step or a volume takes less time on active voxels only
-# (benchmarks/medical_segment).
-SPARSE_BELOW = 0.35
+# Below this share of active voxels a training step takes less time on active voxels only, even where a dense
+# network computes in bfloat16 in hardware; where it cannot, sparse is faster at most shares
+# (`break_even_training` of benchmarks/medical_segment).
+SPARSE_BELOW = 0.24
 LABELS_MAY_LIE_OUTSIDE = 0.001
 
 

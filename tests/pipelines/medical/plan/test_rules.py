@@ -140,7 +140,7 @@ def test_no_rule_leaves_labelled_voxels_out(fingerprint: Fingerprint) -> None:
 
 
 def test_ct_is_clipped_to_what_the_labels_hold(folder: Path, fingerprint: Fingerprint) -> None:
-    cases = tuple(replace(case, lowest=-1024.0, solid=0.3, outside_solid=0.0) for case in fingerprint.cases)
+    cases = tuple(replace(case, lowest=-1024.0, solid=0.2, outside_solid=0.0) for case in fingerprint.cases)
     plan = make_plan(Fingerprint(cases, ()), read_dataset(folder))
     how = plan.normalisation[0]
     assert plan.modality == "CT" and how.scheme == "fixed"
