@@ -31,7 +31,7 @@ MIB = 2**20
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 WHAT = ("segmenting", "training")
 SIDE = 64  # of the cube
-ROUNDS = 2  # at least, of what takes seconds
+ROUNDS = 3  # at least, of what takes seconds
 DRAWN = 25  # batches whose occupancy is looked at
 
 

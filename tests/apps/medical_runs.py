@@ -42,6 +42,7 @@ class Oracle:
         self.model = SimpleNamespace(name="oracle", sha256="0" * 64, device="cpu")
         self.config = SimpleNamespace(
             uncertainty=uncertainty,
+            dicom_seg=False,
             model="oracle",
             seed=0,
             model_dump=lambda mode: {"model": "oracle"} | CONFIG,
