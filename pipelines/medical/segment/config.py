@@ -25,7 +25,8 @@ class SegmentConfig(BaseModel):
     model: a bundled name or a model folder.
     network: `auto` runs the network as the model has it; the other two run a dense or sparse U-network's
         weights on all voxels or on the active ones only.
-    overlap: the share of a patch that it has in common with the next one; no matter to sparse networks.
+    overlap: the share of a patch that it has in common with the next one. A sparse network has patches only
+        where blocks would be more work.
     mirror: average over all flips of the axes, 8 times the work.
     precision: of a dense network's convolutions; `auto` is float32, so that every machine gives one mask.
     foreground: which voxels are computed on: `auto`, as the model's plan says; `none`, all voxels; `nonzero`;
@@ -35,7 +36,8 @@ class SegmentConfig(BaseModel):
     dicom_seg: also write the masks of DICOM series as DICOM segmentations; needs the extra `dicom-seg`.
     batch: tiles that go through the network at once; None takes 1 on a CPU and 4 on a GPU.
     memory_mib: what a block of a sparse network and the scores held beside it may take. More makes larger
-        blocks and less double work; results are the same up to rounding.
+        blocks and less double work. Blocks of any size give the same up to rounding; so little memory that
+        patches take their place changes a few voxels.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)

@@ -22,6 +22,7 @@ FLOAT = 4
 KEPT = {"dense-unet": 7.0, "dynunet": 7.0, "swinunetr": 24.0, "sparse-unet": 9.0}
 SITE_BYTES = 200  # coordinates and maps of neighbours of one site, at all levels
 SPREAD = 1.5  # how much more foreground than the training cases a case may have before it is divided
+SCORES = 0.4  # the share of the limit that scores held beside a block of sites may take
 WORKSPACE = 96 * MIB  # of the convolutions' library, whatever the tile
 CHUNKS = 8  # tensors of CHUNK_BYTES while planes are decided
 USUAL_PROCESS = 500.0 * MIB  # with torch and a model loaded
@@ -100,18 +101,15 @@ def site_bytes(network: NetworkPlan, classes: int) -> float:
     return FLOAT * (KEPT["sparse-unet"] * _width(network) + 2.5 * classes) + SITE_BYTES
 
 
-def sites_bytes(memory_mib: int) -> float:
-    """What a block of sites may take of the limit; the scores that are held have the rest."""
-    return memory_mib * MIB * 0.6
-
-
 def sites_within(memory_mib: int, network: NetworkPlan, classes: int, voxels: float, occupancy: float) -> int:
-    """How many active voxels a block may have: what fits, and no more than a case of this many voxels mostly
-    has, so that one with more foreground keeps to what was predicted for it.
+    """How many active voxels a block may have: what fits beside the scores of the volume's `voxels`, and no
+    more than a case of this many mostly has, so that one with more foreground keeps to what was predicted.
 
     occupancy: the share of active voxels in the training cases.
     """
-    fits = sites_bytes(memory_mib) / site_bytes(network, classes)
+    limit = memory_mib * MIB
+    scores = min(SCORES * limit, FLOAT * classes * voxels)
+    fits = (limit - scores) / site_bytes(network, classes)
     return max(1, int(min(fits, SPREAD * occupancy * voxels)))
 
 
@@ -119,7 +117,7 @@ def planes_within(memory_mib: int, classes: int, shape: Sequence[int], slow: int
     """How many planes of scores fit, in half precision if need be; at most what the volume has."""
     others = _others(shape, slow)
     most = shape[slow]
-    fits = int(0.4 * memory_mib * MIB / (2 * classes * others[0] * others[1])) - 1
+    fits = int(SCORES * memory_mib * MIB / (2 * classes * others[0] * others[1])) - 1
     if fits < most and slab_dtype(classes, fits + 1, [most, *others]).itemsize == FLOAT:
         fits //= 2  # the slab is small enough for float32
     return max(1, min(most, fits))

@@ -58,7 +58,7 @@ def save_model(folder: Path, labels: int, network: str, spacing: tuple[float, fl
         patch=(64, 64, 64),
         network=NetworkPlan(name=network, channels=(8, 16), blocks=(1, 1), strides=((2, 2, 2),)),
         normalisation=(Normalisation(scheme="fixed", mean=1000, deviation=100),),
-        foreground=Foreground(rule="above", threshold=500, halo=1, occupancy=0.3),
+        foreground=Foreground(rule="above", threshold=500, halo=1, occupancy=0.2),
     )
     weights = network_of(plan, load_engine("native")).shared_weights()
     save_trained(folder, plan=plan, members=[weights], training={}, metrics={}, card="# Untrained")
