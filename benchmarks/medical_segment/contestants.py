@@ -21,8 +21,7 @@ from pipelines.medical.segment.scores import Scorer
 
 MARGIN = 8  # voxels left around the brain where a user crops to it
 CPU = torch.device("cpu")
-ONE_BLOCK_MIB = 4096  # enough for a brain in one block
-DEFAULT_MIB: int = SegmentConfig.model_fields["memory_mib"].default
+MEMORY_MIB: int = SegmentConfig.model_fields["memory_mib"].default  # of a sparse network's blocks
 
 Labels = NDArray[np.uint8]
 Segment = Callable[[Prepared], Labels]
@@ -33,7 +32,7 @@ class Contestant:
     """by: `suite`, as `suite medical segment` goes through a volume; `monai`, with MONAI's sliding window;
     `network`, one pass of a sparse network over all active voxels. weights: of the training of which network,
     if not of its own. overlap: of tiles, whose weights are Gaussian where it is not 0. crop: to the box
-    around the brain first. memory_mib: the limit of a sparse network's blocks.
+    around the brain first.
     """
 
     network: NetworkName
@@ -41,7 +40,6 @@ class Contestant:
     precision: Literal["float32", "bfloat16"] = "float32"
     overlap: float = 0.5
     crop: bool = False
-    memory_mib: int = ONE_BLOCK_MIB
     weights: NetworkName | None = None
 
     def segment(self, network: Network, plan: Plan) -> Segment:
@@ -52,7 +50,7 @@ class Contestant:
             assert isinstance(network, VoxelUNet)
             return at_once(network)
         scorer = Scorer([network], CPU, precision=self.precision)
-        how = Scan(plan.network, 1 + len(plan.labels), plan.patch, self.overlap, 1, self.memory_mib)
+        how = Scan(plan.network, 1 + len(plan.labels), plan.patch, self.overlap, 1, MEMORY_MIB)
         return lambda prepared: scan(prepared, scorer, how).classes
 
     def _monai(self, network: Network, plan: Plan) -> Segment:
@@ -131,7 +129,6 @@ GROUPS: dict[str, dict[str, Contestant]] = {
     "sparse": {
         "sparse, network alone": Contestant("sparse-unet", "network"),
         "sparse, weights trained dense": Contestant("sparse-unet", "suite", weights="dense-unet"),
-        "sparse, by default": Contestant("sparse-unet", "suite", memory_mib=DEFAULT_MIB),
     },
 }
 CONTESTANTS = {SPARSE: Contestant("sparse-unet", "suite")} | {
