@@ -72,7 +72,7 @@ Overlap = Annotated[
 ]
 Mirror = Annotated[
     bool,
-    typer.Option("--mirror", help="Average over all flips: 8 times the work.", rich_help_panel=HOW),
+    typer.Option("--mirror", help="Average over the flips that the model was trained with: up to 8 times the work.", rich_help_panel=HOW),
 ]
 PrecisionOption = Annotated[
     Precision | None,

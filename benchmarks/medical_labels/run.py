@@ -27,6 +27,7 @@ from pipelines.medical.train.start import Start, read_start
 from pipelines.medical.train.validate import mean_dice
 
 STARTS = ("nothing", "pretrained")
+CPU = torch.device("cpu")
 FEW_STEPS = 1 / 4  # a few cases are learnt by heart soon
 
 
@@ -91,7 +92,7 @@ def _one(
     folder: Path,
     say: Callable[[str], None],
 ) -> Section:
-    """One training, and the mean Dice of the held-out cases, averaged over all flips and without that."""
+    """One training, and the mean Dice of the held-out cases, with the training's flips averaged and without."""
     kept = folder / f"{start}-{share:g}-{fold}.json"
     if kept.exists():
         return Section([json.loads(kept.read_text(encoding="utf-8"))], {})
@@ -100,22 +101,21 @@ def _one(
     held_out = [case for case in cases if case.case.name in outside]
     inside = [case for case in cases if case.case.name not in outside]
     chosen = few(inside, share, settings.seed + fold)
+    config = training(steps_of(share, settings), settings.seed)
     begin = pretrained(inside, fold, settings, folder, say) if start == "pretrained" else None
     done = train_one(
         chosen,
         held_out,
         plan,
-        training(steps_of(share, settings), settings.seed),
+        config,
         folder / f"{start}-{share:g}-{fold}",
         start=begin,
-        device=torch.device("cpu"),
+        device=CPU,
         progress=say,
     )
     network = network_of(plan, load_engine("auto"))
     network.load_shared(done.weights)
-    mirrored = mean_dice(
-        network.eval(), held_out, plan, device=torch.device("cpu"), precision="auto", mirror=True
-    )
+    mirrored = mean_dice(network.eval(), held_out, plan, device=CPU, precision="auto", mirror=config.mirror)
     weights = folder / f"{start}-{share:g}-{fold}.safetensors"
     save_file({name: value.contiguous() for name, value in done.weights.items()}, weights)
     row: Row = {

@@ -15,6 +15,7 @@ from torch import Tensor
 from pipelines.common.errors import UserError
 from pipelines.common.models import ModelError, ModelFolder, load_model, save_model
 from pipelines.medical.config import TASK, Plan
+from pipelines.medical.flips import EVERY, Mirror
 from pipelines.medical.model.networks import Network, build_network
 from sparse_backbones import engines
 
@@ -23,13 +24,15 @@ SEGMENTER, ENCODER_MODEL = "segmenter", "encoder"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainedModel:
-    """members: networks in evaluation mode on `device`; several are averaged. sha256: of the folder."""
+    """members: networks in evaluation mode on `device`; several are averaged. mirror: the axes along which
+    training patches were flipped. sha256: of the folder."""
 
     name: str
     plan: Plan
     members: Sequence[Network]
     device: torch.device
     sha256: str
+    mirror: Mirror = EVERY
 
     @property
     def label_values(self) -> list[int]:
@@ -110,7 +113,12 @@ def load_trained(folder: Path, *, engine: str = "auto", device: torch.device | N
         raise ModelError(f"the model {folder} is damaged: {error}") from error
     if not members:
         raise ModelError(f"the model {folder} is damaged: it has no networks")
-    return TrainedModel(stored.name, plan, tuple(members), device, stored.sha256)
+    return TrainedModel(stored.name, plan, tuple(members), device, stored.sha256, _mirror(stored))
+
+
+def _mirror(stored: ModelFolder) -> Mirror:
+    told = stored.config.get("training", {}).get("mirror", EVERY)
+    return tuple(name for name in EVERY if name in told)
 
 
 def read_plan(stored: ModelFolder) -> Plan:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from pipelines.medical.config import Sides, Strict
+from pipelines.medical.flips import EVERY, Mirror
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -45,7 +46,7 @@ class PretrainConfig(Strict):
     teacher_decay: float = Field(0.999, ge=0, lt=1)
     width: int | None = Field(None, ge=1)
     held_out: float = Field(0.1, gt=0, lt=1)
-    mirror: tuple[Literal["x", "y", "z"], ...] = ("x", "y", "z")
+    mirror: Mirror = EVERY
     data_terms: str = "not stated by whoever trained this model"
     notes: str = ""
 

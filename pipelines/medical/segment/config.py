@@ -27,7 +27,8 @@ class SegmentConfig(BaseModel):
         weights on all voxels or on the active ones only.
     overlap: the share of a patch that it has in common with the next one. A sparse network has patches only
         where blocks would be more work.
-    mirror: average over all flips of the axes, 8 times the work.
+    mirror: average over all flips along the axes on which the model's training images were mirrored: 2, 4 or
+        8 times the work.
     precision: of a dense network's convolutions; `auto` is float32, so that every machine gives one mask.
     foreground: which voxels are computed on: `auto`, as the model's plan says; `none`, all voxels; `nonzero`;
         `above:VALUE`, in the file's own numbers.

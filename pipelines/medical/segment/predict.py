@@ -60,7 +60,10 @@ class Predictor:
         else:
             members = list(model.members)
         self.largest = chosen_labels(self.plan, config.largest_component)
-        self.scorer = Scorer(members, model.device, mirror=config.mirror, precision=config.precision)
+        if config.mirror and not model.mirror:
+            raise UserError(f"--mirror: the model {model.name} was not trained on mirrored images")
+        mirror = model.mirror if config.mirror else ()
+        self.scorer = Scorer(members, model.device, mirror=mirror, precision=config.precision)
         self.batch = config.batch or (1 if model.device.type == "cpu" else GPU_BATCH)
 
     @classmethod
@@ -116,6 +119,7 @@ class Predictor:
             "channels": list(self.plan.channels),
             "network": self.plan.network.name,
             "members": len(self.scorer.members),
+            "flips": len(self.scorer.flips),
         }
 
     def _scan(self, channels: Sequence[Volume], told: Callable[[float], None]) -> Answer:

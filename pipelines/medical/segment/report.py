@@ -55,7 +55,7 @@ def settings(record: Row) -> list[tuple[str, str]]:
         ("Inputs", ", ".join(record["inputs"])),
         ("Computed at", f"{spacing} mm, in patches of {' x '.join(map(str, plan['patch']))} voxels"),
         ("Computed on", _foreground(plan["foreground"])),
-        ("Flips averaged", "all 8" if config["mirror"] else "none"),
+        ("Flips averaged", str(model["flips"]) if model["flips"] > 1 else "none"),
         ("Largest piece only", ", ".join(config["largest_component"]) or "no label"),
         ("Engine and device", f"{record['engine']} on {record['device']}"),
         ("Memory, predicted", f"{record['memory']['predicted_mib']:,} MiB"),

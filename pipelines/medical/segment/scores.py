@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
-from itertools import combinations
 
 import torch
 from torch import Tensor
 
+from pipelines.medical.flips import flips
 from pipelines.medical.model.networks import Network, VoxelUNet
 from pipelines.medical.precision import autocast
 
 
 class Scorer:
-    """Asks every member, on the image as it is or on all its flips, and averages the probabilities."""
+    """Asks every member, on the image as it is and mirrored, and averages the probabilities.
+
+    mirror: the axes whose flips are averaged, in all combinations.
+    """
 
     def __init__(
         self,
         members: Sequence[Network],
         device: torch.device,
         *,
-        mirror: bool = False,
+        mirror: Sequence[str] = (),
         precision: str = "auto",
     ) -> None:
         self.members, self.device = tuple(members), device
-        self.flips = tuple(_flips() if mirror else [()])
+        self.flips = flips(mirror)
         # auto is float32: half precision may turn a voxel at a border, and not on every machine alike.
         self.precision = "bfloat16" if precision == "bfloat16" else "float32"
 
@@ -86,8 +89,3 @@ def _softmax(logits: Tensor) -> Tensor:
     """Over axis 1, in place: with many labels the scores are the largest thing in memory."""
     logits.sub_(logits.amax(1, keepdim=True)).exp_()
     return logits.div_(logits.sum(1, keepdim=True))
-
-
-def _flips() -> Iterator[tuple[int, ...]]:
-    for count in range(4):
-        yield from combinations(range(3), count)

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipelines.medical.config import Plan
+from pipelines.medical.flips import AXES
 from pipelines.medical.train.cases import TrainingCase
 from pipelines.medical.train.config import TrainConfig
 
 MARGIN = 1.25  # how much larger than the patch is what a turned patch is cut from
-AXES = {"x": 0, "y": 1, "z": 2}
 IMAGE, LABEL, ACTIVE = "image", "label", "active"
 
 

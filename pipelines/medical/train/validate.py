@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain, combinations
 
 import numpy as np
 import torch
 from monai.inferers.utils import sliding_window_inference
 
 from pipelines.medical.config import Plan
+from pipelines.medical.flips import flips
 from pipelines.medical.model.networks import Network
 from pipelines.medical.precision import autocast
 from pipelines.medical.train.cases import TrainingCase
-
-# All ways to mirror a patch (B, C, X, Y, Z): none, one, two and three axes.
-FLIPS = tuple(chain.from_iterable(combinations((2, 3, 4), count) for count in range(4)))
 
 
 @torch.inference_mode()
@@ -26,9 +23,9 @@ def mean_dice(
     *,
     device: torch.device,
     precision: str,
-    mirror: bool = False,
+    mirror: Sequence[str] = (),
 ) -> dict[str, float]:
-    """The mean Dice of each label on the prepared grid. mirror: average over all flips.
+    """The mean Dice of each label on the prepared grid. mirror: the axes whose flips are averaged.
 
     A case without the label, predicted without it, does not count; a label that never counts is absent.
     """
@@ -53,7 +50,7 @@ def segment_prepared(
     *,
     device: torch.device,
     precision: str,
-    mirror: bool = False,
+    mirror: Sequence[str] = (),
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     """Class indices uint8 (X, Y, Z) of a prepared case, by overlapping patches with Gaussian weights."""
     images = torch.from_numpy(np.array(case.images))[None]
@@ -62,7 +59,8 @@ def segment_prepared(
 
     def shares(patches: torch.Tensor) -> torch.Tensor:
         total = torch.zeros(())
-        for axes in FLIPS if mirror else FLIPS[:1]:
+        for flip in flips(mirror):
+            axes = tuple(2 + axis for axis in flip)
             flipped = patches.flip(axes)
             active = flipped[:, -1] > 0.5 if case.active is not None else None
             with autocast(precision, device):

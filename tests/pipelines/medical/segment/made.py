@@ -95,9 +95,9 @@ def noise(shape: tuple[int, int, int], seed: int = 0) -> NDArray[np.float32]:
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
-def save_tiny(folder: Path, plan: Plan | None = None, members: int = 1) -> Path:
-    """A model folder of a lively U-network."""
+def save_tiny(folder: Path, plan: Plan | None = None, members: int = 1, **training: Any) -> Path:
+    """A model folder of a lively U-network. training: what it tells of its training."""
     plan = plan or unet_plan("dense-unet", foreground=Foreground())
     weights = [lively_unet(plan, seed).shared_weights() for seed in range(members)]
-    save_trained(folder, plan=plan, members=weights, training={}, metrics={}, card="# Untrained")
+    save_trained(folder, plan=plan, members=weights, training=training, metrics={}, card="# Untrained")
     return folder

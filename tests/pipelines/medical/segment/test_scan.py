@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from pipelines.common.errors import UserError
 from pipelines.medical.config import Foreground, Plan
+from pipelines.medical.flips import EVERY
 from pipelines.medical.prepare import prepare
 from pipelines.medical.segment import scan as scan_module
 from pipelines.medical.segment.blocks import Blocks, plan_blocks
+from pipelines.medical.segment.config import SegmentConfig
+from pipelines.medical.segment.predict import Predictor
 from pipelines.medical.segment.scan import Answer, Scan, scan
 from pipelines.medical.segment.scores import Scorer
 from tests.pipelines.medical.segment.made import (
@@ -20,6 +25,7 @@ from tests.pipelines.medical.segment.made import (
     lively_unet,
     noise,
     predictor_of,
+    save_tiny,
     threshold_plan,
     unet_plan,
     volume,
@@ -29,7 +35,7 @@ ABOVE = Foreground(rule="above", threshold=1.2, halo=1)
 
 
 def run(plan: Plan, *members: Any, shape: tuple[int, int, int] = (37, 30, 41), **how: Any) -> Answer:
-    scorer = Scorer(members, CPU, mirror=how.pop("mirror", False))
+    scorer = Scorer(members, CPU, mirror=how.pop("mirror", ()))
     classes = 1 + len(plan.labels)
     prepared = prepare([volume(noise(shape))], plan)
     return scan(prepared, scorer, Scan(plan.network, classes, plan.patch, **how))
@@ -59,11 +65,21 @@ def test_one_tile_over_all_is_the_network_itself() -> None:
     assert np.abs(answer.doubt / 255 - (1 - best[inner].numpy())).max() < 0.003
 
 
+def test_flips_are_those_of_the_training(tmp_path: Path) -> None:
+    asked = SegmentConfig(model=str(save_tiny(tmp_path / "sideways", mirror=("x",))), mirror=True)
+    assert Predictor.load(asked).scorer.flips == ((), (0,))
+    asked = SegmentConfig(model=str(save_tiny(tmp_path / "silent")), mirror=True)
+    assert len(Predictor.load(asked).scorer.flips) == 8
+    asked = SegmentConfig(model=str(save_tiny(tmp_path / "upright", mirror=())), mirror=True)
+    with pytest.raises(UserError, match="was not trained on mirrored images"):
+        Predictor.load(asked)
+
+
 def test_members_and_flips_are_averaged() -> None:
     plan = unet_plan("dense-unet", patch=(40, 32, 44))
     members = [lively_unet(plan, seed) for seed in (0, 1)]
     image = torch.from_numpy(noise((40, 32, 44)))[None, None]
-    found = Scorer(members, CPU, mirror=True).grids(image, None)
+    found = Scorer(members, CPU, mirror=EVERY).grids(image, None)
     expected = torch.zeros_like(found)
     with torch.inference_mode():
         for axes in ([], [2], [3], [4], [2, 3], [2, 4], [3, 4], [2, 3, 4]):
@@ -72,9 +88,11 @@ def test_members_and_flips_are_averaged() -> None:
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize(("mirror", "rule"), [(False, Foreground()), (False, ABOVE), (True, ABOVE)])
+@pytest.mark.parametrize(
+    ("mirror", "rule"), [((), Foreground()), ((), ABOVE), (EVERY, ABOVE), (("y",), ABOVE)]
+)
 def test_sparse_blocks_give_what_the_whole_gives(
-    mirror: bool, rule: Foreground, monkeypatch: pytest.MonkeyPatch
+    mirror: tuple[str, ...], rule: Foreground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = unet_plan(foreground=rule)
     network = lively_unet(plan)
