@@ -23,7 +23,7 @@ def hippocampus_plan() -> Plan:
         network=NetworkPlan(
             name="dense-unet",
             why="Every voxel counts.",
-            channels=(16, 32, 64, 128),
+            channels=(16, 32, 48, 64),
             blocks=(1, 1, 1, 1),
             strides=((2, 2, 2),) * 3,
             heads=2,
@@ -32,7 +32,11 @@ def hippocampus_plan() -> Plan:
 
 
 def training(steps: int, seed: int = 0) -> TrainConfig:
-    """A training of `steps` steps."""
+    """A training of `steps` steps.
+
+    Flipped along x alone, which makes a right hippocampus of a left one: front and back, up and down tell the
+    labels apart.
+    """
     per_epoch = min(50, steps)
     return TrainConfig(
         device="cpu",
@@ -45,6 +49,7 @@ def training(steps: int, seed: int = 0) -> TrainConfig:
         weight_decay=0.01,
         turn_degrees=10.0,
         scale=0.1,
+        mirror=("x",),
         intensity=0.5,
     )
 
@@ -59,5 +64,6 @@ def pretraining(steps: int, seed: int = 0) -> PretrainConfig:
         steps_per_epoch=per_epoch,
         batch_size=8,
         learning_rate=2e-3,
+        mirror=("x",),
         held_out=0.05,
     )

@@ -92,7 +92,7 @@ def _one(
     folder: Path,
     say: Callable[[str], None],
 ) -> Section:
-    """One training, and the mean Dice of the held-out cases, with the training's flips averaged and without."""
+    """One training, and the mean Dice of the held-out cases, with the training's flips averaged and not."""
     kept = folder / f"{start}-{share:g}-{fold}.json"
     if kept.exists():
         return Section([json.loads(kept.read_text(encoding="utf-8"))], {})
