@@ -7,6 +7,8 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits
+
 from benchmarks.wafer.wm811k import add_data_option, check_data
 
 
@@ -41,6 +43,7 @@ def main(arguments: list[str] | None = None) -> None:
     check_data(parser, given.data)
     # The engine takes its number of threads from here, once, when it is loaded.
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(given.threads)
+    threadpool_limits(given.threads)  # NumPy, which is loaded already
 
     from benchmarks.wafer_openset.networks import Recipes
     from benchmarks.wafer_openset.run import QUICK, QUICK_MAPS, Settings, run
