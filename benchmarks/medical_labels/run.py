@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -50,14 +51,23 @@ class Settings:
     cases: int | None = None
 
 
-def run(settings: Settings) -> dict[str, Any]:
-    """Measure, print and write everything."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Ground:
+    """What all trainings share. facts: what they follow from. folder: where they are kept."""
+
+    facts: dict[str, Any]
+    folder: Path
+    cases: Sequence[TrainingCase]
+
+
+def prepare(settings: Settings, say: Callable[[str], None]) -> Ground:
+    """Read and prepare the cases. Raises ValueError if one cannot be used."""
     torch.set_num_threads(settings.threads)
     data = read_dataset(settings.data)
     if settings.cases:
         data = Dataset(data.cases[: settings.cases], data.channels, data.label_names, data.notes)
     plan = hippocampus_plan()
-    measured = {
+    facts = {
         "data": [fingerprint(path) for path in (settings.data / "imagesTr", settings.data / "labelsTr")],
         "cases": len(data.cases),
         "steps": settings.steps,
@@ -67,39 +77,47 @@ def run(settings: Settings) -> dict[str, Any]:
         "training": training(settings.steps, settings.seed).model_dump(mode="json"),
         "pretraining": pretraining(settings.pretraining_steps, settings.seed).model_dump(mode="json"),
     }
-    sections = Sections(settings.target, measured)
-    folder = cache_folder("medical_labels") / _name(measured)
-    cases, left_out = prepare_cases(data.cases, plan, folder / "cases", sections.say)
+    folder = cache_folder("medical_labels") / _name(facts)
+    cases, left_out = prepare_cases(data.cases, plan, folder / "cases", say)
     if left_out:
         raise ValueError(f"{left_out[0].name} cannot be used: {left_out[0].reason}")
+    return Ground(facts, folder, cases)
+
+
+def run(settings: Settings) -> dict[str, Any]:
+    """Measure, print and write everything."""
+    say = partial(print, file=sys.stderr, flush=True)
+    ground = prepare(settings, say)
+    sections = Sections(settings.target, ground.facts, say=say)
     for start in settings.starts:
         for share in settings.shares:
             for fold in settings.folds:
                 name = f"{share:.0%} of labels, from {start}, fold {fold}"
-                sections.run(name, partial(_one, cases, fold, share, start, settings, folder, sections.say))
+                sections.run(name, partial(_section, ground, fold, share, start, settings, say))
     sections.run("means", lambda: _means(sections.done))
     report = sections.finish()
     print_report(report)
     return report
 
 
-def _one(
-    cases: Sequence[TrainingCase],
-    fold: int,
-    share: float,
-    start: str,
-    settings: Settings,
-    folder: Path,
-    say: Callable[[str], None],
+def _section(
+    ground: Ground, fold: int, share: float, start: str, settings: Settings, say: Callable[[str], None]
 ) -> Section:
-    """One training, and the mean Dice of the held-out cases, with the training's flips averaged and not."""
-    kept = folder / f"{start}-{share:g}-{fold}.json"
+    return Section([train_fold(ground, fold, share, start, settings, say)[0]], {})
+
+
+def train_fold(
+    ground: Ground, fold: int, share: float, start: str, settings: Settings, say: Callable[[str], None]
+) -> tuple[Row, Path]:
+    """One training, if it is not kept: its figures, and the file of its weights.
+
+    The figures are the mean Dice of the held-out cases, with the training's flips averaged and without.
+    """
+    folder, plan = ground.folder, hippocampus_plan()
+    kept, weights = (folder / f"{start}-{share:g}-{fold}.{ending}" for ending in ("json", "safetensors"))
     if kept.exists():
-        return Section([json.loads(kept.read_text(encoding="utf-8"))], {})
-    plan = hippocampus_plan()
-    outside = set(split_folds([case.case.name for case in cases], FOLDS, settings.seed)[fold])
-    held_out = [case for case in cases if case.case.name in outside]
-    inside = [case for case in cases if case.case.name not in outside]
+        return json.loads(kept.read_text(encoding="utf-8")), weights
+    inside, held_out = split(ground.cases, fold, settings)
     chosen = few(inside, share, settings.seed + fold)
     config = training(steps_of(share, settings), settings.seed)
     begin = pretrained(inside, fold, settings, folder, say) if start == "pretrained" else None
@@ -116,7 +134,6 @@ def _one(
     network = network_of(plan, load_engine("auto"))
     network.load_shared(done.weights)
     mirrored = mean_dice(network.eval(), held_out, plan, device=CPU, precision="auto", mirror=config.mirror)
-    weights = folder / f"{start}-{share:g}-{fold}.safetensors"
     save_file({name: value.contiguous() for name, value in done.weights.items()}, weights)
     row: Row = {
         "start": start,
@@ -129,7 +146,16 @@ def _one(
         "seconds": done.record["seconds"],
     }
     replace_file(kept, json.dumps(row).encode())
-    return Section([row], {})
+    return row, weights
+
+
+def split(
+    cases: Sequence[TrainingCase], fold: int, settings: Settings
+) -> tuple[list[TrainingCase], list[TrainingCase]]:
+    """The cases that a fold trains on, and those that it holds out."""
+    outside = set(split_folds([case.case.name for case in cases], FOLDS, settings.seed)[fold])
+    inside = [case for case in cases if case.case.name not in outside]
+    return inside, [case for case in cases if case.case.name in outside]
 
 
 def steps_of(share: float, settings: Settings) -> int:

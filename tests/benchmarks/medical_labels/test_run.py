@@ -9,8 +9,11 @@ import pytest
 
 from benchmarks import cache
 from benchmarks.medical_labels import run as module
+from benchmarks.medical_labels.models import bundle_encoder, bundle_segmenter
 from benchmarks.medical_labels.recipe import LABELS
 from benchmarks.medical_labels.run import Settings, few, run
+from pipelines.medical.model.trained import load_trained
+from pipelines.medical.train.start import read_start
 from tests.pipelines.medical.builders import write_dataset
 
 
@@ -48,3 +51,15 @@ def test_the_benchmark_measures_every_start_and_goes_on(
     stamp = kept[0].stat().st_mtime_ns
     run(replace(settings, target=tmp_path / "again.json"))
     assert kept[0].stat().st_mtime_ns == stamp
+
+    bundle_encoder(settings, tmp_path / "encoder", "a command")
+    bundle_segmenter(settings, tmp_path / "segmenter", "a command")
+    assert read_start(str(tmp_path / "encoder")).weights.keys()
+    model = load_trained(tmp_path / "segmenter")
+    assert len(model.members) == 5 and model.mirror == ("x",)
+    told = json.loads((tmp_path / "segmenter" / "metrics.json").read_text())
+    pretrained = {name: round(rows["pretrained"][f"dice_{name}"], 4) for name in LABELS}
+    assert told["folds"][0]["dice"] == pretrained
+    assert sorted(name for fold in told["folds"] for name in fold["held_out"]) == sorted(
+        path.name.removesuffix(".nii.gz") for path in (data / "labelsTr").iterdir()
+    )

@@ -1,0 +1,91 @@
+"""The bundled models: five networks that segment together, and the encoder that such networks start from."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+
+from safetensors.torch import load_file
+
+from benchmarks.medical_labels.recipe import FOLDS, hippocampus_plan, pretraining, training
+from benchmarks.medical_labels.run import Settings, prepare, split, steps_of, train_fold
+from pipelines.common.hardware import environment, suite_version
+from pipelines.medical.model.trained import save_trained
+from pipelines.medical.pretrain.run import run as pretrain
+from pipelines.medical.train.card import card
+
+DATA_NAME = "Task04_Hippocampus of the Medical Segmentation Decathlon"
+TERMS = "CC BY-SA 4.0; Vanderbilt University Medical Center, by way of the Decathlon (Antonelli et al., 2022)"
+NOTES = """**Data**: T1-weighted MPRAGE of healthy adults and of adults with a non-affective psychotic
+disorder, cropped to the region of the hippocampus. The model takes a crop like these, about 35 x 50 x 36 mm
+around one hippocampus, and not a whole head: there it finds things that are none."""
+
+
+def bundle_encoder(settings: Settings, out: Path, command: str) -> None:
+    """Pretrain an encoder on all images and write its model folder."""
+    say = partial(print, file=sys.stderr, flush=True)
+    config = pretraining(settings.pretraining_steps, settings.seed)
+    config = config.model_copy(update={"data_terms": TERMS, "notes": NOTES})
+    pretrain(
+        [settings.data / "imagesTr"],
+        out,
+        config,
+        plan=hippocampus_plan(),
+        resume=True,
+        overwrite=True,
+        command=command,
+        progress=say,
+    )
+
+
+def bundle_segmenter(settings: Settings, out: Path, command: str) -> None:
+    """Write the model folder of the networks of all folds, each measured on the cases that it never saw."""
+    say = partial(print, file=sys.stderr, flush=True)
+    ground, plan = prepare(settings, say), hippocampus_plan()
+    config = training(steps_of(1.0, settings), settings.seed)
+    members, folds = [], []
+    for fold in range(FOLDS):
+        row, weights = train_fold(ground, fold, 1.0, "pretrained", settings, say)
+        members.append(load_file(weights))
+        inside, held_out = split(ground.cases, fold, settings)
+        folds.append(
+            {
+                "fold": fold,
+                "held_out": sorted(case.case.name for case in held_out),
+                "cases": len(inside),
+                "epochs": config.epochs,
+                "seconds": row["seconds"],
+                "dice": {name: round(row[f"dice_{name}"], 4) for name in plan.labels},
+            }
+        )
+    metrics = {
+        "folds": folds,
+        "dice": {name: round(sum(one["dice"][name] for one in folds) / FOLDS, 4) for name in plan.labels},
+        "left_out": [],
+        "seconds": round(sum(one["seconds"] for one in folds), 1),
+        "suite": suite_version(),
+        "environment": environment(),
+        "command": command,
+    }
+    told = {
+        **config.model_dump(mode="json"),
+        "data": DATA_NAME,
+        "data_terms": TERMS,
+        "notes": NOTES,
+        "fold": "all",
+        "cases": [case.case.name for case in ground.cases],
+        "from": {
+            "name": "an encoder pretrained on the images of the fold's training cases",
+            "kind": "encoder",
+        },
+    }
+    save_trained(
+        out,
+        plan=plan,
+        members=members,
+        training=told,
+        metrics=metrics,
+        card=card(out.name, plan, told, metrics),
+        overwrite=True,
+    )
