@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipelines.common.errors import UserError
+from pipelines.medical.arrays import mapped
 from pipelines.medical.config import Plan, Sides
 from pipelines.medical.data.files import read_volume
 from pipelines.medical.data.record import Volume, VolumeError
@@ -143,8 +144,9 @@ def _prepare_one(case: Images, plan: Plan, target: Path) -> None:
     for one in channels:
         _check_image(one)
     prepared = prepare(channels, plan)
+    for what, ending in (("done", ".json"), ("active", ".npy")):  # of another plan
+        _part(target, what, ending).unlink(missing_ok=True)
     np.save(_part(target, "images"), prepared.images.numpy())
-    _part(target, "active").unlink(missing_ok=True)
     if prepared.active is not None:
         if not prepared.active.any():
             raise VolumeError("the plan's rule for the foreground leaves nothing of it")
@@ -165,10 +167,10 @@ def _check_image(volume: Volume) -> None:
 
 
 def _open(target: Path, name: str) -> Prepared:
-    images = np.load(_part(target, "images"), mmap_mode="r")
+    images = mapped(_part(target, "images"))
     if not _part(target, "active").exists():
         return Prepared(name, images, None, None)
-    active = np.load(_part(target, "active"), mmap_mode="r")
+    active = mapped(_part(target, "active"))
     flat = np.flatnonzero(active)
     if len(flat) > MAX_PLACES:
         flat = flat[np.linspace(0, len(flat) - 1, MAX_PLACES).astype(np.int64)]

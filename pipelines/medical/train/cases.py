@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.common.errors import UserError
+from pipelines.medical.arrays import mapped
 from pipelines.medical.config import Plan
 from pipelines.medical.data.dataset import Case
 from pipelines.medical.data.files import read_volume
@@ -78,6 +79,8 @@ def _prepare_one(case: Case, plan: Plan, target: Path) -> None:
     channels = [read_volume(path) for path in case.images]
     prepared = prepare(channels, plan)
     labels = prepare_labels(read_volume(case.labels), channels[0], plan).numpy()
+    for what, ending in (("done", ".json"), ("active", ".npy")):  # of another plan
+        _part(target, what, ending).unlink(missing_ok=True)
     np.save(_part(target, "images"), prepared.images.numpy())
     np.save(_part(target, "labels"), labels)
     if prepared.active is not None:
@@ -93,9 +96,9 @@ def _open(target: Path, case: Case) -> TrainingCase:
         places = {int(name[1:]): stored[name] for name in stored.files}
     return TrainingCase(
         case,
-        np.load(_part(target, "images"), mmap_mode="r"),
-        np.load(_part(target, "labels"), mmap_mode="r"),
-        np.load(active, mmap_mode="r") if active.exists() else None,
+        mapped(_part(target, "images")),
+        mapped(_part(target, "labels")),
+        mapped(active) if active.exists() else None,
         places,
     )
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 
 from pipelines.common.errors import UserError
 from pipelines.common.models import ModelError, load_model, save_model
-from pipelines.medical.config import TASK, NetworkPlan, Plan
+from pipelines.medical.config import TASK, Foreground, NetworkPlan, Plan
 from pipelines.medical.data.dataset import read_dataset
 from pipelines.medical.model.trained import (
     ENCODER_MODEL,
@@ -106,6 +107,40 @@ def test_prepared_cases_are_taken_up_and_made_anew_for_another_plan(folder: Path
     coarse, _ = prepare_cases(data.cases, small_plan(spacing=(2.0, 2.0, 2.0)), tmp_path, said.append)
     assert coarse[0].shape == (12, 14, 10) and first[0].shape == (24, 28, 20)
     assert sorted(coarse[0].places) == [1, 2]
+
+
+def test_prepared_cases_keep_nothing_of_another_plan(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, rule = read_dataset(folder), Foreground(rule="above", threshold=2.5)
+    some = small_plan(foreground=rule)
+    assert prepare_cases(data.cases, some, tmp_path, lambda text: None)[0][0].active is not None
+    save = np.save
+
+    def stop(path: Path, array: np.ndarray) -> None:
+        save(path, array)
+        if "labels" in str(path):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(np, "save", stop)
+    with pytest.raises(KeyboardInterrupt):
+        prepare_cases(data.cases, small_plan(spacing=(2.0, 2.0, 2.0)), tmp_path, lambda text: None)
+    monkeypatch.undo()
+    again, _ = prepare_cases(data.cases, some, tmp_path, lambda text: None)
+    assert again[0].shape == (24, 28, 20), "half of another plan's case was taken for it"
+    every, _ = prepare_cases(data.cases, small_plan(), tmp_path, lambda text: None)
+    assert all(case.active is None for case in every)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="open files are counted in /proc")
+def test_prepared_cases_leave_no_file_open(folder: Path, tmp_path: Path) -> None:
+    plan = small_plan(foreground=Foreground(rule="above", threshold=2.5))
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    cases, _ = prepare_cases(read_dataset(folder).cases, plan, tmp_path, lambda text: None)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    for case, name in ((cases[0], "00000"), (cases[4], "00004")):
+        for what, array in (("images", case.images), ("labels", case.labels), ("active", case.active)):
+            assert array is not None and np.array_equal(array, np.load(tmp_path / f"{name}-{what}.npy"))
 
 
 def test_a_case_that_cannot_be_read_is_left_out(tmp_path: Path) -> None:
