@@ -1,14 +1,24 @@
-"""Mirror images: the axes that are flipped, and all combinations of them."""
+"""Mirror images: the axes that may be flipped, and all combinations of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from itertools import chain, combinations
 from typing import Final, Literal
 
 Mirror = tuple[Literal["x", "y", "z"], ...]
 AXES: Final = {"x": 0, "y": 1, "z": 2}
 EVERY: Final[Mirror] = ("x", "y", "z")
+OTHER_SIDE: Final = {"left": "right", "right": "left", "l": "r", "r": "l", "lt": "rt", "rt": "lt"}
+
+
+def mirror_for(labels: Iterable[str]) -> Mirror:
+    """The axes along which images with these labels may be flipped: not x if a label has a twin on the other
+    side, such as `kidney_left` and `kidney_right`, since x runs from one side to the other."""
+    words = {tuple(re.findall(r"[a-z]+|\d+", name.lower())) for name in labels}
+    twins = any(tuple(OTHER_SIDE.get(word, word) for word in one) in words - {one} for one in words)
+    return ("y", "z") if twins else EVERY
 
 
 def flips(mirror: Sequence[str]) -> tuple[tuple[int, ...], ...]:

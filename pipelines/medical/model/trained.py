@@ -117,8 +117,8 @@ def load_trained(folder: Path, *, engine: str = "auto", device: torch.device | N
 
 
 def _mirror(stored: ModelFolder) -> Mirror:
-    told = stored.config.get("training", {}).get("mirror", EVERY)
-    return tuple(name for name in EVERY if name in told)
+    told = stored.config.get("training", {}).get("mirror")
+    return tuple(name for name in EVERY if told is None or name in told)
 
 
 def read_plan(stored: ModelFolder) -> Plan:

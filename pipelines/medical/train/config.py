@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from pipelines.medical.config import Strict
-from pipelines.medical.flips import EVERY, Mirror
+from pipelines.medical.flips import Mirror
 
 
 class TrainConfig(Strict):
@@ -16,8 +16,9 @@ class TrainConfig(Strict):
     fold: which fold is held out: its number from 0, `all` for one network per fold, which segment together,
         or `none` to train one network on every case, with nothing left to measure it on.
     foreground_share: the share of patches that are centred on a labelled voxel, all labels alike.
-    mirror: axes along which patches are flipped at random, and flips may be averaged in segmenting. Leave out
-        x where left and right have labels of their own, and an axis along which the order of things tells.
+    mirror: axes along which patches are flipped at random, and flips may be averaged in segmenting. None
+        takes x, y and z, without x where left and right have labels of their own. Leave out an axis along
+        which it is the place that tells labels apart, such as front from back.
     turn_degrees, scale, intensity: strengths of the random turns, sizes and intensities; 0 leaves them out.
     ema_decay: decay of the moving average of the weights that is kept.
     patience: stop a fold after so many validations without a better mean Dice, and keep the weights of the
@@ -42,7 +43,7 @@ class TrainConfig(Strict):
     weight_decay: float = Field(0.01, ge=0)
     warm_up: float = Field(0.1, ge=0, lt=1)
     foreground_share: float = Field(0.5, ge=0, le=1)
-    mirror: Mirror = EVERY
+    mirror: Mirror | None = None
     turn_degrees: float = Field(20.0, ge=0, le=180)
     scale: float = Field(0.2, ge=0, lt=1)
     intensity: float = Field(1.0, ge=0, le=3)

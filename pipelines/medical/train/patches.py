@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipelines.medical.config import Plan
-from pipelines.medical.flips import AXES
+from pipelines.medical.flips import AXES, mirror_for
 from pipelines.medical.train.cases import TrainingCase
 from pipelines.medical.train.config import TrainConfig
 
@@ -102,7 +102,7 @@ def augmentation(plan: Plan, config: TrainConfig) -> Compose:
     ]
     steps += [
         RandFlipd([*images, *masks], prob=0.5, spatial_axis=AXES[axis], allow_missing_keys=True)
-        for axis in config.mirror
+        for axis in (mirror_for(plan.labels) if config.mirror is None else config.mirror)
     ]
     if strong:
         steps += [

@@ -18,6 +18,7 @@ from pipelines.common.hardware import environment, resolve_device, suite_version
 from pipelines.common.models import check_model_target
 from pipelines.medical.config import Plan
 from pipelines.medical.data.dataset import Dataset
+from pipelines.medical.flips import mirror_for
 from pipelines.medical.model.trained import load_engine, network_of, save_trained
 from pipelines.medical.train.card import card
 from pipelines.medical.train.cases import LeftOut, TrainingCase, prepare_cases
@@ -56,6 +57,9 @@ def train(
     beside `out` in `.<name>.training` until the model is written. Raises UserError.
     """
     check_model_target(out, overwrite=overwrite)
+    if config.mirror is None:
+        config = config.model_copy(update={"mirror": mirror_for(plan.labels)})
+        progress(f"patches are flipped along {', '.join(config.mirror or ())}")
     device = resolve_device(config.device)
     if config.threads:
         torch.set_num_threads(config.threads)
