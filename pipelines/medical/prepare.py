@@ -19,6 +19,8 @@ from pipelines.medical.data.record import Volume, VolumeError
 from pipelines.medical.geometry import Turn, resample, resample_labels, resampled_shape
 
 GRID_TOLERANCE_MM = 0.01
+NOT_WHOLE = 1e-3
+MAX_LABEL = 65_535
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,16 +64,34 @@ def prepare(channels: Sequence[Volume], plan: Plan) -> Prepared:
 def prepare_labels(labels: Volume, like: Volume, plan: Plan) -> Tensor:
     """Class indices uint8 (X, Y, Z) on the prepared grid of `like`: 0 background, then the plan's labels.
 
-    A value that the plan does not name is background. Raises VolumeError if the label map lies elsewhere.
+    A value that the plan does not name is background. Raises VolumeError if the label map lies elsewhere, or
+    is none.
     """
     check_same_grid([like, labels])
     turn = Turn.of(like.affine, like.shape)
+    values = label_values(labels)
     indices = np.zeros(labels.shape, np.uint8)
     for number, value in enumerate(plan.labels.values(), start=1):
-        indices[labels.array == value] = number
+        indices[values == value] = number
     turned = turn.to_canonical(indices)
     shape = resampled_shape(turned.shape, spacing_of(turn.affine(like.affine)), plan.spacing)
     return torch.from_numpy(np.ascontiguousarray(resample_labels(turned, shape)))
+
+
+def label_values(labels: Volume) -> NDArray[np.uint16]:
+    """The values of a label map as whole numbers, (I, J, K). Raises VolumeError if they are no labels.
+
+    Scaled files hold numbers a hair beside whole ones: these are rounded.
+    """
+    values = np.asarray(labels.array)
+    if values.dtype.kind == "f":
+        rounded = np.rint(values)
+        if not np.isfinite(values).all() or np.abs(values - rounded).max(initial=0.0) > NOT_WHOLE:
+            raise VolumeError("its label map holds numbers that are not whole")
+        values = rounded
+    if values.size and (values.min() < 0 or values.max() > MAX_LABEL):
+        raise VolumeError(f"its label map holds values outside 0 to {MAX_LABEL:,}")
+    return values.astype(np.uint16, copy=False)
 
 
 def check_same_grid(volumes: Sequence[Volume]) -> None:

@@ -133,6 +133,24 @@ def test_labels_stored_with_decimals_are_found(shared_data: Path) -> None:
     assert torch.bincount(indices.flatten().int(), minlength=5).tolist() == expected.tolist()
 
 
+def test_labels_a_hair_beside_whole_numbers_are_rounded() -> None:
+    image = at(noise())
+    values = np.random.default_rng(0).choice([0, 1, 5, 9], image.shape)
+    scaled = at(values * np.float32(1.00001))
+    assert torch.equal(prepare_labels(scaled, image, plan()), prepare_labels(at(values), image, plan()))
+
+
+@pytest.mark.parametrize(
+    ("value", "message"), [(1.4, "not whole"), (np.nan, "not whole"), (-1, "outside"), (70_000, "outside")]
+)
+def test_what_are_no_labels_is_said(value: float, message: str) -> None:
+    image = at(noise())
+    values = np.zeros(image.shape)
+    values[1, 1, 1] = value
+    with pytest.raises(VolumeError, match=message):
+        prepare_labels(at(values), image, plan())
+
+
 def test_what_cannot_be_prepared_is_said() -> None:
     good = at(noise())
     with pytest.raises(VolumeError, match=r"needs 1 images per case \(image\), here are 2"):
