@@ -75,6 +75,8 @@ def resample(images: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 def _interpolate(images: Tensor, size: tuple[int, ...]) -> Tensor:
+    if size[-1] == 1 != size[0]:  # torch gets the other axis wrong then, so it goes last
+        return _interpolate(images.mT, size[::-1]).mT
     return functional.interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=True)
 
 

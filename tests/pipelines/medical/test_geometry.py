@@ -141,3 +141,20 @@ def test_labels_stay_labels(dtype: type[np.unsignedinteger]) -> None:
     assert finer.dtype == dtype and set(np.unique(finer).tolist()) == {0, 3, 200}
     np.testing.assert_array_equal(finer, labels.repeat(2, 0).repeat(2, 1).repeat(2, 2))
     np.testing.assert_array_equal(resample_labels(finer, (8, 8, 8)), labels)
+
+
+@pytest.mark.parametrize(
+    "shape", [(6, 9, 1), (6, 1, 9), (1, 6, 9), (9, 1, 1), (1, 9, 1), (1, 1, 9), (1, 1, 1)]
+)
+def test_a_single_slice_is_resampled_as_one_of_many(shape: tuple[int, int, int]) -> None:
+    image = torch.randn(2, 12, 7, 8, generator=torch.Generator().manual_seed(0))
+    rows = [weights(side, new) for side, new in zip(image.shape[1:], shape, strict=True)]
+    expected = torch.einsum("cxyz,ax,by,dz->cabd", image, *rows)
+    torch.testing.assert_close(resample(image, shape), expected, rtol=1e-4, atol=1e-5)
+
+
+def weights(side: int, new: int) -> torch.Tensor:
+    """What each voxel of a line counts in each of the new ones, (new, side)."""
+    lines = torch.eye(side)[None, :, None].expand(1, side, 4, side)
+    found = functional.interpolate(lines, (4, new), mode="bilinear", align_corners=False, antialias=True)
+    return found[0, :, 0].T
