@@ -30,7 +30,8 @@ DEEP = NetworkPlan(channels=(16, 32, 64, 128, 160), blocks=(1,) * 5, strides=((2
 class Workload:
     """files: a pattern below `medical`. count: volumes of a batch. patch: voxels. about: in a few words.
 
-    foreground: leave out the background, which is 0 in these images, as the suite does where there is much.
+    foreground: leave out the background, which is the lowest value of these images, as the suite does where
+        there is much.
     """
 
     files: str
@@ -70,15 +71,18 @@ def crops(name: str, data: Path, *, quick: bool) -> tuple[Tensor, Tensor | None]
     files = sorted((data / "medical").glob(one.files))[: one.count]
     if len(files) < one.count:
         raise UserError(f"{data / 'medical'} must hold {one.count} files like {one.files}")
-    foreground = Foreground(rule="nonzero") if one.foreground else Foreground()
-    plan = Plan(labels=UNLABELLED, patch=patch, network=one.network, foreground=foreground)
-    found = [_middle(path, plan) for path in files]
+    plan = Plan(labels=UNLABELLED, patch=patch, network=one.network)
+    found = [_middle(path, plan, one.foreground) for path in files]
     images = stack([crop.images for crop in found])
     return images, stack([crop.valid for crop in found]) if one.foreground else None
 
 
-def _middle(path: Path, plan: Plan) -> Crop:
-    prepared = prepare([read_volume(path)], plan)
+def _middle(path: Path, plan: Plan, foreground: bool) -> Crop:
+    volume = read_volume(path)
+    if foreground:
+        lowest = Foreground(rule="above", threshold=float(np.min(volume.array)))
+        plan = plan.model_copy(update={"foreground": lowest})
+    prepared = prepare([volume], plan)
     active = None if prepared.active is None else prepared.active.numpy()
     places = None if active is None else np.argwhere(active).astype(np.int32)
     return middle(Prepared(path.name, prepared.images.numpy(), active, places), plan.patch)
