@@ -1,0 +1,190 @@
+"""Any image file to upright RGB, within a known amount of memory."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import numpy as np
+from PIL import ExifTags, Image
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.PpmImagePlugin import PpmImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from . import limits
+from .colour import to_rgb
+from .orientation import upright, upright_size
+from .record import CrowdError, Picture
+
+# What Pillow's readers raise on damaged files, whatever the format.
+DAMAGED: Final = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    OverflowError,
+    AttributeError,
+    RuntimeError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+REDUCTIONS: Final = (2, 4, 8)  # that libjpeg can make while it decodes
+
+
+@dataclass(frozen=True, slots=True)
+class _Format:
+    name: str
+    starts: tuple[bytes, ...]
+    open: Callable[[BinaryIO], ImageFile]
+
+
+# Opened by their own classes: Image.open would refuse by a limit of its own, which is one for the whole
+# process, and would try formats that run other programs.
+_FORMATS: Final = (
+    _Format("JPEG", (b"\xff\xd8\xff",), JpegImageFile),
+    _Format("PNG", (b"\x89PNG\r\n\x1a\n",), PngImageFile),
+    _Format("TIFF", (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), TiffImageFile),
+    _Format("GIF", (b"GIF87a", b"GIF89a"), GifImageFile),
+    _Format("BMP", (b"BM",), BmpImageFile),
+    _Format("WebP", (b"RIFF",), WebPImageFile),
+    _Format("PNM", (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6"), PpmImageFile),
+)
+ENDINGS: Final = (
+    *(".jpg", ".jpeg", ".jpe", ".png", ".tif", ".tiff", ".gif", ".bmp", ".webp"),
+    *(".ppm", ".pgm", ".pbm", ".pnm"),
+)
+_HEIF: Final = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
+
+
+def read_image(path: str | Path, *, max_pixels: int = limits.MAX_PIXELS) -> Picture:
+    """The image of a file as upright RGB, told by its content and not by its name.
+
+    Grayscale is repeated in all three channels; 16-bit gray becomes 8-bit; palettes and CMYK become RGB;
+    transparent pixels are laid over white; of an animation or a document of several pages the first is taken.
+    A baseline JPEG of more than `max_pixels` is read at a half, a quarter or an eighth of its sides; other
+    images of that size are refused before anything is decoded. Raises CrowdError with the path and the
+    reason.
+    """
+    path = Path(path)
+    try:
+        with limits.open_file(path) as stream, warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("always")
+            picture = _read(stream, path, max_pixels)
+        # Pillow warns of tags that make no sense, and reads on.
+        odd = ("some of the file's tags are damaged and were passed over",) if heard else ()
+        return replace(picture, notes=picture.notes + odd)
+    except CrowdError as error:
+        raise CrowdError(f"{path}: {error}") from error
+    except MemoryError as error:
+        raise CrowdError(f"{path}: there is not enough memory for this image") from error
+    except DAMAGED as error:
+        raise CrowdError(f"{path}: the image is cut short or damaged ({error})") from error
+
+
+def image_size(path: str | Path) -> tuple[int, int, int]:
+    """Width and height in px of the upright image and its EXIF orientation, from the header alone.
+
+    Raises CrowdError with the path and the reason.
+    """
+    path = Path(path)
+    try:
+        with limits.open_file(path) as stream, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image, _ = _open(stream)
+            orientation = _orientation(image)
+            size = image.size
+        if not isinstance(image, TiffImageFile):  # of a TIFF Pillow states the size of the upright image
+            size = upright_size(*size, orientation)
+        return *size, orientation
+    except CrowdError as error:
+        raise CrowdError(f"{path}: {error}") from error
+    except DAMAGED as error:
+        raise CrowdError(f"{path}: the image is cut short or damaged ({error})") from error
+
+
+def is_image_name(path: Path) -> bool:
+    """Whether a file's name ends as that of an image."""
+    return path.suffix.lower() in ENDINGS
+
+
+def _read(stream: BinaryIO, path: Path, max_pixels: int) -> Picture:
+    image, name = _open(stream)
+    stored = image.size
+    notes = _make_fit(image, max_pixels)
+    if name != "JPEG" and _has_more(image):
+        notes.append(f"the {name} file holds several images, of which the first is read")
+    orientation = _orientation(image)
+    image.load()
+    pixels, more = to_rgb(image)
+    notes += more
+    if isinstance(image, TiffImageFile):  # Pillow has turned it while loading
+        full_size = stored
+    else:
+        full_size = upright_size(*stored, orientation)
+        pixels = upright(pixels, orientation)
+    return Picture(np.ascontiguousarray(pixels), path, full_size, orientation, tuple(notes))
+
+
+def _open(stream: BinaryIO) -> tuple[ImageFile, str]:
+    head = stream.read(16)
+    stream.seek(0)
+    for one in _FORMATS:
+        if head.startswith(one.starts) and (one.name != "WebP" or head[8:12] == b"WEBP"):
+            image = one.open(stream)
+            if min(image.size) < 1 or max(image.size) > limits.MAX_SIDE:
+                raise CrowdError(f"its header states {image.width:,} x {image.height:,} pixels")
+            return image, one.name
+    known = ", ".join(one.name for one in _FORMATS)
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIF:
+        raise CrowdError(f"HEIF, HEIC and AVIF images are not read: store it in a known format ({known})")
+    raise CrowdError(f"it is no image in a known format ({known})")
+
+
+def _make_fit(image: ImageFile, max_pixels: int) -> list[str]:
+    """Ask the decoder of a JPEG for a smaller image if this one is too large; else CrowdError."""
+    width, height = image.size
+    if width * height <= max_pixels:
+        return []
+    reason = limits.too_many_pixels(width, height, max_pixels)
+    if not isinstance(image, JpegImageFile):
+        raise CrowdError(reason)
+    if image.info.get("progressive") or image.info.get("progression"):
+        # All coefficients of such a file are held at once, whatever the size that comes out.
+        raise CrowdError(f"{reason}; only a JPEG that is not progressive can be read at a reduced size")
+    for factor in REDUCTIONS:
+        if -(-width // factor) * -(-height // factor) <= max_pixels:
+            image.draft(image.mode, (width // factor, height // factor))
+            if image.width * image.height <= max_pixels:
+                return [
+                    f"its {width:,} x {height:,} pixels are above the limit of {max_pixels:,}, so it is read"
+                    f" at {image.width:,} x {image.height:,}"
+                ]
+    raise CrowdError(reason)
+
+
+def _has_more(image: ImageFile) -> bool:
+    """Whether there are further frames or pages; a damaged second one does not spoil the first."""
+    several: Any = getattr(image, "is_animated", False)
+    return bool(several)
+
+
+def _orientation(image: ImageFile) -> int:
+    try:
+        found = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except DAMAGED:  # the pixels may be fine all the same
+        return 1
+    return found if isinstance(found, int) and 1 <= found <= 8 else 1
