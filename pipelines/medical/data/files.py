@@ -173,9 +173,14 @@ def _look_at(path: Path, *, named: bool = False) -> VolumeFile | SkippedFile:
         return SkippedFile(path, "there is no such file or folder", named)
     except OSError as error:
         return SkippedFile(path, f"cannot be read: {error.strerror}", named)
-    head = _unpacked(head) if head.startswith(nifti.GZIP_MAGIC) else head
+    packed = head.startswith(nifti.GZIP_MAGIC)
+    head = _unpacked(head) if packed else head
     for name, reader in _FORMATS.items():
         if reader.looks_like(head):
+            if packed and reader is not nifti:  # named: it is a volume, so to leave it out is a failure
+                return SkippedFile(
+                    path, f"{name} within gzip, which is read for NIfTI alone: unpack it", True
+                )
             return VolumeFile(path, name, case_name(path))
     lower = path.name.lower()
     if lower.endswith(".hdr") and nifti.is_analyze(head):

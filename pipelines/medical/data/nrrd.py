@@ -101,8 +101,9 @@ def _header(stream: BinaryIO) -> tuple[_Header, int]:
     for name in ("dimension", "type", "encoding", "sizes"):
         if name not in header:
             raise VolumeError(f"its NRRD header lacks the field {name!r}: the file is damaged")
-    if len(header["sizes"]) != header["dimension"]:
-        raise VolumeError(f"its header has {len(header['sizes'])} sizes for {header['dimension']} axes")
+    for name in ("sizes", "space directions"):
+        if name in header and len(header[name]) != header["dimension"]:
+            raise VolumeError(f"its header has {len(header[name])} {name} for {header['dimension']} axes")
     return header, len(text)
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines.common.runs import is_run
+
 
 @dataclass(frozen=True, slots=True)
 class SkippedFile:
@@ -21,8 +23,9 @@ class SkippedFile:
 def walk(top: Path) -> Iterator[tuple[Path, list[Path], list[SkippedFile]]]:
     """Each folder from `top` down, sorted by name: the folder, its files, and what in it is not followed.
 
-    What begins with a dot is hidden and not mentioned. Links to folders are not followed, so that no loop and
-    no way out arises; links to files are, if the file lies below `top`.
+    What begins with a dot is hidden and not mentioned. Run folders below `top` are not entered. Links to
+    folders are not followed, so that no loop and no way out arises; links to files are, if the file lies
+    below `top`.
     """
     root = top.resolve()
     waiting = [top]
@@ -46,6 +49,8 @@ def walk(top: Path) -> Iterator[tuple[Path, list[Path], list[SkippedFile]]]:
                     other.append(SkippedFile(path, reason))
                 else:
                     files.append(path)
+            elif entry.is_dir(follow_symlinks=False) and is_run(path):
+                other.append(SkippedFile(path, "a run folder, whose masks are no images"))
             elif entry.is_dir(follow_symlinks=False):
                 folders.append(path)
             elif entry.is_file(follow_symlinks=False):

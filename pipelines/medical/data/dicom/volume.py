@@ -127,7 +127,7 @@ def _pixels(ordered: Sequence[Slice], shape: tuple[int, int, int]) -> NDArray[An
         elif frames.dtype != voxels.dtype:  # some scanners store the odd slice with a sign
             voxels = voxels.astype(np.promote_types(frames.dtype, voxels.dtype))
         for number, one in group:
-            image = frames if one.frame is None else frames[one.frame]
+            image = frames if frames.ndim == 2 else frames[one.frame or 0]
             if image.shape != shape[1::-1]:
                 raise VolumeError(f"{path.name} has pixels of another shape than it states: it is damaged")
             voxels[..., number] = image.T

@@ -96,6 +96,13 @@ def test_frames_of_one_file(tmp_path: Path) -> None:
         np.testing.assert_allclose(LPS @ point, [heights[frame], -30 + 2 * 0.7, 50 - 3 * 0.8])
 
 
+def test_one_frame_in_each_file(tmp_path: Path) -> None:
+    pixels = [enhanced_ct(tmp_path / f"{height}", [height], [-10]) for height in (3.0, 2.0, 1.0)]
+    array = read_volume(tmp_path).array
+    for k in range(3):
+        np.testing.assert_array_equal(array[..., k], pixels[k][0].T * 2.0 - 10)
+
+
 def test_frames_as_simpleitk_reads_them(tmp_path: Path) -> None:
     enhanced_ct(tmp_path / "scan.dcm", [4.0, 3.0, 2.0, 1.0], [-10] * 4)
     image = sitk.ReadImage(str(tmp_path / "scan.dcm"))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import os
 from pathlib import Path
 
@@ -94,6 +95,24 @@ def test_links_lead_neither_out_nor_around(tmp_path: Path) -> None:
         "a link that leads nowhere",
     ]
     assert names(list(find_volumes([top / "a.nii"]))) == ["a"], "a link that the user names is followed"
+
+
+def test_the_masks_of_a_run_are_not_found_as_images(tmp_path: Path) -> None:
+    put(tmp_path / "a.nii.gz")
+    put(tmp_path / "run" / "masks" / "a.nii.gz")
+    (tmp_path / "run" / "run.json").write_text('{"schema_version": 1, "task": "medical"}')
+    assert names(list(find_volumes([tmp_path]))) == ["a", "-run"]
+    assert names(list(find_volumes([tmp_path / "run"]))) == ["-run.json", "a"], "unless the user names it"
+
+
+@pytest.mark.parametrize("name", ["a.mha", "a.nrrd"])
+def test_other_formats_within_gzip_are_named(tmp_path: Path, name: str) -> None:
+    packed = tmp_path / f"{name}.gz"
+    packed.write_bytes(gzip.compress(put(tmp_path / "plain" / name).read_bytes()))
+    (found,) = (one for one in find_volumes([tmp_path]) if one.path == packed)
+    assert isinstance(found, SkippedFile) and found.named and "within gzip" in found.reason
+    with pytest.raises(VolumeError, match="within gzip"):
+        read_volume(packed)
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:

@@ -100,6 +100,7 @@ CASES = [
     Bad("NRRD, noise", "a.nrrd", lambda: b"NRRD0004\n" + NOISE, "NRRD header is damaged"),
     Bad("NRRD, endless line", "a.nrrd", lambda: b"NRRD0004\n#" + b"x" * 3 * MIB, "is longer than"),
     Bad("NRRD, sizes", "a.nrrd", lambda: nrrd(sizes="3 4"), "2 sizes for 3 axes"),
+    Bad("NRRD, directions", "a.nrrd", lambda: nrrd(space_directions="(1,0,0) (0,2,0)"), "2 space directions"),
     Bad("NRRD, bad sizes", "a.nrrd", lambda: nrrd(sizes="3 x 5"), "NRRD header is damaged"),
     Bad("NRRD, huge", "a.nrrd", lambda: nrrd(sizes="100000 100000 100"), "at most"),
     Bad("NRRD, side too long", "a.nrrd", lambda: nrrd(sizes="9999999999 1 1"), "no volume has"),
