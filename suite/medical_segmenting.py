@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pipelines.medical.segment.run import RunSummary
 
 MAX_COLUMNS = 6  # labels that the table on the terminal has a column for
-MAX_FAILURES = 20
+MAX_LISTED = 20  # failures, and notes
 HOW = "How to segment"
 
 
@@ -72,7 +72,11 @@ Overlap = Annotated[
 ]
 Mirror = Annotated[
     bool,
-    typer.Option("--mirror", help="Average over the flips that the model was trained with: up to 8 times the work.", rich_help_panel=HOW),
+    typer.Option(
+        "--mirror",
+        help="Average over the flips that the model was trained with: up to 8 times the work.",
+        rich_help_panel=HOW,
+    ),
 ]
 PrecisionOption = Annotated[
     Precision | None,
@@ -213,7 +217,7 @@ def _segment(
     if as_json:
         _print_json(summary)
     else:
-        _print(summary, list(predictor.names))
+        _print(summary, list(predictor.names), quiet)
     counts = summary.counts
     if not counts["ok"] and any(path.is_dir() for path in volumes):
         terminal.error("none of the volumes could be segmented; the reasons are in the results")
@@ -250,8 +254,8 @@ def _dry_run(volumes: list[Path], target: Path, config: SegmentConfig, as_json: 
     typer.echo(f"Memory: {found['memory_mib']:,} MiB predicted")
 
 
-def _print(summary: RunSummary, names: list[str]) -> None:
-    """One row per case with the volumes in ml, the reasons of what failed, and the counts."""
+def _print(summary: RunSummary, names: list[str], quiet: bool) -> None:
+    """One row per case with the volumes in ml, the reasons of what failed, notes, and the counts."""
     shown = names[:MAX_COLUMNS]
     columns = ("case", *shown, "confidence", "seconds", "status")
     terminal.print_table(
@@ -264,6 +268,7 @@ def _print(summary: RunSummary, names: list[str]) -> None:
     if len(names) > MAX_COLUMNS:
         typer.echo(f"and {len(names) - MAX_COLUMNS:,} more labels, in results.csv")
     _print_failures(summary)
+    _print_notes(summary, quiet)
     counts = summary.counts
     typer.echo(
         f"\n{counts['cases']:,} {'case' if counts['cases'] == 1 else 'cases'}: {counts['ok']:,} segmented"
@@ -277,10 +282,19 @@ def _print(summary: RunSummary, names: list[str]) -> None:
 
 def _print_failures(summary: RunSummary) -> None:
     failed = [row for row in _rows(summary.out) if row["status"] != "ok"]
-    for row in failed[:MAX_FAILURES]:
+    for row in failed[:MAX_LISTED]:
         terminal.error(f"{row['source']}: {row['error']}")
-    if len(failed) > MAX_FAILURES:
-        terminal.error(f"and {len(failed) - MAX_FAILURES:,} more, in results.csv")
+    if len(failed) > MAX_LISTED:
+        terminal.error(f"and {len(failed) - MAX_LISTED:,} more, in results.csv")
+
+
+def _print_notes(summary: RunSummary, quiet: bool) -> None:
+    """What was assumed of single cases, and what speaks against their masks."""
+    notes = [f"{row['case']}: {text}" for row in _rows(summary.out) for text in row.get("notes", ())]
+    for text in notes[:MAX_LISTED]:
+        terminal.note(text, quiet)
+    if len(notes) > MAX_LISTED:
+        terminal.note(f"and {len(notes) - MAX_LISTED:,} more, in the report", quiet)
 
 
 def _print_json(summary: RunSummary) -> None:

@@ -23,6 +23,7 @@ from pipelines.medical.data.write import write_labels, write_map
 from pipelines.medical.segment import report, rows
 from pipelines.medical.segment.cases import Task, largest, list_tasks, work
 from pipelines.medical.segment.memory import available_bytes, predicted_mib
+from pipelines.medical.segment.modality import modality_warnings
 from pipelines.medical.segment.pictures import draw, write_pictures
 from pipelines.medical.segment.predict import Predictor, Segmentation
 from pipelines.medical.segment.timing import Clock
@@ -137,8 +138,9 @@ def _one(
         return rows.failed_row(task.source, task.name, "its name is too long for a file", names, model), None
     seconds = time.monotonic() - begun
     row = rows.ok_row(task.source, task.name, channels, found, model, seconds)
-    row["notes"] += notes
-    modality = channels[0].modality or predictor.plan.modality
+    warnings = modality_warnings(channels, predictor.plan.modality)
+    row["notes"] = [*warnings, *row["notes"], *notes]
+    modality = channels[0].modality or ("" if warnings else predictor.plan.modality)
     pictures = draw(channels[0], found.labels, predictor.names, modality=modality)
     return row, write_pictures(out / PICTURES, task.name, pictures)
 

@@ -62,6 +62,13 @@ def test_a_folder_gives_masks_and_a_table(here: Path, model: Path) -> None:
     assert again.exit_code == 2 and "--resume" in again.stderr
 
 
+def test_notes_of_cases_are_said(here: Path, model: Path) -> None:
+    image = nib.Nifti1Image(noise((16, 15, 14)), None)
+    nib.save(image, here / "in" / "case_0.nii.gz")
+    result = call("in", "--model", model, "--out", "run")
+    assert "note: case_0: it does not say how it lies" in result.stderr and "case_1: " not in result.stderr
+
+
 def test_json_has_the_rows(here: Path, model: Path) -> None:
     result = call("in", "--model", model, "--out", "run", "--json", "--quiet", "--network", "sparse-unet")
     assert result.exit_code == 0 and result.stderr == ""

@@ -10,6 +10,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from pipelines.common.errors import UserError
 from pipelines.medical.segment.predict import Predictor
@@ -98,6 +99,45 @@ def test_one_bad_case_is_one_failed_row(cases: Path, tmp_path: Path) -> None:
     ]
     page = (out / "report.html").read_text()
     assert "fourth axis" in page
+
+
+CT, MR = {"modality": "CT"}, {"modality": "MR"}
+
+
+@pytest.mark.parametrize(
+    ("plan", "file", "low", "words"),
+    [
+        (CT, "MR", -1000, "trained on CT, and this image says that it is MR"),
+        (MR, "CT", 0, "trained on MR, and this image says that it is CT"),
+        (CT, "", 0, "trained on CT, and no value of this image lies below -300"),
+        (CT, "CT", 0, "trained on CT, and no value of this image lies below -300"),
+        (MR, "", -1000, "trained on MR, and values of this image lie below -300"),
+        (CT, "CT", -1000, ""),
+        (CT, "", -1000, ""),
+        (MR, "MR", -1000, ""),
+        (MR, "", 0, ""),
+        ({}, "CT", 0, ""),
+    ],
+)
+def test_an_image_of_another_modality_is_warned_of(
+    plan: dict[str, str], file: str, low: int, words: str, tmp_path: Path
+) -> None:
+    """The case is segmented all the same, and the row and the page say what is odd."""
+    array = np.where(noise((9, 10, 11)) > 0, 100, low).astype(np.int16)
+    image: Any = sitk.GetImageFromArray(array)
+    image.SetSpacing((1.0, 1.0, 2.0))
+    sitk.WriteImage(image, tmp_path / "case.mha")
+    if file:
+        text = (tmp_path / "case.mha").read_bytes()
+        (tmp_path / "case.mha").write_bytes(
+            f"ObjectType = Image\nModality = MET_MOD_{file}\n".encode() + text
+        )
+    by = predictor_of(threshold_plan(0.5, spacing=SPACING, **plan), Threshold(0.5))
+    assert run(tmp_path / "run", tmp_path / "case.mha", by=by).counts["ok"] == 1
+    [row] = rows_of(tmp_path / "run")
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert len(row["notes"]) == bool(words)
+    assert all(words in note and f'<p class="note">{note}</p>' in page for note in row["notes"])
 
 
 def test_what_a_network_raises_is_a_failed_row(cases: Path, tmp_path: Path) -> None:
