@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -139,11 +139,10 @@ def read_truth(folder: Path, row: Row, like: Seen) -> Labels | None:
 
 def labels_on(volume: Volume, like: Seen) -> Labels:
     """A label map on the grid of `like`. Raises UserError if it lies elsewhere or holds no labels."""
-    seen, _ = _turned(volume)
-    _check_place(seen, like, volume)
-    turned = seen.array if seen.array.dtype.kind == "u" else _turned_like(as_labels(volume), volume)
-    boxes = {value: box for value, box in enumerate(ndimage.find_objects(turned), 1) if box is not None}
-    return Labels(turned, boxes)
+    _check_place(_turned(volume)[0], like, volume)
+    seen, _ = _turned(replace(volume, array=as_labels(volume)))
+    boxes = {value: box for value, box in enumerate(ndimage.find_objects(seen.array), 1) if box is not None}
+    return Labels(seen.array, boxes)
 
 
 def artefact(run: Run, folder: str, row: Row) -> Path:
@@ -182,11 +181,6 @@ def _turned(volume: Volume) -> tuple[Seen, Volume]:
     affine = volume.affine @ inv_ornt_aff(orientation, volume.shape)
     array = apply_orientation(volume.array, orientation)
     return Seen(array, affine, volume.affine, volume.modality), volume
-
-
-def _turned_like(array: NDArray[Any], volume: Volume) -> NDArray[Any]:
-    turned: NDArray[Any] = apply_orientation(array, _orientation(volume.affine))
-    return turned
 
 
 def _orientation(affine: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -67,6 +67,7 @@ class Oracle:
             "channels": list(self.plan.channels),
             "network": "dense-unet",
             "members": 1,
+            "flips": 1,
         }
 
 

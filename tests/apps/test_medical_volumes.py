@@ -196,6 +196,16 @@ def test_a_mask_that_lies_elsewhere_is_not_drawn(run: Run) -> None:
         labels_on(moved, image)
 
 
+@pytest.mark.parametrize("dtype", [np.uint32, np.int64, np.float32])
+def test_truth_of_any_type_is_drawn(run: Run, dtype: type) -> None:
+    """Wide whole numbers too, as other programs write label maps: colours are kept for small ones only."""
+    image = read_image(run, run.row(0), 0)
+    truth = labels_on(Volume(np.full(image.shape, 4, dtype), image.affine, Path("m"), "m"), image)
+    shown = Shown("1", image, "", truth, truth, None, LABELS, {}, LABELS["bean"])
+    assert "axial line" in pictures(shown, Controls(0, 150, 300, FILL, OUTLINE, False), (1, 1, 1), ())
+    assert truth.array.dtype == np.uint8
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
