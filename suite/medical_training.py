@@ -11,7 +11,7 @@ from pipelines.common.errors import UserError
 from suite import exits, options, settings, terminal
 
 if TYPE_CHECKING:
-    from pipelines.medical.config import NetworkName, Plan
+    from pipelines.medical.config import NetworkName, NetworkPlan, Plan
     from pipelines.medical.data.dataset import Dataset
     from pipelines.medical.train.config import TrainConfig
 
@@ -81,8 +81,8 @@ def plan(
         from pipelines.medical.plan.file import write_plan
 
         with terminal.progress(quiet) as progress:
-            found, fingerprint = _plan(_dataset(data, labels, channels, label_names, quiet), memory, progress)
-            found = _with_network(found, network)
+            cases = _dataset(data, labels, channels, label_names, quiet)
+            found, fingerprint = _plan(cases, memory, network, progress)
         write_plan(out, found, fingerprint)
         if as_json:
             terminal.print_json(
@@ -205,12 +205,21 @@ def _label_names(texts: list[str]) -> dict[str, int]:
     return found
 
 
-def _plan(cases: Dataset, memory: float | None, progress: Any) -> tuple[Plan, dict[str, Any]]:
+def _plan(
+    cases: Dataset,
+    memory: float | None,
+    network: str | None,
+    progress: Any,
+    sizes: NetworkPlan | None = None,
+) -> tuple[Plan, dict[str, Any]]:
     from pipelines.medical.plan.fingerprint import take_fingerprint
     from pipelines.medical.plan.rules import MEMORY_MIB, make_plan
 
+    name = None if network is None else _network_name(network)
     fingerprint = take_fingerprint(cases, progress)
-    return make_plan(fingerprint, cases, memory_mib=memory or MEMORY_MIB), fingerprint.summary()
+    limit = MEMORY_MIB if memory is None else memory
+    found = make_plan(fingerprint, cases, memory_mib=limit, network=name, sizes=sizes)
+    return found, fingerprint.summary()
 
 
 def _chosen_plan(
@@ -223,26 +232,38 @@ def _chosen_plan(
 ) -> Plan:
     """The plan of the file, or the one that the data leads to, with the sizes of the model to start from."""
     if file is not None:
-        from pipelines.medical.plan.file import read_plan_file
+        if memory is not None:
+            raise UserError("--memory has no effect on a plan that is there: give it to suite medical plan")
+        return _with_network(_labelled_plan(file), network)
+    sizes = None
+    if start_from is not None:
+        from pipelines.medical.config import NetworkPlan
+        from pipelines.medical.train.start import read_start, same_sizes
 
-        found = read_plan_file(file)
-    else:
-        found, _ = _plan(cases, memory, progress)
-        if start_from is not None:
-            from pipelines.medical.plan.rules import round_up
-            from pipelines.medical.train.start import read_start, same_sizes
+        sizes = same_sizes(NetworkPlan(), read_start(start_from))
+    return _plan(cases, memory, network, progress, sizes)[0]
 
-            sizes = same_sizes(found.network, read_start(start_from))
-            found = found.model_copy(update={"network": sizes, "patch": round_up(found.patch, sizes)})
-    return _with_network(found, network)
+
+def _labelled_plan(file: Path) -> Plan:
+    from pipelines.medical.plan.file import read_plan_file
+    from pipelines.medical.pretrain.simple_plan import UNLABELLED
+
+    found = read_plan_file(file)
+    if found.labels == UNLABELLED:
+        raise UserError(
+            f"{file} is a plan for volumes without labels, as suite medical pretrain makes it:"
+            " give its labels, or let suite medical plan look at the labelled cases"
+        )
+    return found
 
 
 def _with_network(plan: Plan, network: str | None) -> Plan:
+    """The plan with another network; what that takes in training is not known."""
     if network is None or network == plan.network.name:
         return plan
     name = _network_name(network)
     chosen = plan.network.model_copy(update={"name": name, "why": "As --network said."})
-    return plan.model_copy(update={"network": chosen})
+    return plan.model_copy(update={"network": chosen, "training_memory_mib": None})
 
 
 def _network_name(text: str) -> NetworkName:

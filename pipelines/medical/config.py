@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 TASK = "medical"
+MAX_LABELS = 255  # of a model: label maps are prepared as one byte a voxel
 Triple = tuple[float, float, float]
+Millimetres = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Sides = tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
 NetworkName = Literal["dense-unet", "sparse-unet", "dynunet", "swinunetr"]
+SWIN_STRIDE = 32  # the patches of swinunetr have sides of multiples of this
 
 
 class Strict(BaseModel):
@@ -21,12 +24,14 @@ class Strict(BaseModel):
 class Normalisation(Strict):
     """How one channel's numbers become the network's: clip, then subtract and divide.
 
-    scheme: `zscore` takes mean and deviation of each volume's own foreground; `fixed` takes the numbers given
-        here, as HU mean the same in every CT; `none` leaves the numbers alone.
+    scheme: `zscore` takes mean and deviation of each volume's own voxels that are not 0; `lifted` does so
+        after taking off the number in the volume's corners, for images whose background is some other number:
+        the rules of `Foreground` then see 0 there; `fixed` takes the numbers given here, as HU mean the same
+        in every CT; `none` leaves the numbers alone.
     low, high: clip to these first.
     """
 
-    scheme: Literal["zscore", "fixed", "none"] = "zscore"
+    scheme: Literal["zscore", "lifted", "fixed", "none"] = "zscore"
     low: float | None = None
     high: float | None = None
     mean: float = 0.0
@@ -58,6 +63,16 @@ class NetworkPlan(Strict):
     strides: tuple[Sides, ...] = ((2, 2, 2), (2, 2, 2), (2, 2, 2))
     heads: int = Field(2, ge=1)
 
+    @model_validator(mode="after")
+    def _levels_agree(self) -> NetworkPlan:
+        levels = len(self.channels)
+        if len(self.blocks) != levels or len(self.strides) != levels - 1:
+            raise ValueError(
+                f"{levels} channels need as many blocks and {levels - 1} strides,"
+                f" not {len(self.blocks)} and {len(self.strides)}"
+            )
+        return self
+
 
 class Plan(Strict):
     """How cases of one data set are prepared and segmented.
@@ -68,10 +83,10 @@ class Plan(Strict):
     patch: voxels of a patch after resampling, in the same order.
     """
 
-    labels: dict[str, Annotated[int, Field(ge=1, le=65_535)]] = Field(min_length=1)
+    labels: dict[str, Annotated[int, Field(ge=1, le=65_535)]] = Field(min_length=1, max_length=MAX_LABELS)
     channels: tuple[str, ...] = Field(("image",), min_length=1)
     modality: str = ""
-    spacing: Triple = (1.0, 1.0, 1.0)
+    spacing: tuple[Millimetres, Millimetres, Millimetres] = (1.0, 1.0, 1.0)
     patch: Sides = (64, 64, 64)
     batch_size: int = Field(2, ge=1)
     normalisation: tuple[Normalisation, ...] = (Normalisation(),)
@@ -79,3 +94,14 @@ class Plan(Strict):
     network: NetworkPlan = NetworkPlan()
     training_memory_mib: float | None = None
     segmenting_memory_mib: float | None = None
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> Plan:
+        if len(set(self.labels.values())) < len(self.labels):
+            raise ValueError("two labels have the same value")
+        if len(self.normalisation) != len(self.channels):
+            raise ValueError(
+                f"each channel needs its normalisation: there are {len(self.channels)} channels"
+                f" and {len(self.normalisation)} normalisations"
+            )
+        return self

@@ -53,8 +53,8 @@ def prepare(channels: Sequence[Volume], plan: Plan) -> Prepared:
     x, y, z = turn.to_canonical(first.array).shape
     shape = resampled_shape((x, y, z), spacing_of(turn.affine(first.affine)), plan.spacing)
     images = torch.empty(len(channels), *shape)
-    for one, image in zip(channels, images, strict=True):  # one channel at a time: a copy is as large as it
-        _fill(image, one, turn)
+    for one, image, how in zip(channels, images, plan.normalisation, strict=True):
+        _fill(image, one, turn, lift=how.scheme == "lifted")  # one at a time: a copy is as large as it
     active = active_voxels(images, plan.foreground)
     for image, how in zip(images, plan.normalisation, strict=True):
         normalise_(image, how)
@@ -117,7 +117,10 @@ def spacing_of(affine: NDArray[np.float64]) -> tuple[float, float, float]:
 
 
 def normalise(image: Tensor, how: Normalisation) -> Tensor:
-    """One channel (X, Y, Z), float32. `zscore` takes the voxels that are not 0, or all if there are none."""
+    """One channel (X, Y, Z), float32, which `prepare` has lifted if that is asked for.
+
+    Without numbers of its own, `how` takes those of the voxels that are not 0, or of all if there are none.
+    """
     return normalise_(image.clone(), how)
 
 
@@ -145,13 +148,28 @@ def active_voxels(images: Tensor, rule: Foreground) -> Tensor | None:
     return active
 
 
-def _fill(image: Tensor, volume: Volume, turn: Turn) -> None:
-    """Write the volume into `image`, canonical and resampled. Raises VolumeError if it is not finite."""
+def corner_number(image: NDArray[np.float32]) -> np.float32:
+    """The number that most of the corners of an image (X, Y, Z) hold."""
+    ends = np.ix_(*((0, side - 1) for side in image.shape))
+    values, counts = np.unique(image[ends], return_counts=True)
+    found: np.float32 = values[counts.argmax()]
+    return found
+
+
+def _fill(image: Tensor, volume: Volume, turn: Turn, *, lift: bool) -> None:
+    """Write the volume into `image`, canonical and resampled. Raises VolumeError if it is not finite.
+
+    lift: take the corners' number off, before resampling, so that a constant background is 0 exactly.
+    """
     turned = turn.to_canonical(volume.array)
     if turned.shape == tuple(image.shape):  # without a copy between
         np.copyto(image.numpy(), turned, casting="unsafe")
+        if lift:
+            image.sub_(float(corner_number(image.numpy())))
     else:
         own = torch.from_numpy(np.ascontiguousarray(turned, dtype=np.float32))
+        if lift:
+            own = own - float(corner_number(own.numpy()))
         image.copy_(resample(own[None], tuple(image.shape))[0])
     if not all(map(math.isfinite, image.aminmax())):  # both are NaN if one value is
         raise VolumeError(f"{volume.name} holds values that are no finite numbers")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import pytest
@@ -99,6 +100,39 @@ def test_a_model_trained_here_segments_here(data: Path, plan: Path, tmp_path: Pa
     assert mask.shape == read_volume(image).shape and mask.array.max() <= 2
     measured = suite("evaluate", tmp_path / "run", data / "labelsTr", "--only-predicted", "--json")
     assert measured.exit_code == 0, measured.output
+
+
+def test_a_plan_for_volumes_without_labels_trains_nothing(data: Path, plan: Path, tmp_path: Path) -> None:
+    shown = suite("pretrain", data, "--out", tmp_path / "encoder", "--dry-run", "--json")
+    other = tmp_path / "plan.yaml"
+    other.write_text(yaml.safe_dump(json.loads(shown.stdout)["plan"]))
+    done = suite("train", data, "--plan", other, "--out", tmp_path / "model", *QUICK)
+    assert done.exit_code == 2 and "for volumes without labels" in done.stderr
+    done = suite("train", data, "--plan", plan, "--memory", "4000", "--out", tmp_path / "model", *QUICK)
+    assert done.exit_code == 2 and "--memory has no effect" in done.stderr
+
+
+def test_a_network_that_is_asked_for_is_planned_for(data: Path, tmp_path: Path) -> None:
+    words = ("--network", "swinunetr", "--json", "--quiet", "--memory", "8000")
+    done = suite("plan", data, "--out", tmp_path / "plan.yaml", *words)
+    found = json.loads(done.stdout)["plan"]
+    assert found["network"]["name"] == "swinunetr" and found["patch"] == [32, 32, 32]
+    done = suite("plan", data, "--out", tmp_path / "plan.yaml", "--overwrite", "--memory", "0")
+    assert done.exit_code == 2 and "no patch fits 0 MiB" in done.stderr
+
+
+def test_ctrl_c_says_how_to_go_on(data: Path, plan: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    def stop(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    words = ("train", data, "--plan", plan, "--out", tmp_path / "model", *QUICK)
+    monkeypatch.setattr("pipelines.medical.train.run.mean_dice", stop)  # after the last epoch
+    done = suite(*words)
+    assert done.exit_code == 130 and "interrupted; repeat the command with --resume" in done.stderr
+    monkeypatch.undo()
+    done = suite(*words, "--resume", "--set", "learning_rate=0.001")
+    assert done.exit_code == 2 and "repeat the command as it was, or begin anew" in done.stderr
+    assert suite(*words, "--resume").exit_code == 0
 
 
 @pytest.mark.parametrize(

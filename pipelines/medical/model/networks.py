@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pipelines.common.errors import UserError
-from pipelines.medical.config import NetworkPlan, Sides
+from pipelines.medical.config import SWIN_STRIDE, NetworkPlan, Sides
 from sparse_backbones.blocks import Sparse
 from sparse_backbones.convert import load_dense, to_dense
 from sparse_backbones.unet import SparseEncoder, SparseUNet
@@ -145,8 +145,8 @@ def build_network(
                 deep_supervision=plan.heads > 1, deep_supr_num=max(1, plan.heads - 1), res_block=True,
             )
         )  # fmt: skip
-    if any(side % 32 for side in patch):
-        raise UserError(f"swinunetr needs patches whose sides are multiples of 32, not {patch}")
+    if any(side % SWIN_STRIDE for side in patch):
+        raise UserError(f"swinunetr needs patches whose sides are multiples of {SWIN_STRIDE}, not {patch}")
     return Peer(SwinUNETR(in_channels, classes, feature_size=12 * max(1, plan.channels[0] // 12)))
 
 

@@ -7,29 +7,40 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from nibabel.orientations import aff2axcodes
 from numpy.typing import NDArray
 
 from pipelines.common.errors import UserError
-from pipelines.medical.config import Triple
+from pipelines.medical.config import Foreground, Triple
 from pipelines.medical.data.dataset import Case, Dataset
 from pipelines.medical.data.files import read_volume
-from pipelines.medical.data.record import Volume, VolumeError
+from pipelines.medical.data.record import VolumeError
 from pipelines.medical.geometry import Turn
-from pipelines.medical.prepare import check_same_grid, spacing_of
+from pipelines.medical.plan.occupancy import Region, places_of, region_of
+from pipelines.medical.prepare import (
+    active_voxels,
+    check_same_grid,
+    corner_number,
+    label_values,
+    spacing_of,
+)
 
 SAMPLES = 10_000  # foreground intensities kept per case and channel
 AIR_HU = -500.0  # between air and lung on one side, everything solid on the other
 CT_BELOW = -300.0  # images whose numbers reach below this are taken for CT
+NONZERO, SOLID, LIFTED = "nonzero", f"above {AIR_HU:g}", "unlike the corners"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CasePrint:
     """shape, spacing: of the canonical grid (x, y, z). orientation: of the stored axes, such as `LPS`.
 
-    nonzero, solid: the share of voxels that differ from 0, or lie above AIR_HU, in any channel.
-    outside_nonzero, outside_solid: the share of labelled voxels that do not.
+    regions: what there is to compute on, in any channel: NONZERO, voxels that differ from 0; SOLID, those
+        above AIR_HU; LIFTED, not of CT, those that differ from the number in the channel's corners.
+    corners: that number, per channel.
     voxels: label value to how many voxels have it. voxel_ml: the size of one.
+    places: label value to int32 (N, 3), some of its voxels on the canonical grid.
     samples: per channel float32 (N,), intensities of labelled voxels. lowest: of all channels.
     """
 
@@ -37,11 +48,10 @@ class CasePrint:
     shape: tuple[int, int, int]
     spacing: Triple
     orientation: str
-    nonzero: float
-    solid: float
-    outside_nonzero: float
-    outside_solid: float
+    regions: dict[str, Region]
+    corners: tuple[float, ...]
     voxels: dict[int, int]
+    places: dict[int, NDArray[np.int32]]
     voxel_ml: float
     samples: tuple[NDArray[np.float32], ...]
     lowest: float
@@ -59,6 +69,15 @@ class Fingerprint:
         """All label values but 0."""
         return sorted({value for case in self.cases for value in case.voxels})
 
+    @property
+    def regions(self) -> list[str]:
+        """Those that all cases have."""
+        return [name for name in self.cases[0].regions if all(name in case.regions for case in self.cases)]
+
+    def share(self, region: str) -> float:
+        """The mean share of the grid that a region holds."""
+        return float(np.mean([case.regions[region].share for case in self.cases]))
+
     def summary(self) -> dict[str, Any]:
         """The fingerprint as JSON holds it."""
         shapes = np.array([case.shape for case in self.cases])
@@ -72,8 +91,7 @@ class Fingerprint:
             "orientations": {
                 name: sum(case.orientation == name for case in self.cases) for name in orientations
             },
-            "nonzero_share": round(float(np.mean([case.nonzero for case in self.cases])), 4),
-            "solid_share": round(float(np.mean([case.solid for case in self.cases])), 4),
+            "active_share": {name: round(self.share(name), 4) for name in self.regions},
             "intensity": [_spread(samples) for samples in self.pooled()],
             "labels": {str(value): self._label(value) for value in self.values},
         }
@@ -119,49 +137,57 @@ def _one(case: Case, rng: np.random.Generator) -> CasePrint:
     check_same_grid([*channels, labels])
     first = channels[0]
     turn = Turn.of(first.affine, first.shape)
-    values = _whole_numbers(labels)
+    values = np.ascontiguousarray(turn.to_canonical(label_values(labels)))
+    images = np.stack([turn.to_canonical(one.array) for one in channels], dtype=np.float32, casting="unsafe")
+    for one, image in zip(channels, images, strict=True):
+        if not np.isfinite(image).all():
+            raise VolumeError(f"{one.name} holds values that are no finite numbers")
+    found = places_of(values)
     marked = values != 0
-    nonzero = np.logical_or.reduce([one.array != 0 for one in channels])
-    solid = np.logical_or.reduce([one.array > AIR_HU for one in channels])
-    found, counts = np.unique(values[marked], return_counts=True)
+    corners = tuple(float(corner_number(image)) for image in images)
     return CasePrint(
         name=case.name,
-        shape=turn.to_canonical(first.array).shape,
+        shape=values.shape,
         spacing=spacing_of(turn.affine(first.affine)),
         orientation="".join(aff2axcodes(first.affine)),
-        nonzero=float(nonzero.mean()),
-        solid=float(solid.mean()),
-        outside_nonzero=_share(marked & ~nonzero, marked),
-        outside_solid=_share(marked & ~solid, marked),
-        voxels=dict(zip(found.tolist(), counts.tolist(), strict=True)),
+        samples=tuple(_sample(image, marked, rng) for image in images),
+        lowest=float(images.min()),
+        regions=_regions(images, corners, marked),  # last, as it changes the images
+        corners=corners,
+        voxels={value: count for value, (count, _) in found.items()},
+        places={value: places for value, (_, places) in found.items()},
         voxel_ml=first.voxel_ml,
-        samples=tuple(_sample(one, marked, rng) for one in channels),
-        lowest=min(float(one.array.min()) for one in channels),
     )
 
 
-def _whole_numbers(labels: Volume) -> NDArray[np.int64]:
-    values = np.asarray(labels.array)
-    if values.dtype.kind == "f":
-        rounded = np.rint(values)
-        if not np.isfinite(values).all() or np.abs(values - rounded).max(initial=0.0) > 1e-3:
-            raise VolumeError("its label map holds numbers that are not whole")
-        values = rounded
-    if values.size and (values.min() < 0 or values.max() > 65_535):
-        raise VolumeError("its label map holds values outside 0 to 65,535")
-    return values.astype(np.int64)
+def _regions(
+    images: NDArray[np.float32], corners: Sequence[float], marked: NDArray[np.bool_]
+) -> dict[str, Region]:
+    """See `CasePrint`. images: (C, X, Y, Z); the corners are taken off them."""
+
+    nonzero, solid = Foreground(rule="nonzero"), Foreground(rule="above", threshold=AIR_HU)
+
+    def of(rule: Foreground) -> Region:
+        active = active_voxels(torch.from_numpy(images), rule)
+        assert active is not None
+        return region_of(active.numpy(), marked)
+
+    found = {NONZERO: of(nonzero), SOLID: of(solid)}
+    if images.min() >= CT_BELOW:
+        found[LIFTED] = found[NONZERO]
+        if any(corners):
+            images -= np.array(corners, np.float32)[:, None, None, None]
+            found[LIFTED] = of(nonzero)
+    return found
 
 
-def _sample(volume: Volume, marked: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float32]:
-    values = volume.array[marked] if marked.any() else volume.array.ravel()
+def _sample(
+    image: NDArray[np.float32], marked: NDArray[np.bool_], rng: np.random.Generator
+) -> NDArray[np.float32]:
+    values = image[marked] if marked.any() else image.ravel()
     if len(values) > SAMPLES:
         values = values[rng.integers(0, len(values), SAMPLES)]
-    return values.astype(np.float32)
-
-
-def _share(part: NDArray[np.bool_], whole: NDArray[np.bool_]) -> float:
-    count = int(whole.sum())
-    return int(part.sum()) / count if count else 0.0
+    return values
 
 
 def _of(rows: NDArray[Any], what: str) -> list[float]:

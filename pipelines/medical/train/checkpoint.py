@@ -75,12 +75,12 @@ class Checkpoint:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError) as error:
             raise UserError(
-                f"the checkpoint {self.path} cannot be read ({error}); train without --resume"
+                f"the checkpoint {self.path} cannot be read ({error}): begin anew without --resume"
             ) from error
         if metadata.get("fingerprint") != self.fingerprint:
             raise UserError(
-                f"{self.path} is a checkpoint of another training (other data or settings);"
-                " remove it, or train without --resume"
+                f"{self.path} is a checkpoint of another training, with other cases, plan or settings:"
+                " repeat the command as it was, or begin anew without --resume"
             )
 
         def of(part: str) -> dict[str, Tensor]:

@@ -15,7 +15,10 @@ def split_folds(names: Sequence[str], folds: int, seed: int) -> list[list[str]]:
     Sizes differ by one at most. Raises UserError if a fold would be empty.
     """
     if len(names) < folds:
-        raise UserError(f"{folds} folds need at least as many cases; there are {len(names)}")
+        raise UserError(
+            f"{folds} folds need at least as many cases; there are {len(names)}:"
+            " set fewer folds, or fold=none"
+        )
     ordered = sorted(names)
     shuffled = np.random.default_rng(seed).permutation(len(ordered))
     return [sorted(ordered[i] for i in part) for part in np.array_split(shuffled, folds)]

@@ -19,7 +19,9 @@ from pipelines.common.models import check_model_target
 from pipelines.medical.config import Plan
 from pipelines.medical.data.dataset import Dataset
 from pipelines.medical.flips import mirror_for
+from pipelines.medical.model.networks import Network
 from pipelines.medical.model.trained import load_engine, network_of, save_trained
+from pipelines.medical.plan.rules import check_patch
 from pipelines.medical.train.card import card
 from pipelines.medical.train.cases import LeftOut, TrainingCase, prepare_cases
 from pipelines.medical.train.config import TrainConfig
@@ -63,10 +65,14 @@ def train(
     device = resolve_device(config.device)
     if config.threads:
         torch.set_num_threads(config.threads)
+    _check(data, plan, config, start)
     scratch = out.with_name(f".{out.name}.training")
     if not resume:
         shutil.rmtree(scratch, ignore_errors=True)
     cases, left_out = prepare_cases(data.cases, plan, scratch / "cases", progress)
+    if not any(case.places for case in cases):
+        named = ", ".join(f"{label}={value}" for label, value in plan.labels.items())
+        raise UserError(f"no label map holds a label of the plan ({named}): there is nothing to learn")
     trained = train_folds(cases, plan, config, scratch, start=start, device=device, progress=progress)
     metrics = _metrics(trained, plan, left_out, command)
     training = {
@@ -87,6 +93,16 @@ def train(
     )
     shutil.rmtree(scratch, ignore_errors=True)
     return metrics
+
+
+def _check(data: Dataset, plan: Plan, config: TrainConfig, start: Start | None) -> None:
+    """Raise UserError for what cannot be trained, before cases are prepared, which takes long."""
+    _wanted(config)
+    labelled = [case.name for case in data.cases if case.labels is not None]
+    if config.fold != "none" and labelled:
+        split_folds(labelled, config.folds, config.seed)
+    check_patch(plan.patch, plan.network)
+    _network(plan, config, start)
 
 
 def train_folds(
@@ -144,9 +160,7 @@ def train_one(
     progress: Callable[[str], None],
 ) -> One:
     """Train one network and measure it on all held-out cases."""
-    torch.manual_seed(config.seed)
-    network = network_of(plan, load_engine(config.engine))
-    fresh = begin_from(network, plan, start) if start else []
+    network, fresh = _network(plan, config, start)
     fingerprint = _fingerprint(training, held_out, plan, config, start)
     state = fit(
         network,
@@ -171,6 +185,13 @@ def train_one(
         "began_at_random": len(fresh),
     }
     return One(weights, record)
+
+
+def _network(plan: Plan, config: TrainConfig, start: Start | None) -> tuple[Network, list[str]]:
+    """What is trained, the same for the same seed, and the names of the weights that begin at random."""
+    torch.manual_seed(config.seed)
+    network = network_of(plan, load_engine(config.engine))
+    return network, begin_from(network, plan, start) if start else []
 
 
 def _wanted(config: TrainConfig) -> list[int | None]:

@@ -13,6 +13,7 @@ from pipelines.medical.model.networks import ENCODER, Network, Peer
 from pipelines.medical.model.trained import ENCODER_MODEL, SEGMENTER, member_tensors, read_plan
 
 HEADS = "decoder.heads."
+MONAI = ("dynunet", "swinunetr")  # whose weights have names of their own
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +59,8 @@ def begin_from(network: Network, plan: Plan, start: Start) -> list[str]:
     """
     if isinstance(network, Peer):
         raise UserError("only dense-unet and sparse-unet can start from another model")
+    if start.plan.network.name in MONAI:
+        raise UserError(f"{start.name} is a {start.plan.network.name}, from which nothing can start")
     own = network.shared_weights()
     same_labels = list(plan.labels.items()) == list(start.plan.labels.items())
     fitting = {

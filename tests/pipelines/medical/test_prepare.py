@@ -81,6 +81,24 @@ def test_channels_are_normalised_each_in_its_way() -> None:
     )
 
 
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (0.7, 1.0, 1.5)])
+def test_a_background_other_than_0_is_lifted(spacing: tuple[float, float, float]) -> None:
+    brain = np.zeros((12, 14, 10), np.float32)
+    brain[3:9, 4:10, 2:8] = np.random.default_rng(0).normal(size=(6, 6, 6)) + 9
+    dark = at(brain - np.float32(2.747435))
+    before = dark.array.copy()
+    rule = Foreground(rule="nonzero")
+    zscore, lifted = (
+        plan(spacing=spacing, foreground=rule, normalisation=(Normalisation(scheme=scheme),))
+        for scheme in ("zscore", "lifted")
+    )
+    plain, found = prepare([at(brain)], zscore), prepare([dark], lifted)
+    assert plain.active is not None and found.active is not None
+    assert torch.equal(plain.active, found.active) and 0 < found.active.float().mean() < 0.5
+    torch.testing.assert_close(plain.images, found.images, rtol=1e-4, atol=1e-4)
+    assert np.array_equal(dark.array, before)
+
+
 @pytest.mark.parametrize("image", [torch.zeros(3, 3, 3), torch.full((3, 3, 3), 4.0)])
 def test_a_flat_image_normalises_to_zero(image: torch.Tensor) -> None:
     torch.testing.assert_close(normalise(image, Normalisation(scheme="zscore")), torch.zeros(3, 3, 3))

@@ -4,7 +4,9 @@ import csv
 import io
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -173,10 +175,29 @@ def test_a_loss_that_is_no_number_ends_with_advice(folder: Path, tmp_path: Path)
         train_folds(cases, plan, QUICK, tmp_path / "scratch", device=torch.device("cpu"))
 
 
-@pytest.mark.parametrize("fold", [2, -1])
-def test_a_fold_that_does_not_exist_is_refused(fold: int, folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="fold must be"):
-        run(folder, tmp_path / "model", QUICK.model_copy(update={"fold": fold}))
+@pytest.mark.parametrize(
+    ("changes", "plan", "message"),
+    [
+        ({"fold": 2}, small_plan(), "fold must be"),
+        ({"fold": -1}, small_plan(), "fold must be"),
+        ({"folds": 6}, small_plan(), "6 folds need at least as many cases; there are 5: set fewer folds"),
+        ({}, small_plan(patch=(16, 15, 16)), r"\(16, 16, 16\) would do"),
+        ({}, small_plan("sparse-unet", patch=(17, 16, 16)), r"\(18, 16, 16\) would do"),
+        ({}, small_plan("swinunetr"), r"\(32, 32, 32\) would do"),
+        ({}, small_plan("dynunet"), "three levels"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_cases_are_prepared(
+    changes: dict[str, Any], plan: Plan, message: str, folder: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=message):
+        run(folder, tmp_path / "model", QUICK.model_copy(update=changes), plan)
+    assert not list(tmp_path.iterdir())
+
+
+def test_labels_that_no_case_has_are_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no label map holds a label of the plan \(tumour=7\)"):
+        run(folder, tmp_path / "model", plan=small_plan(labels={"tumour": 7}))
 
 
 def test_folds_hold_out_each_case_once() -> None:
@@ -253,10 +274,16 @@ def test_a_peer_of_monai_starts_from_nothing_else(segmenter: Path) -> None:
         begin_from(network_of(plan, load_engine("native")), plan, read_start(str(segmenter)))
 
 
+def test_nothing_starts_from_a_peer_of_monai(segmenter: Path) -> None:
+    start = read_start(str(segmenter))
+    network = start.plan.network.model_copy(update={"name": "dynunet"})
+    other = replace(start, plan=start.plan.model_copy(update={"network": network}))
+    with pytest.raises(UserError, match="is a dynunet, from which nothing can start"):
+        begin_from(network_of(small_plan(), load_engine("native")), small_plan(), other)
+
+
 def test_a_peer_of_monai_trains_too(folder: Path, tmp_path: Path) -> None:
     config = QUICK.model_copy(update={"epochs": 1})
-    with pytest.raises(UserError, match="three levels"):
-        run(folder, tmp_path / "model", config, small_plan("dynunet"))
     deep = NetworkPlan(
         name="dynunet", channels=(4, 8, 8), blocks=(1, 1, 1), strides=((2, 2, 2),) * 2, heads=2
     )
