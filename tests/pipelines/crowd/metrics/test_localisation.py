@@ -71,7 +71,7 @@ def test_nothing_there_or_nothing_found() -> None:
 def test_as_two_other_implementations_have_it(seed: int, heads: int, guesses: int, sigma: float) -> None:
     rng = np.random.default_rng(seed)
     # On a grid, so that distances tie and equal the reach.
-    true, predicted = rng.integers(0, 30, (heads, 2)) * 1.0, rng.integers(0, 30, (guesses, 2)) * 1.0
+    true, predicted = (rng.integers(0, 30, (one, 2)).astype(np.float64) for one in (heads, guesses))
     pairs = match(true, predicted, sigma)
     assert len(pairs) == by_assignment(true, predicted, sigma) == by_augmenting_paths(true, predicted, sigma)
     assert (np.linalg.norm(true[pairs[:, 0]] - predicted[pairs[:, 1]], axis=1) <= sigma).all()
