@@ -1,12 +1,15 @@
 """Images, videos and the heads that people marked in them. Free of torch.
 
-`read_image` gives one image upright in RGB, `Video` the frames of a video. `read_dataset` finds the cases of
-a labelled data set, `read_case` reads one, and `survey` says what the labels hold.
+`find_inputs` finds images and videos, `read_image` gives one image upright in RGB, `Video` the frames of a
+video. `read_dataset` finds the cases of a labelled data set, `read_case` reads one, and `survey` says what
+the labels hold.
 """
 
 from .dataset import Survey, read_case, read_cases, read_dataset, read_heads, survey
 from .images import image_size, is_image_name, read_image
+from .inputs import InputFile, SkippedFile, find_inputs
 from .layouts import LAYOUTS
+from .lists import write_csv
 from .perspective import read_perspective
 from .placing import in_frame
 from .record import (
@@ -27,6 +30,9 @@ __all__ = [
     "Picture",
     "Pixels",
     "Points",
+    "find_inputs",
+    "InputFile",
+    "SkippedFile",
     "read_image",
     "image_size",
     "is_image_name",
@@ -46,5 +52,6 @@ __all__ = [
     "Survey",
     "survey",
     "read_perspective",
+    "write_csv",
     "in_frame",
 ]

@@ -5,11 +5,15 @@ from __future__ import annotations
 import csv
 import io
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+from pipelines.common.files import replacing
 
 from . import limits
 from .boxes import head_points
@@ -81,6 +85,20 @@ def csv_cases(path: Path) -> Listing:
     if outside:
         listing.notes.append(some(outside, "names lead out of the folder of the list and were left out"))
     return listing
+
+
+def write_csv(path: Path, heads: Mapping[str, ArrayLike]) -> None:
+    """Write a list that `csv_cases` reads: name of each image, relative to the list's folder, to its heads.
+
+    heads: (N, 2), x and y in px of the upright image; an image without heads gets a row without x and y. The
+    list is whole or absent, and numbers come back as they are.
+    """
+    with replacing(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(CSV_COLUMNS)
+        for image, points in heads.items():
+            table = np.asarray(points, np.float64).reshape(-1, 2).tolist()
+            writer.writerows([(image, x, y) for x, y in table] or [(image, "", "")])
 
 
 def _columns(header: list[str]) -> tuple[int, ...]:

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .orientation import upright_points, upright_size
-from .record import Frame, Heads, Marks, Points
+from .record import CrowdError, Frame, Heads, Marks, Points
 
 QUARTER_TURNS: Final = (5, 6, 7, 8)
+ASPECT_TOLERANCE: Final = 0.02  # of width over height, for copies whose sides were rounded
 
 
 def in_frame(points: Points, width: float, height: float) -> NDArray[np.bool_]:
@@ -30,8 +31,10 @@ def place(
     Label files do not say whether they refer to the image before or after an EXIF turn. Which it is by
     default, a reader knows of its format (`Marks.frame`); if points then lie out of frame after a quarter
     turn and fewer do the other way, the other way is taken. Points out of frame are left out and counted.
+    Raises CrowdError if the labels state a size that no copy of this image has.
     """
     notes = list(marks.notes)
+    _check_size(marks, full_size, orientation, notes)
     finite = np.isfinite(marks.points).all(axis=1)
     if not finite.all():
         notes.append(f"{int(np.count_nonzero(~finite))} points are no numbers and were left out")
@@ -52,13 +55,25 @@ def place(
     return Heads(upright[inside] * np.asarray(scale, np.float64), outside, tuple(notes))
 
 
+def _check_size(marks: Marks, full_size: tuple[int, int], orientation: int, notes: list[str]) -> None:
+    """Whether the size that labels state can be that of this image, or of a larger or smaller copy of it."""
+    sizes = {full_size, upright_size(*full_size, orientation)}
+    if marks.size is None or marks.size in sizes:
+        return
+    text = f"the labels are for an image of {marks.size[0]} x {marks.size[1]} px, and this one has"
+    text += f" {full_size[0]} x {full_size[1]}"
+    shape = marks.size[0] / marks.size[1]
+    if min(abs(shape * height / width - 1) for width, height in sizes) > ASPECT_TOLERANCE:
+        raise CrowdError(f"{text}: it is another image, or was turned")
+    notes.append(f"{text}; the points are scaled")
+
+
 def _frame(marks: Marks, full_size: tuple[int, int], orientation: int) -> Frame:
     """What the points refer to: where the labels state the size of their image, that decides if it can."""
     if marks.size is not None and orientation in QUARTER_TURNS and full_size[0] != full_size[1]:
-        if marks.size == full_size:
-            return "upright"
-        if marks.size == upright_size(*full_size, orientation):
-            return "stored"
+        shape = marks.size[0] / marks.size[1]
+        fits = abs(shape * full_size[1] / full_size[0] - 1) <= ASPECT_TOLERANCE
+        return "upright" if fits else "stored"
     return marks.frame
 
 

@@ -20,6 +20,7 @@ from pipelines.crowd.data import (
     read_cases,
     read_dataset,
     survey,
+    write_csv,
 )
 from pipelines.crowd.data.layouts import natural, split_of
 from tests.pipelines.crowd.made import mat, shanghaitech, write_image, write_text
@@ -325,6 +326,23 @@ def test_a_csv_that_is_no_list(tmp_path: Path, text: str, words: str) -> None:
         csv_dataset(tmp_path, text)
 
 
+def test_a_list_that_is_written_is_read_back(tmp_path: Path) -> None:
+    heads: dict[str, Any] = {
+        "a.jpg": np.random.default_rng(0).uniform(0, 6, (5, 2)),
+        'sub/c, "d".jpg': [],
+        "b.jpg": [[1, 2]],
+    }
+    for name in heads:
+        write_image(tmp_path / name)
+    write_csv(tmp_path / "heads.csv", heads)
+    found = read_dataset(tmp_path)
+    assert found.notes == ()
+    for case in found.cases:
+        one = read_case(case).heads
+        assert one is not None
+        np.testing.assert_array_equal(one.points, np.reshape(heads[f"{case.name}.jpg"], (-1, 2)))
+
+
 def coco(top: Path, annotations: list[Any], categories: list[Any], **image: Any) -> Dataset:
     write_image(top / "images" / "train2017" / "a.jpg")
     document = {
@@ -376,7 +394,7 @@ def test_heads_are_taken_where_people_are_marked_too(tmp_path: Path) -> None:
 
 
 def test_a_coco_file_for_another_size_is_scaled(tmp_path: Path) -> None:
-    found = coco(tmp_path, [{"point": [90, 30]}], [{"id": 1, "name": "x"}], width=180, height=60)
+    found = coco(tmp_path, [{"point": [45, 30]}], [{"id": 1, "name": "x"}], width=90, height=60)
     assert points_of(found) == [[4.5, 3]]
 
 

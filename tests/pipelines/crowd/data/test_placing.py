@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipelines.crowd.data import CrowdError
 from pipelines.crowd.data.orientation import upright, upright_points, upright_size
 from pipelines.crowd.data.placing import in_frame, place
 from pipelines.crowd.data.record import Frame, Marks
@@ -73,6 +74,16 @@ def test_a_stated_size_settles_the_frame() -> None:
 def test_labels_made_on_a_larger_copy_are_scaled() -> None:
     heads = place(Marks(np.array([[10.0, 8.0]]), "upright", size=(90, 60)), (9, 6))
     np.testing.assert_allclose(heads.points, [[1, 0.8]])
+    assert heads.notes == (
+        "the labels are for an image of 90 x 60 px, and this one has 9 x 6; the points are scaled",
+    )
+    turned = place(Marks(np.array([[10.0, 8.0]]), "upright", size=(90, 60)), (6, 9), orientation=6)
+    np.testing.assert_allclose(turned.points, [[6 - 0.8, 1]])
+
+
+def test_labels_of_another_image_are_refused() -> None:
+    with pytest.raises(CrowdError, match="60 x 90 px, and this one has 9 x 6: it is another image"):
+        place(Marks(np.array([[10.0, 8.0]]), "upright", size=(60, 90)), (9, 6))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
