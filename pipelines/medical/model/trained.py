@@ -72,8 +72,8 @@ def save_trained(
 ) -> None:
     """Write a model folder.
 
-    members: `Network.shared_weights` of each, kept in half precision to halve the folder. files: what else
-        lies in it, by name.
+    members: `Network.shared_weights` of each, kept in half precision to halve the folder, but for numbers too
+        large for it. files: what else lies in it, by name.
     """
     tensors = {
         f"member{number}.{name}": _half(tensor)
@@ -140,4 +140,6 @@ def member_tensors(stored: ModelFolder, number: int) -> dict[str, Tensor]:
 
 
 def _half(tensor: Tensor) -> Tensor:
-    return tensor.half() if tensor.is_floating_point() else tensor
+    """Variances of images that are not scaled are too large for half precision."""
+    fits = tensor.is_floating_point() and float(tensor.abs().max()) <= torch.finfo(torch.half).max
+    return tensor.half() if fits else tensor

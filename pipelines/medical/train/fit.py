@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from pipelines.common.errors import UserError
 from pipelines.medical.config import Plan
-from pipelines.medical.model.networks import DenseUNet, Network, Peer
+from pipelines.medical.model.networks import DenseUNet, Network, Peer, VoxelUNet
 from pipelines.medical.precision import autocast
 from pipelines.medical.train.cases import TrainingCase
 from pipelines.medical.train.checkpoint import Checkpoint, Progress
@@ -24,9 +24,11 @@ from pipelines.medical.train.log import tensorboard, write_log
 from pipelines.medical.train.loss import DeepSupervision
 from pipelines.medical.train.patches import Patches
 from pipelines.medical.train.validate import mean_dice
+from sparse_backbones.masked.masks import holding
 
 MAX_GRADIENT = 5.0
 SGD_MOMENTUM = 0.99
+MIN_SITES = 2  # what a norm over the coarsest sites needs
 
 
 def fit(
@@ -101,7 +103,7 @@ def _epoch(
     torch.manual_seed(config.seed * 100_003 + epoch)
     network.train()
     set_frozen(network, epoch < config.freeze_encoder)
-    total, rate = 0.0, 0.0
+    total, rate, counted = 0.0, 0.0, 0
     for step in range(config.steps_per_epoch):
         number = epoch * config.steps_per_epoch + step
         done = number / (config.epochs * config.steps_per_epoch)
@@ -109,6 +111,8 @@ def _epoch(
         for group in optimizer.param_groups:
             group["lr"] = rate
         images, labels, active = patches.batch(rng)
+        if not enough_sites(network, active):
+            continue
         with precision_of(network, config, device):
             heads = network(images.to(device), None if active is None else active.to(device))
         loss = loss_of(heads, labels.to(device))
@@ -118,12 +122,25 @@ def _epoch(
         optimizer.step()
         update(average, network, min(config.ema_decay, (1 + number) / (10 + number)))
         total += loss.item()
+        counted += 1
+    if not counted:
+        raise UserError(
+            f"no patch of epoch {epoch + 1} holds enough foreground for a sparse network: train a dense-unet,"
+            " or change the plan's foreground"
+        )
     if not math.isfinite(total):
         raise UserError(
             f"the loss is no longer a number in epoch {epoch + 1}: train with a smaller learning_rate"
             f" than {config.learning_rate:g}"
         )
-    return rate, total / config.steps_per_epoch
+    return rate, total / counted
+
+
+def enough_sites(network: Network, active: Tensor | None) -> bool:
+    """Whether a sparse network can learn from a batch: patches may lie where there is no foreground."""
+    if active is None or not isinstance(network, VoxelUNet):
+        return True
+    return int(holding(active, network.core.encoder.total_stride).sum()) >= MIN_SITES
 
 
 def _validate(

@@ -22,10 +22,12 @@ from pipelines.medical.model.trained import (
     load_trained,
     member_tensors,
     network_of,
+    save_trained,
 )
 from pipelines.medical.train.cases import prepare_cases
 from pipelines.medical.train.config import TrainConfig
 from pipelines.medical.train.folds import split_folds
+from pipelines.medical.train.patches import Patches
 from pipelines.medical.train.run import train, train_folds
 from pipelines.medical.train.start import begin_from, read_start, same_sizes
 from tests.pipelines.medical.builders import small_plan, write_dataset
@@ -67,6 +69,15 @@ def test_a_model_folder_holds_plan_logs_card_and_a_network_per_fold(folder: Path
     assert [row["epoch"] for row in log] == ["1", "2"] and float(log[1]["loss"]) > 0
     assert "balls" in (out / "README.md").read_text()
     assert not (tmp_path / ".model.training").exists()
+
+
+def test_numbers_too_large_for_half_precision_are_kept(tmp_path: Path) -> None:
+    plan = small_plan()
+    weights = network_of(plan, load_engine("native")).shared_weights()
+    weights["encoder.stem.norm.bn.running_var"] = torch.full((8,), 1.5e6)
+    save_trained(tmp_path / "model", plan=plan, members=[weights], training={}, metrics={}, card="a model")
+    kept = load_trained(tmp_path / "model").members[0].shared_weights()
+    assert (kept["encoder.stem.norm.bn.running_var"] == 1.5e6).all()
 
 
 def test_a_stopped_training_ends_with_the_same_weights(folder: Path, tmp_path: Path) -> None:
@@ -164,6 +175,23 @@ def test_patience_stops_a_training_that_gets_no_better(folder: Path, tmp_path: P
     )
     metrics = run(folder, tmp_path / "model", config)
     assert metrics["folds"][0]["epochs"] == 2
+
+
+def test_a_sparse_network_passes_over_patches_without_foreground(folder: Path, tmp_path: Path) -> None:
+    few = Foreground(rule="above", threshold=6.8, halo=0)
+    plan = small_plan("sparse-unet", foreground=few, batch_size=1, patch=(4, 4, 4))
+    cases, _ = prepare_cases(read_dataset(folder).cases, plan, tmp_path / "cases", lambda text: None)
+    device = torch.device("cpu")
+    quick = QUICK.model_copy(update={"epochs": 1, "steps_per_epoch": 20, "fold": "none"})
+    patches, rng = Patches(cases, plan, quick), np.random.default_rng([quick.seed, 0])
+    drawn = [patches.batch(rng)[2] for _ in range(20)]
+    assert {active is not None and bool(active.any()) for active in drawn} == {True, False}
+    trained = train_folds(cases, plan, quick, tmp_path / "scratch", device=device)
+    assert all(bool(value.isfinite().all()) for value in trained.members[0].values())
+    for case in cases:
+        object.__setattr__(case, "active", np.zeros_like(case.active))
+    with pytest.raises(UserError, match="enough foreground"):
+        train_folds(cases, plan, quick, tmp_path / "other", device=device)
 
 
 def test_a_loss_that_is_no_number_ends_with_advice(folder: Path, tmp_path: Path) -> None:
