@@ -148,12 +148,11 @@ def active_voxels(images: Tensor, rule: Foreground) -> Tensor | None:
     return active
 
 
-def corner_number(image: NDArray[np.float32]) -> np.float32:
+def corner_number(image: NDArray[Any]) -> Any:
     """The number that most of the corners of an image (X, Y, Z) hold."""
     ends = np.ix_(*((0, side - 1) for side in image.shape))
     values, counts = np.unique(image[ends], return_counts=True)
-    found: np.float32 = values[counts.argmax()]
-    return found
+    return values[counts.argmax()]
 
 
 def _fill(image: Tensor, volume: Volume, turn: Turn, *, lift: bool) -> None:

@@ -122,7 +122,7 @@ def test_a_network_that_is_asked_for_is_planned_for(data: Path, tmp_path: Path) 
 
 
 def test_ctrl_c_says_how_to_go_on(data: Path, plan: Path, tmp_path: Path, monkeypatch: Any) -> None:
-    def stop(*args: object) -> None:
+    def stop(*args: object, **settings: object) -> None:
         raise KeyboardInterrupt
 
     words = ("train", data, "--plan", plan, "--out", tmp_path / "model", *QUICK)

@@ -92,6 +92,10 @@ class Fingerprint:
                 name: sum(case.orientation == name for case in self.cases) for name in orientations
             },
             "active_share": {name: round(self.share(name), 4) for name in self.regions},
+            "corners": [
+                {"min": round(min(numbers), 4), "max": round(max(numbers), 4)}
+                for numbers in zip(*(case.corners for case in self.cases), strict=True)
+            ],
             "intensity": [_spread(samples) for samples in self.pooled()],
             "labels": {str(value): self._label(value) for value in self.values},
         }

@@ -47,7 +47,8 @@ def measure(
     """Mean losses over the middles of the volumes, each with one mask that is the same for every model.
 
     loss: of the model. mean_loss: of a guess that knows no place: plain, the mean of what is visible in the
-    crop; normalised, 0, which is each cell's own mean. explained: 1 - loss / mean_loss.
+    crop; normalised, 0, which is each cell's own mean. explained: 1 - loss / mean_loss, 0 if there is nothing
+    to explain.
     """
     model.eval()
     found, guessed = [], []
@@ -64,7 +65,8 @@ def measure(
         found.append(float(model.loss(images, mask, valid)))
         guessed.append(float(masked_mean(alone, counted)))
     loss, mean_loss = float(np.mean(found)), float(np.mean(guessed))
-    return {"loss": loss, "mean_loss": mean_loss, "explained": 1 - loss / mean_loss}
+    explained = 1 - loss / mean_loss if mean_loss else 0.0  # 0: all middles are flat
+    return {"loss": loss, "mean_loss": mean_loss, "explained": explained}
 
 
 def example(

@@ -16,24 +16,26 @@ from pipelines.medical.data.record import Volume, VolumeError
 from pipelines.medical.geometry import Turn, resampled_shape
 from pipelines.medical.plan.fingerprint import CT_BELOW
 from pipelines.medical.plan.rules import MAX_WIDTH, WIDTH, choose_strides, round_up, target_spacing
-from pipelines.medical.prepare import spacing_of
+from pipelines.medical.prepare import corner_number, spacing_of
 from pipelines.medical.pretrain.inputs import Images
 
 LOOKED_AT: Final = 24  # volumes, spread over all
 MAX_PATCH_VOXELS: Final = 112**3
-EMPTY_BELOW: Final = 0.5  # with fewer voxels than this that are not 0, the background was cut away
+EMPTY_BELOW: Final = 0.5  # with fewer voxels than this that are no background, that was cut away
 HU: Final = Normalisation(scheme="fixed", low=-1000.0, high=1000.0, mean=0.0, deviation=500.0)
 UNLABELLED: Final = {"unlabelled": 1}  # a plan names at least one label; nothing here looks at it
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Of one volume: canonical shape and spacing (mm), the lowest number, the share that is not 0."""
+    """Of one volume: canonical shape and spacing (mm), the lowest number, the share that is not 0, and the
+    share that is not what the corners hold."""
 
     shape: tuple[int, ...]
     spacing: Triple
     lowest: float
     nonzero: float
+    lifted: float
 
 
 def chosen_channels(plan: Plan | None, channels: Sequence[str] | None) -> tuple[str, ...]:
@@ -67,15 +69,19 @@ def simple_plan(cases: Sequence[Images], channels: Sequence[str], progress: Call
     widths = tuple(min(WIDTH * 2**level, MAX_WIDTH) for level in range(len(strides) + 1))
     network = NetworkPlan(channels=widths, blocks=(1,) * len(widths), strides=strides)
     is_ct = min(look.lowest for look in looks) < CT_BELOW
-    occupancy = float(np.mean([look.nonzero for look in looks]))
+    nonzero, lifted = (
+        float(share) for share in np.mean([(look.nonzero, look.lifted) for look in looks], axis=0)
+    )
+    occupancy = min(nonzero, lifted)
     cut_away = occupancy < EMPTY_BELOW and not is_ct
+    image = Normalisation(scheme="lifted" if cut_away and lifted < nonzero else "zscore")
     return Plan(
         labels=UNLABELLED,
         channels=tuple(channels),
         modality="CT" if is_ct else "",
         spacing=spacing,
         patch=fit_patch(median, network),
-        normalisation=(HU if is_ct else Normalisation(),) * len(channels),
+        normalisation=(HU if is_ct else image,) * len(channels),
         foreground=Foreground(rule="nonzero", occupancy=round(occupancy, 4)) if cut_away else Foreground(),
         network=network,
     )
@@ -96,5 +102,8 @@ def _look(channels: Sequence[Volume]) -> Look:
     turn = Turn.of(first.affine, first.shape)
     shape = turn.to_canonical(first.array).shape
     lowest = min(float(one.array.min()) for one in channels)
-    nonzero = float(np.mean(np.logical_or.reduce([one.array != 0 for one in channels])))
-    return Look(shape, spacing_of(turn.affine(first.affine)), lowest, nonzero)
+    nonzero = np.logical_or.reduce([one.array != 0 for one in channels])
+    lifted = np.logical_or.reduce([one.array != corner_number(one.array) for one in channels])
+    return Look(
+        shape, spacing_of(turn.affine(first.affine)), lowest, float(nonzero.mean()), float(lifted.mean())
+    )

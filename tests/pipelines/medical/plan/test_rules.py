@@ -216,7 +216,7 @@ def test_a_background_other_than_0_is_noticed(tmp_path: Path) -> None:
         nib.save(nib.Nifti1Image(labels * body, None), patient / "truth.nii.gz")
     data = read_dataset(tmp_path / "data", "truth", ["t1", "t2"])
     found = take_fingerprint(data, lambda text: None)
-    assert found.cases[0].corners == pytest.approx((-2.7, -6.2))
+    assert found.summary()["corners"] == [{"min": -3.6, "max": -2.7}, {"min": -6.2, "max": 0.0}]
     plan = make_plan(found, data)
     assert plan.foreground.rule == "nonzero" and [how.scheme for how in plan.normalisation] == ["lifted"] * 2
     cases, _ = prepare_cases(data.cases, plan, tmp_path / "prepared", lambda text: None)

@@ -18,7 +18,9 @@ from pipelines.medical.model.networks import build_encoder
 from pipelines.medical.model.trained import ENCODER_MODEL, load_engine, network_of
 from pipelines.medical.pretrain import fit as fitting
 from pipelines.medical.pretrain.config import PretrainConfig
-from pipelines.medical.pretrain.run import run
+from pipelines.medical.pretrain.look import measure
+from pipelines.medical.pretrain.run import build, run
+from pipelines.medical.pretrain.volumes import Prepared
 from pipelines.medical.train.start import begin_from, read_start
 from tests.pipelines.medical.builders import small_plan, write_dataset
 
@@ -134,6 +136,15 @@ def test_settings_that_cannot_work_are_refused(
     with pytest.raises(UserError, match=message):
         run([data], tmp_path / "model", FAST.model_copy(update=changes), plan=plan)
     assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("targets", ["plain", "normalised"])
+def test_volumes_with_a_flat_middle_are_measured(targets: str) -> None:
+    config = FAST.model_copy(update={"targets": targets})
+    model = build(small_plan(), config, load_engine("native"))
+    flat = Prepared("flat", np.zeros((1, 24, 20, 16), np.float32), None, None)
+    found = measure(model, [flat], (16, 16, 16), config, torch.device("cpu"))
+    assert found["mean_loss"] == 0 and found["explained"] == 0 and found["loss"] > 0
 
 
 def test_a_model_that_is_there_is_kept(data: Path, tmp_path: Path) -> None:

@@ -149,6 +149,10 @@ def test_the_simple_plan_of_ct_and_of_heads_cut_out(tmp_path: Path) -> None:
     save(tmp_path / "mr.nii.gz", head)
     plan = simple_plan(find_images([tmp_path / "mr.nii.gz"], ("image",))[0], ("image",), silent)
     assert plan.foreground == Foreground(rule="nonzero", occupancy=0.125)
+    assert plan.normalisation[0].scheme == "zscore"
+    save(tmp_path / "mr.nii.gz", head - np.float32(3.2))
+    lifted = simple_plan(find_images([tmp_path / "mr.nii.gz"], ("image",))[0], ("image",), silent)
+    assert lifted.foreground == plan.foreground and lifted.normalisation[0].scheme == "lifted"
 
 
 def test_a_large_patch_is_shortened_by_whole_strides() -> None:
