@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import struct
 import warnings
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -26,22 +25,6 @@ from .colour import to_rgb
 from .orientation import upright, upright_size
 from .record import CrowdError, Picture
 
-# What Pillow's readers raise on damaged files, whatever the format.
-DAMAGED: Final = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    OverflowError,
-    AttributeError,
-    RuntimeError,
-    EOFError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
 REDUCTIONS: Final = (2, 4, 8)  # that libjpeg can make while it decodes
 
 
@@ -80,19 +63,14 @@ def read_image(path: str | Path, *, max_pixels: int = limits.MAX_PIXELS) -> Pict
     reason.
     """
     path = Path(path)
-    try:
-        with limits.open_file(path) as stream, warnings.catch_warnings(record=True) as heard:
-            warnings.simplefilter("always")
-            picture = _read(stream, path, max_pixels)
+    with _reasons(path), limits.open_file(path) as stream, warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        picture = _read(stream, path, max_pixels)
+    if any(not issubclass(one.category, Image.DecompressionBombWarning) for one in heard):
         # Pillow warns of tags that make no sense, and reads on.
-        odd = ("some of the file's tags are damaged and were passed over",) if heard else ()
-        return replace(picture, notes=picture.notes + odd)
-    except CrowdError as error:
-        raise CrowdError(f"{path}: {error}") from error
-    except MemoryError as error:
-        raise CrowdError(f"{path}: there is not enough memory for this image") from error
-    except DAMAGED as error:
-        raise CrowdError(f"{path}: the image is cut short or damaged ({error})") from error
+        odd = "some of the file's tags are damaged and were passed over"
+        picture = replace(picture, notes=(*picture.notes, odd))
+    return picture
 
 
 def image_size(path: str | Path) -> tuple[int, int, int]:
@@ -101,24 +79,33 @@ def image_size(path: str | Path) -> tuple[int, int, int]:
     Raises CrowdError with the path and the reason.
     """
     path = Path(path)
-    try:
-        with limits.open_file(path) as stream, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            image, _ = _open(stream)
-            orientation = _orientation(image)
-            size = image.size
-        if not isinstance(image, TiffImageFile):  # of a TIFF Pillow states the size of the upright image
-            size = upright_size(*size, orientation)
-        return *size, orientation
-    except CrowdError as error:
-        raise CrowdError(f"{path}: {error}") from error
-    except DAMAGED as error:
-        raise CrowdError(f"{path}: the image is cut short or damaged ({error})") from error
+    with _reasons(path), limits.open_file(path) as stream, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        image, _ = _open(stream)
+        orientation = _orientation(image)
+        if isinstance(image, TiffImageFile):  # of which Pillow states the upright size
+            return *image.size, orientation
+        return *upright_size(*image.size, orientation), orientation
 
 
 def is_image_name(path: Path) -> bool:
     """Whether a file's name ends as that of an image."""
     return path.suffix.lower() in ENDINGS
+
+
+@contextmanager
+def _reasons(path: Path) -> Iterator[None]:
+    """Whatever goes wrong, as a CrowdError that begins with the path."""
+    try:
+        yield
+    except CrowdError as error:
+        raise CrowdError(f"{path}: {error}") from error
+    except MemoryError as error:
+        raise CrowdError(f"{path}: there is not enough memory for this image") from error
+    except Image.DecompressionBombError as error:  # of formats whose decoder asks Pillow by itself
+        raise CrowdError(f"{path}: it has too many pixels ({error})") from error
+    except Exception as error:  # Pillow's readers end on damaged files with whatever they run into
+        raise CrowdError(f"{path}: the image is cut short or damaged ({error})") from error
 
 
 def _read(stream: BinaryIO, path: Path, max_pixels: int) -> Picture:
@@ -185,6 +172,6 @@ def _has_more(image: ImageFile) -> bool:
 def _orientation(image: ImageFile) -> int:
     try:
         found = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except DAMAGED:  # the pixels may be fine all the same
+    except Exception:  # damaged tags raise anything, and the pixels may be fine all the same
         return 1
     return found if isinstance(found, int) and 1 <= found <= 8 else 1
