@@ -17,6 +17,9 @@ from pipelines.medical.train.card import card
 
 DATA_NAME = "Task04_Hippocampus of the Medical Segmentation Decathlon"
 TERMS = "CC BY-SA 4.0; Vanderbilt University Medical Center, by way of the Decathlon (Antonelli et al., 2022)"
+BEGAN = """**Pretraining**: each network began from an encoder that was pretrained on the images of its own
+training cases, as `hippocampus-encoder` was on those of all cases. The Dice above averages the flips of the
+training."""
 NOTES = """**Data**: T1-weighted MPRAGE of healthy adults and of adults with a non-affective psychotic
 disorder, cropped to the region of the hippocampus. The model takes a crop like these, about 35 x 50 x 36 mm
 around one hippocampus, and not a whole head: there it finds things that are none."""
@@ -28,7 +31,7 @@ def bundle_encoder(settings: Settings, out: Path, command: str) -> None:
     config = pretraining(settings.pretraining_steps, settings.seed)
     config = config.model_copy(update={"data_terms": TERMS, "notes": NOTES})
     pretrain(
-        [settings.data / "imagesTr"],
+        [settings.data],
         out,
         config,
         plan=hippocampus_plan(),
@@ -72,13 +75,10 @@ def bundle_segmenter(settings: Settings, out: Path, command: str) -> None:
         **config.model_dump(mode="json"),
         "data": DATA_NAME,
         "data_terms": TERMS,
-        "notes": NOTES,
+        "notes": f"{BEGAN}\n\n{NOTES}",
         "fold": "all",
         "cases": [case.case.name for case in ground.cases],
-        "from": {
-            "name": "an encoder pretrained on the images of the fold's training cases",
-            "kind": "encoder",
-        },
+        "from": None,
     }
     save_trained(
         out,

@@ -133,7 +133,8 @@ def train_fold(
     )
     network = network_of(plan, load_engine("auto"))
     network.load_shared(done.weights)
-    mirrored = mean_dice(network.eval(), held_out, plan, device=CPU, precision="auto", mirror=config.mirror or ())
+    flips = config.mirror or ()
+    mirrored = mean_dice(network.eval(), held_out, plan, device=CPU, precision="auto", mirror=flips)
     save_file({name: value.contiguous() for name, value in done.weights.items()}, weights)
     row: Row = {
         "start": start,

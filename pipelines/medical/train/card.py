@@ -12,7 +12,8 @@ def card(name: str, plan: Plan, training: Mapping[str, Any], metrics: Mapping[st
     """Markdown: what the model is, what it learnt from, how well it does, what it is not for."""
     labels = ", ".join(f"{label} ({value})" for label, value in plan.labels.items())
     start = training.get("from")
-    origin = f"The encoder starts from `{start['name']}`, a {start['kind']}." if start else ""
+    kinds = {"encoder": "a pretrained encoder", "segmenter": "a trained model"}
+    origin = f" Training began from `{start['name']}`, {kinds[start['kind']]}." if start else ""
     scores = "\n".join(
         f"| {fold['fold']} | {fold['cases']} | {len(fold['held_out'])} | "
         + ", ".join(f"{label} {value:.3f}" for label, value in fold["dice"].items())
@@ -29,7 +30,7 @@ Segments {labels} in {plan.modality or "3D"} images ({", ".join(plan.channels)})
 - Voxels of {" x ".join(f"{side:g}" for side in plan.spacing)} mm, patches of
   {" x ".join(map(str, plan.patch))} voxels. What is returned lies on the grid of the input.
 - Trained on {len(training["cases"])} cases of `{training["data"]}`, {training["epochs"]} epochs of
-  {training["steps_per_epoch"]} steps. {origin}
+  {training["steps_per_epoch"]} steps.{origin}
 - Terms of the data: {training["data_terms"]}.
 
 Mean Dice of held-out cases, on the grid of the training:
