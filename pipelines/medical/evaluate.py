@@ -20,6 +20,7 @@ from pipelines.medical.metrics import Structure, definitions, measure, metrics_f
 from pipelines.medical.metrics.definitions import DEFAULT_TOLERANCES_MM
 
 GRID_TOLERANCE_MM: Final = 0.01
+FIRST_CHANNEL: Final = "_0000"
 NO_PREDICTION: Final = "no prediction: every structure counts as missed"
 FIRST: Final = ("case", "label", "value", "status", "detection")
 LAST: Final = ("truth_ml", "predicted_ml", "note", "error")
@@ -198,7 +199,8 @@ def _read(ours: Source | None, theirs: Source) -> tuple[Any, LabelMap]:
 def _pairs(
     predicted: Path, truth: Path, only_predicted: bool
 ) -> tuple[list[tuple[str, Source | None, Source]], list[str]]:
-    ours, theirs = find_label_maps(predicted), find_label_maps(truth)
+    theirs = find_label_maps(truth)
+    ours = _named_like(find_label_maps(predicted), theirs)
     if predicted.is_file() and truth.is_file():
         return [(case_name(truth), predicted, truth)], []
     shared = ours.keys() & theirs.keys()
@@ -215,6 +217,15 @@ def _pairs(
         notes.append(f"{without:,} cases of the truth have no prediction and {how}")
     wanted = sorted(shared if only_predicted else theirs)
     return [(case, ours.get(case), theirs[case]) for case in wanted], notes
+
+
+def _named_like(found: Mapping[str, Source], truth: Mapping[str, Source]) -> dict[str, Source]:
+    """Predictions under the names of the truth: nnU-Net calls the image of a case `x_0000`, its labels `x`."""
+    named = {}
+    for name, source in found.items():
+        case = name.removesuffix(FIRST_CHANNEL)
+        named[case if name not in truth and case in truth and case not in found else name] = source
+    return named
 
 
 def _check_tolerances(tolerances_mm: Sequence[float]) -> tuple[float, ...]:

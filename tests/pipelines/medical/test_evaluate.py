@@ -254,3 +254,14 @@ def test_real_cases_shifted_by_a_voxel(tmp_path: Path, shared_data: Path) -> Non
         assert 0.6 < row["dice"] < 0.95
         assert row["volume_error"] == 0
     assert set(found.labels) == {"1", "2"}
+
+
+def test_masks_named_after_the_first_channel_find_their_truth(tmp_path: Path, truth: Path) -> None:
+    names = {f"{name}_0000": array for name, array in MAPS.items()}
+    found = evaluate(write_maps(tmp_path / "masks", names), truth)
+    assert sorted({row["case"] for row in found.rows}) == sorted(MAPS)
+    assert all(row["dice"] == 1 for row in found.rows) and not found.notes
+    # Where the truth itself has such names, they stand.
+    same = write_maps(tmp_path / "same", {"a": label_map(0), "a_0000": label_map(1)})
+    rows = evaluate(same, same).rows
+    assert {row["case"] for row in rows} == {"a", "a_0000"} and all(row["dice"] == 1 for row in rows)
