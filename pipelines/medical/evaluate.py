@@ -220,7 +220,7 @@ def _pairs(
 
 
 def _named_like(found: Mapping[str, Source], truth: Mapping[str, Source]) -> dict[str, Source]:
-    """Predictions under the names of the truth: nnU-Net calls the image of a case `x_0000`, its labels `x`."""
+    """Predictions named as the truth is: nnU-Net calls a case's image `x_0000` and its label map `x`."""
     named = {}
     for name, source in found.items():
         case = name.removesuffix(FIRST_CHANNEL)
