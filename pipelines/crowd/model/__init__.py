@@ -1,0 +1,1 @@
+"""Networks that count people, by name, and trained models on disk."""
