@@ -122,7 +122,7 @@ def test_targets_hold_the_number_of_heads(name: str) -> None:
     assert target.sum() == pytest.approx(12, rel=1e-5)
 
 
-@pytest.mark.parametrize("name", ["sparse-counter", "dense-counter"])
+@pytest.mark.parametrize("name", ["sparse-counter", "dense-counter", "mcnn"])
 def test_it_learns_two_images(name: str) -> None:
     network = build(name).train()
     images, target = batch(network, 32)
