@@ -7,6 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.medical_segment import contestants
 from benchmarks.medical_segment.contestants import (
     CONTESTANTS,
     GROUPS,
@@ -62,12 +63,15 @@ def test_every_contestant_answers_on_the_stored_grid(prepared: Prepared) -> None
         assert set(np.unique(found)) <= {0, 1}, name
 
 
-def test_blocks_give_what_one_pass_over_all_sites_gives(prepared: Prepared) -> None:
+def test_blocks_give_what_one_pass_over_all_sites_gives(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
     once = labels(Contestant("sparse-unet", "network"), prepared)
     active = prepared.from_canonical(prepared.active.numpy())  # type: ignore[union-attr]
     assert 0.4 < once[active].mean() < 0.6
     for memory in (8192, 64):
-        assert (labels(Contestant("sparse-unet", "suite", memory_mib=memory), prepared) == once).all()
+        monkeypatch.setattr(contestants, "MEMORY_MIB", memory)
+        assert (labels(Contestant("sparse-unet", "suite"), prepared) == once).all()
     assert not once[~active].any()
 
 
