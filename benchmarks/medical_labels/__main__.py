@@ -43,7 +43,6 @@ def main(arguments: list[str] | None = None) -> None:
     run(
         Settings(
             data=given.data,
-            target=given.json,
             shares=[0.25] if quick else given.shares,
             folds=[0] if quick else given.folds,
             starts=given.starts,
@@ -52,7 +51,8 @@ def main(arguments: list[str] | None = None) -> None:
             seed=given.seed,
             threads=given.threads,
             cases=20 if quick else None,
-        )
+        ),
+        given.json,
     )
 
 

@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
     from benchmarks.medical_labels.models import bundle_encoder, bundle_segmenter
     from benchmarks.medical_labels.run import Settings
 
-    settings = Settings(given.data, given.out / "unused.json", threads=given.threads)
+    settings = Settings(given.data, threads=given.threads)
     bundle_encoder(settings, given.out / ENCODER_NAME, COMMAND)
     bundle_segmenter(settings, given.out / NAME, COMMAND)
 

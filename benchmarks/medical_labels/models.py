@@ -10,10 +10,8 @@ from safetensors.torch import load_file
 
 from benchmarks.medical_labels.recipe import FOLDS, hippocampus_plan, pretraining, training
 from benchmarks.medical_labels.run import Settings, prepare, split, steps_of, train_fold
-from pipelines.common.hardware import environment, suite_version
-from pipelines.medical.model.trained import save_trained
 from pipelines.medical.pretrain.run import run as pretrain
-from pipelines.medical.train.card import card
+from pipelines.medical.train.run import Trained, metrics_of, write_model
 
 DATA_NAME = "Task04_Hippocampus of the Medical Segmentation Decathlon"
 TERMS = "CC BY-SA 4.0; Vanderbilt University Medical Center, by way of the Decathlon (Antonelli et al., 2022)"
@@ -47,12 +45,12 @@ def bundle_segmenter(settings: Settings, out: Path, command: str) -> None:
     say = partial(print, file=sys.stderr, flush=True)
     ground, plan = prepare(settings, say), hippocampus_plan()
     config = training(steps_of(1.0, settings), settings.seed)
-    members, folds = [], []
+    trained = Trained()
     for fold in range(FOLDS):
         row, weights = train_fold(ground, fold, 1.0, "pretrained", settings, say)
-        members.append(load_file(weights))
+        trained.members.append(load_file(weights))
         inside, held_out = split(ground.cases, fold, settings)
-        folds.append(
+        trained.folds.append(
             {
                 "fold": fold,
                 "held_out": sorted(case.case.name for case in held_out),
@@ -62,30 +60,7 @@ def bundle_segmenter(settings: Settings, out: Path, command: str) -> None:
                 "dice": {name: round(row[f"dice_{name}"], 4) for name in plan.labels},
             }
         )
-    metrics = {
-        "folds": folds,
-        "dice": {name: round(sum(one["dice"][name] for one in folds) / FOLDS, 4) for name in plan.labels},
-        "left_out": [],
-        "seconds": round(sum(one["seconds"] for one in folds), 1),
-        "suite": suite_version(),
-        "environment": environment(),
-        "command": command,
-    }
-    told = {
-        **config.model_dump(mode="json"),
-        "data": DATA_NAME,
-        "data_terms": TERMS,
-        "notes": f"{BEGAN}\n\n{NOTES}",
-        "fold": "all",
-        "cases": [case.case.name for case in ground.cases],
-        "from": None,
-    }
-    save_trained(
-        out,
-        plan=plan,
-        members=members,
-        training=told,
-        metrics=metrics,
-        card=card(out.name, plan, told, metrics),
-        overwrite=True,
-    )
+    told = {"data_terms": TERMS, "notes": f"{BEGAN}\n\n{NOTES}", "fold": "all"}
+    config = config.model_copy(update=told)
+    metrics = metrics_of(trained, plan, [], command)
+    write_model(out, trained, metrics, plan, config, ground.cases, name=DATA_NAME, overwrite=True)

@@ -18,8 +18,9 @@ from safetensors.torch import save_file
 from benchmarks.cache import cache_folder, fingerprint, replace_file
 from benchmarks.common import Row, Section, Sections, print_report
 from benchmarks.medical_labels.recipe import FOLDS, hippocampus_plan, pretraining, training
+from pipelines.common.engines import load_engine
 from pipelines.medical.data.dataset import Dataset, read_dataset
-from pipelines.medical.model.trained import load_engine, network_of
+from pipelines.medical.model.trained import network_of
 from pipelines.medical.pretrain.run import run as pretrain
 from pipelines.medical.train.cases import TrainingCase, prepare_cases
 from pipelines.medical.train.folds import split_folds
@@ -40,7 +41,6 @@ class Settings:
     """
 
     data: Path
-    target: Path
     shares: Sequence[float] = (0.1, 0.25, 1.0)
     folds: Sequence[int] = tuple(range(FOLDS))
     starts: Sequence[str] = STARTS
@@ -84,11 +84,11 @@ def prepare(settings: Settings, say: Callable[[str], None]) -> Ground:
     return Ground(facts, folder, cases)
 
 
-def run(settings: Settings) -> dict[str, Any]:
-    """Measure, print and write everything."""
+def run(settings: Settings, target: Path) -> dict[str, Any]:
+    """Measure, print and write everything. target: the JSON."""
     say = partial(print, file=sys.stderr, flush=True)
     ground = prepare(settings, say)
-    sections = Sections(settings.target, ground.facts, say=say)
+    sections = Sections(target, ground.facts, say=say)
     for start in settings.starts:
         for share in settings.shares:
             for fold in settings.folds:

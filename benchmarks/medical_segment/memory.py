@@ -44,7 +44,8 @@ def main() -> None:
     from benchmarks.medical_segment.contestants import CONTESTANTS
     from benchmarks.medical_segment.data import prepared_volume, read_cases
     from benchmarks.medical_segment.recipe import make_plan, recipe_of
-    from pipelines.medical.model.trained import load_engine, network_of
+    from pipelines.common.engines import load_engine
+    from pipelines.medical.model.trained import network_of
 
     torch.set_num_threads(given.threads)
     one, recipe = CONTESTANTS[given.contestant], recipe_of(quick=given.quick)

@@ -20,10 +20,11 @@ from benchmarks.medical_segment.contestants import CONTESTANTS, GROUPS, SPARSE, 
 from benchmarks.medical_segment.data import prepared_volume, read_cases, truth
 from benchmarks.medical_segment.recipe import Recipe, make_plan, recipe_of, training
 from benchmarks.medical_segment.trained import trained, with_weights
+from pipelines.common.engines import load_engine
 from pipelines.common.errors import UserError
 from pipelines.medical.data.cases import Case
 from pipelines.medical.model.networks import VoxelUNet
-from pipelines.medical.model.trained import load_engine, network_of
+from pipelines.medical.model.trained import network_of
 from pipelines.medical.train.cases import TrainingCase, prepare_cases
 from pipelines.medical.train.patches import Patches
 

@@ -17,9 +17,10 @@ from torch import Tensor
 from benchmarks.cache import fingerprint
 from benchmarks.medical_segment.data import split
 from benchmarks.medical_segment.recipe import Recipe, make_plan, training
+from pipelines.common.engines import load_engine
 from pipelines.medical.config import NetworkName
 from pipelines.medical.model.networks import Network
-from pipelines.medical.model.trained import load_engine, network_of
+from pipelines.medical.model.trained import network_of
 from pipelines.medical.train.cases import TrainingCase
 from pipelines.medical.train.run import train_one
 

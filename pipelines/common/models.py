@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # `suite list` and `suite --help` look for models without wai
     from torch import Tensor
 
 SCHEMA_VERSION = 1
+LARGEST_HALF = 65_504.0  # the largest number in half precision
 TENSORS, CONFIG, METRICS, CARD = "model.safetensors", "config.json", "metrics.json", "README.md"
 
 _PIPELINES = Path(__file__).resolve().parents[1]
@@ -89,6 +90,20 @@ def save_model(
     finally:
         shutil.rmtree(new, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def halved(tensor: Tensor) -> Tensor:
+    """In half precision, which halves the folder, but for whole numbers and for what is too large for it.
+
+    Variances of images that are not scaled, or of wide activations, may be.
+    """
+    fits = tensor.is_floating_point() and float(tensor.abs().max()) <= LARGEST_HALF
+    return tensor.half() if fits else tensor
+
+
+def single(tensor: Tensor) -> Tensor:
+    """In single precision again, but for whole numbers."""
+    return tensor.float() if tensor.is_floating_point() else tensor
 
 
 def check_model_target(folder: Path, *, overwrite: bool) -> None:

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from pipelines.common.errors import UserError
 from pipelines.common.files import replacing
 from pipelines.common.hardware import suite_version
+from pipelines.common.metrics import Metric
 from pipelines.medical.evaluate import MISSES
 from pipelines.medical.measurements import Method, truths_differ
-from pipelines.medical.metrics.definitions import EMPTY, NSD, SURFACE, Metric, metric_named
+from pipelines.medical.metrics.definitions import EMPTY, NSD, SURFACE, metric_named
 from pipelines.medical.statistics import (
     EXACT_UP_TO,
     Floats,

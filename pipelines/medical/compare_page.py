@@ -11,8 +11,9 @@ from typing import IO, Any
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from pipelines.common.metrics import Metric
 from pipelines.medical.compare import ALPHA, STATISTICS, Comparison, LabelScores, Pair
-from pipelines.medical.metrics.definitions import EMPTY, SURFACE, Metric
+from pipelines.medical.metrics.definitions import EMPTY, SURFACE
 from pipelines.medical.statistics import Floats
 
 WIDE, SCORES, EFFECTS, TEXTS = 1240.0, (150.0, 600.0), (680.0, 900.0), 924.0

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from pipelines.common.config import Strict
 
 TASK = "medical"
 MAX_LABELS = 255  # of a model: label maps are prepared as one byte a voxel
@@ -13,12 +15,6 @@ Millimetres = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Sides = tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
 NetworkName = Literal["dense-unet", "sparse-unet", "dynunet", "swinunetr"]
 SWIN_STRIDE = 32  # the patches of swinunetr have sides of multiples of this
-
-
-class Strict(BaseModel):
-    """Refuses fields that it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
 class Normalisation(Strict):

@@ -17,10 +17,10 @@ from pipelines.medical.config import Foreground, Normalisation, Plan
 from pipelines.medical.data.place import apart_mm
 from pipelines.medical.data.record import Volume, VolumeError
 from pipelines.medical.geometry import Turn, resample, resample_labels, resampled_shape
+from pipelines.medical.metrics.structures import MAX_LABEL
 
 GRID_TOLERANCE_MM = 0.01
 NOT_WHOLE = 1e-3
-MAX_LABEL = 65_535
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
+
+from pipelines.common.config import Strict
 
 
 def _one_is_many(value: Any) -> Any:
@@ -12,7 +14,7 @@ def _one_is_many(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-class ClassifyConfig(BaseModel):
+class ClassifyConfig(Strict):
     """Settings of one classification run.
 
     model: `auto` (the bundled model that suits each map), a bundled name, or a model folder.
@@ -22,8 +24,6 @@ class ClassifyConfig(BaseModel):
     diameter_mm: the wafer's diameter taken for files that do not state one.
     batch_maps, batch_defects: the most maps and the most defects that go through the network at once.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
     model: str = "auto"
     engine: Literal["auto", "native", "minkowski"] = "auto"

@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from pipelines.common.engines import load_engine
 from pipelines.common.errors import UserError
 from pipelines.common.models import find_model, load_model
 from pipelines.wafer.finish import LabelledMaps, finish
 from pipelines.wafer.model.kinds import KINDS, UnsuitableMap
-from pipelines.wafer.model.trained import TASK, load_engine, network_tensors
+from pipelines.wafer.model.trained import TASK, network_tensors
 from pipelines.wafer.train import read_data, split
 from pipelines.wafer.train_config import TrainConfig
 

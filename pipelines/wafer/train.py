@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 from torch import nn
 
+from pipelines.common.engines import load_engine
 from pipelines.common.errors import UserError
 from pipelines.common.hardware import resolve_device
 from pipelines.common.models import check_model_target
@@ -22,7 +23,6 @@ from pipelines.wafer.data import WaferFileError, WaferMap, read_labelled
 from pipelines.wafer.finish import LabelledMaps, finish
 from pipelines.wafer.fit import TrainingSet, drawing_chances, fit
 from pipelines.wafer.model.kinds import Coordinates, Dies, Kind
-from pipelines.wafer.model.trained import load_engine
 from pipelines.wafer.train_config import TrainConfig
 
 NORMAL_LABELS = ("None", "none", "normal", "Normal")

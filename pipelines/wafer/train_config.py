@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from pipelines.common.config import Strict
 
 
-class TrainConfig(BaseModel):
+class TrainConfig(Strict):
     """Settings of one training.
 
     kind: `dies` (die results on the wafer's own grid), `coordinates` (defects at full resolution), or `auto`,
@@ -24,8 +26,6 @@ class TrainConfig(BaseModel):
     threads: CPU threads; None leaves torch's own choice.
     architecture: sizes of the network, as its class takes them; empty for the defaults.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
     kind: Literal["auto", "dies", "coordinates"] = "auto"
     engine: Literal["auto", "native", "minkowski"] = "auto"

@@ -2,7 +2,7 @@
 
 from .bootstrap import Interval, bootstrap
 from .counts import bias, mae, nae, rmse
-from .definitions import METRICS, Metric, definitions, localisation_metrics
+from .definitions import METRICS, definitions, localisation_metrics
 from .game import LEVELS, game
 from .intervals import IntervalScores, interval_scores
 from .localisation import SIGMAS_PX, Hits, Localisation, hits, localisation, match
@@ -29,7 +29,6 @@ __all__ = [
     "score_image",
     "summarise",
     "METRICS",
-    "Metric",
     "localisation_metrics",
     "definitions",
 ]

@@ -3,24 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
+from pipelines.common.metrics import Metric
 from pipelines.crowd.metrics.game import LEVELS
 from pipelines.crowd.metrics.localisation import SIGMAS_PX
-
-Better = Literal["higher", "lower", "nearer 0", "nearer the promised share"]
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """name: the column. title: for people. unit: `people` or empty. better: which way is good."""
-
-    name: str
-    title: str
-    unit: str
-    better: Better
-    text: str
 
 
 def _game_text(level: int) -> str:

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from pipelines.common.engines import load_engine
 from pipelines.common.errors import UserError
-from pipelines.common.models import ModelError, load_model, save_model
+from pipelines.common.models import ModelError, halved, load_model, save_model, single
 from pipelines.crowd.config import TASK, NetworkPlan
 from pipelines.crowd.model.network import CrowdNetwork
 from pipelines.crowd.model.networks import build_network
-from sparse_backbones import engines
 
 PREFIX = "network."
 
@@ -34,14 +33,6 @@ class TrainedModel:
     config: Mapping[str, Any]
     device: torch.device
     sha256: str
-
-
-def load_engine(name: str) -> ModuleType:
-    """The engine's namespace. Raises UserError, with what to run, if it is not installed."""
-    try:
-        return engines.load(name)
-    except ImportError as error:
-        raise UserError(str(error)) from error
 
 
 def save_trained(
@@ -65,7 +56,7 @@ def save_trained(
     extra = dict(calibration or {})
     if wrong := [name for name in extra if name.startswith(PREFIX)]:
         raise ValueError(f"calibration must not be named like weights: {', '.join(wrong)}")
-    tensors = {PREFIX + name: _half(tensor) for name, tensor in weights.items()} | extra
+    tensors = {PREFIX + name: halved(tensor) for name, tensor in weights.items()} | extra
     config = {"task": TASK, "network": plan.model_dump(mode="json"), "training": dict(training)}
     save_model(
         folder, tensors=tensors, config=config, metrics=metrics, card=card, files=files, overwrite=overwrite
@@ -98,7 +89,7 @@ def load_trained(
     namespace = load_engine(engine)
     try:
         network = build_network(plan, namespace)
-        network.load_shared({name.removeprefix(PREFIX): _single(tensor) for name, tensor in own.items()})
+        network.load_shared({name.removeprefix(PREFIX): single(tensor) for name, tensor in own.items()})
     except (KeyError, ValueError, RuntimeError) as error:
         raise ModelError(f"the model {folder} is damaged: {error}") from error
     if broken := [name for name, tensor in own.items() if not bool(tensor.isfinite().all())]:
@@ -114,13 +105,3 @@ def load_trained(
         device=device,
         sha256=stored.sha256,
     )
-
-
-def _half(tensor: Tensor) -> Tensor:
-    """Variances of wide activations may be too large for half precision."""
-    fits = tensor.is_floating_point() and float(tensor.abs().max()) <= torch.finfo(torch.half).max
-    return tensor.half() if fits else tensor
-
-
-def _single(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.is_floating_point() else tensor

@@ -1,6 +1,6 @@
 """How well a mask fits another: overlap, distances between surfaces, volumes. Free of torch."""
 
-from pipelines.medical.metrics.definitions import METRICS, Metric, definitions, metrics_for
+from pipelines.medical.metrics.definitions import METRICS, definitions, metrics_for
 from pipelines.medical.metrics.distances import SurfaceDistances, surface_distances
 from pipelines.medical.metrics.overlap import dice, iou, volume_error
 from pipelines.medical.metrics.structures import Detection, Structure, measure, occurring
@@ -20,7 +20,6 @@ __all__ = [
     "SurfaceDistances",
     "steps_of",
     "METRICS",
-    "Metric",
     "metrics_for",
     "definitions",
 ]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from pipelines.common.errors import UserError
+from pipelines.common.metrics import Metric
 
-Better = Literal["higher", "lower", "nearer 0"]
 DEFAULT_TOLERANCES_MM: Final = (1.0,)
 NSD: Final = "nsd_"
 _NSD_COLUMN: Final = re.compile(r"nsd_(\d+(?:\.\d+)?(?:e[+-]?\d+)?)mm")
@@ -26,17 +25,6 @@ EMPTY: Final = (
     " the means."
     " A volume error needs a truth that is not empty."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """name: the column. title: for people. unit: `mm`, `ml` or empty. better: which way is good."""
-
-    name: str
-    title: str
-    unit: str
-    better: Better
-    text: str
 
 
 METRICS: Final = (

@@ -12,12 +12,11 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from pipelines.common.errors import UserError
-from pipelines.common.models import ModelError, ModelFolder, load_model, save_model
+from pipelines.common.engines import load_engine
+from pipelines.common.models import ModelError, ModelFolder, halved, load_model, save_model, single
 from pipelines.medical.config import TASK, Plan
 from pipelines.medical.flips import EVERY, Mirror
 from pipelines.medical.model.networks import Network, build_network
-from sparse_backbones import engines
 
 SEGMENTER, ENCODER_MODEL = "segmenter", "encoder"
 
@@ -38,14 +37,6 @@ class TrainedModel:
     def label_values(self) -> list[int]:
         """The value that a label map gets for each channel of the logits, the background's 0 first."""
         return [0, *self.plan.labels.values()]
-
-
-def load_engine(name: str) -> ModuleType:
-    """The engine's namespace. Raises UserError, with what to run, if it is not installed."""
-    try:
-        return engines.load(name)
-    except ImportError as error:
-        raise UserError(str(error)) from error
 
 
 def network_of(plan: Plan, engine: ModuleType) -> Network:
@@ -76,7 +67,7 @@ def save_trained(
         large for it. files: what else lies in it, by name.
     """
     tensors = {
-        f"member{number}.{name}": _half(tensor)
+        f"member{number}.{name}": halved(tensor)
         for number, weights in enumerate(members)
         for name, tensor in weights.items()
     }
@@ -133,13 +124,7 @@ def member_tensors(stored: ModelFolder, number: int) -> dict[str, Tensor]:
     """The weights of one member, in single precision, under the names of `Network.shared_weights`."""
     prefix = f"member{number}."
     return {
-        name.removeprefix(prefix): tensor.float() if tensor.is_floating_point() else tensor
+        name.removeprefix(prefix): single(tensor)
         for name, tensor in stored.tensors.items()
         if name.startswith(prefix)
     }
-
-
-def _half(tensor: Tensor) -> Tensor:
-    """Variances of images that are not scaled are too large for half precision."""
-    fits = tensor.is_floating_point() and float(tensor.abs().max()) <= torch.finfo(torch.half).max
-    return tensor.half() if fits else tensor

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipelines.medical.config import Sides, Strict
+from pipelines.common.config import Strict
+from pipelines.medical.config import Sides
 from pipelines.medical.flips import EVERY, Mirror
 
 Share = Annotated[float, Field(gt=0, lt=1)]

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from pipelines.common.engines import load_engine
 from pipelines.common.errors import UserError
 from pipelines.common.hardware import environment, resolve_device, suite_version
 from pipelines.common.models import check_model_target, save_model
 from pipelines.medical.config import TASK, Plan
 from pipelines.medical.model.networks import ENCODER, build_encoder
-from pipelines.medical.model.trained import ENCODER_MODEL, load_engine
+from pipelines.medical.model.trained import ENCODER_MODEL
 from pipelines.medical.pretrain.card import card
 from pipelines.medical.pretrain.config import PretrainConfig
 from pipelines.medical.pretrain.fit import fit

@@ -18,12 +18,12 @@ from pipelines.medical.arrays import mapped
 from pipelines.medical.config import Plan, Sides
 from pipelines.medical.data.files import read_volume
 from pipelines.medical.data.record import Volume, VolumeError
+from pipelines.medical.flips import AXES
 from pipelines.medical.prepare import prepare
 from pipelines.medical.pretrain.inputs import Images, LeftOut
 
 LABEL_LIKE: Final = 64  # whole numbers of so few different values are no image
 SEEN: Final = 500_000  # voxels in which values are counted
-AXES: Final = {"x": 1, "y": 2, "z": 3}
 MAX_PLACES: Final = 4_000
 
 
@@ -128,7 +128,7 @@ def batch(
     images, valid = [], []
     for _ in range(size):
         one = crop(volumes[int(rng.integers(len(volumes)))], sides, rng)
-        axes = tuple(AXES[name] for name in mirror if rng.random() < 0.5)
+        axes = tuple(1 + AXES[name] for name in mirror if rng.random() < 0.5)
         images.append(np.flip(one.images, axes))
         valid.append(np.flip(one.valid, tuple(axis - 1 for axis in axes)))
     return stack(images), stack(valid)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
+from pipelines.common.config import Strict
 from pipelines.common.errors import UserError
 from pipelines.medical.config import Foreground, Plan
 
@@ -19,7 +20,7 @@ def _one_is_many(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-class SegmentConfig(BaseModel):
+class SegmentConfig(Strict):
     """Settings of one segmentation run.
 
     model: a bundled name or a model folder.
@@ -40,8 +41,6 @@ class SegmentConfig(BaseModel):
         blocks and less double work. Blocks of any size give the same up to rounding; so little memory that
         patches take their place changes a few voxels.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
     model: str
     engine: Literal["auto", "native", "minkowski"] = "auto"

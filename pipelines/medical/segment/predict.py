@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pipelines.common.engines import load_engine
 from pipelines.common.errors import UserError
 from pipelines.common.hardware import resolve_device
 from pipelines.common.models import find_model
@@ -18,7 +19,7 @@ from pipelines.medical.config import TASK, Plan
 from pipelines.medical.data.dicom_seg import HIGHDICOM
 from pipelines.medical.data.record import Volume
 from pipelines.medical.model.networks import Network, Peer
-from pipelines.medical.model.trained import TrainedModel, load_engine, load_trained, network_of
+from pipelines.medical.model.trained import TrainedModel, load_trained, network_of
 from pipelines.medical.prepare import prepare
 from pipelines.medical.segment.config import SegmentConfig, chosen_labels, with_foreground
 from pipelines.medical.segment.memory import Sizes, case_bytes

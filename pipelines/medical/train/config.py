@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipelines.medical.config import Strict
+from pipelines.common.config import Strict
 from pipelines.medical.flips import Mirror
 
 

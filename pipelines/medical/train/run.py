@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pipelines.common.engines import load_engine
 from pipelines.common.errors import UserError
 from pipelines.common.hardware import environment, resolve_device, suite_version
 from pipelines.common.models import check_model_target
@@ -20,7 +21,7 @@ from pipelines.medical.config import Plan
 from pipelines.medical.data.dataset import Dataset
 from pipelines.medical.flips import mirror_for
 from pipelines.medical.model.networks import Network
-from pipelines.medical.model.trained import load_engine, network_of, save_trained
+from pipelines.medical.model.trained import network_of, save_trained
 from pipelines.medical.plan.rules import check_patch
 from pipelines.medical.train.card import card
 from pipelines.medical.train.cases import LeftOut, TrainingCase, prepare_cases
@@ -60,8 +61,9 @@ def train(
     """
     check_model_target(out, overwrite=overwrite)
     if config.mirror is None:
-        config = config.model_copy(update={"mirror": mirror_for(plan.labels)})
-        progress(f"patches are flipped along {', '.join(config.mirror or ())}")
+        mirror = mirror_for(plan.labels)
+        config = config.model_copy(update={"mirror": mirror})
+        progress(f"patches are flipped along {', '.join(mirror)}")
     device = resolve_device(config.device)
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -74,7 +76,25 @@ def train(
         named = ", ".join(f"{label}={value}" for label, value in plan.labels.items())
         raise UserError(f"no label map holds a label of the plan ({named}): there is nothing to learn")
     trained = train_folds(cases, plan, config, scratch, start=start, device=device, progress=progress)
-    metrics = _metrics(trained, plan, left_out, command)
+    metrics = metrics_of(trained, plan, left_out, command)
+    write_model(out, trained, metrics, plan, config, cases, name=name, start=start, overwrite=overwrite)
+    shutil.rmtree(scratch, ignore_errors=True)
+    return metrics
+
+
+def write_model(
+    out: Path,
+    trained: Trained,
+    metrics: Mapping[str, Any],
+    plan: Plan,
+    config: TrainConfig,
+    cases: Sequence[TrainingCase],
+    *,
+    name: str,
+    start: Start | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write the model folder `out` with its card. metrics: of `metrics_of`. name, start: see `train`."""
     training = {
         **config.model_dump(mode="json"),
         "data": name,
@@ -91,8 +111,6 @@ def train(
         files=trained.logs,
         overwrite=overwrite,
     )
-    shutil.rmtree(scratch, ignore_errors=True)
-    return metrics
 
 
 def _check(data: Dataset, plan: Plan, config: TrainConfig, start: Start | None) -> None:
@@ -210,7 +228,7 @@ def _named(progress: Callable[[str], None], number: int | None, config: TrainCon
     return lambda text: progress(f"fold {number} of {config.folds}: {text}")
 
 
-def _metrics(trained: Trained, plan: Plan, left_out: Sequence[LeftOut], command: str) -> dict[str, Any]:
+def metrics_of(trained: Trained, plan: Plan, left_out: Sequence[LeftOut], command: str) -> dict[str, Any]:
     """Per fold, and over the folds that held cases out: mean Dice of each label on the prepared grid."""
     measured = [one["dice"] for one in trained.folds if one["dice"]]
     mean = {

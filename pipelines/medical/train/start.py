@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from pipelines.common.errors import UserError
-from pipelines.common.models import ModelError, find_model, load_model
+from pipelines.common.models import ModelError, find_model, load_model, single
 from pipelines.medical.config import TASK, NetworkPlan, Plan
 from pipelines.medical.model.networks import ENCODER, Network, Peer
 from pipelines.medical.model.trained import ENCODER_MODEL, SEGMENTER, member_tensors, read_plan
@@ -35,10 +35,7 @@ def read_start(model: str) -> Start:
     if kind == SEGMENTER:
         return Start(stored.name, SEGMENTER, plan, member_tensors(stored, 0), stored.sha256)
     if kind == ENCODER_MODEL:
-        weights = {
-            name: value.float() if value.is_floating_point() else value
-            for name, value in stored.tensors.items()
-        }
+        weights = {name: single(value) for name, value in stored.tensors.items()}
         return Start(stored.name, ENCODER_MODEL, plan, weights, stored.sha256)
     raise ModelError(f"the model {folder} is neither a pretrained encoder nor a segmenter")
 

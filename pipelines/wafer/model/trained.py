@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pipelines.common.errors import UserError
+from pipelines.common.engines import load_engine
 from pipelines.common.models import ModelError, load_model
 from pipelines.wafer.data.record import WaferMap
 from pipelines.wafer.mixture import Mixture
@@ -22,7 +21,6 @@ from pipelines.wafer.model.kinds import KINDS, Kind
 from pipelines.wafer.model.look import look
 from pipelines.wafer.novelty import Novelty, Seen
 from pipelines.wafer.shape import SHAPE_FEATURES
-from sparse_backbones import engines
 
 TASK = "wafer"
 
@@ -84,14 +82,6 @@ class TrainedModel:
         """What the network says of maps, calibrated, and how they look."""
         seen = look(self.network, self.kind, maps, shift=self.prior_shift, device=self.device)
         return seen.calibrated(self.temperature)
-
-
-def load_engine(name: str) -> ModuleType:
-    """The engine's namespace. Raises UserError, with what to run, if it is not installed."""
-    try:
-        return engines.load(name)
-    except ImportError as error:
-        raise UserError(str(error)) from error
 
 
 def load_trained(folder: Path, *, engine: str = "auto", device: torch.device | None = None) -> TrainedModel:

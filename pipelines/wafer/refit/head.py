@@ -11,12 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipelines.common.engines import load_engine
 from pipelines.wafer.data import WaferMap
 from pipelines.wafer.examples import Examples
 from pipelines.wafer.mixture import with_components
 from pipelines.wafer.model.kinds import Kind
 from pipelines.wafer.model.look import look, run_network
-from pipelines.wafer.model.trained import TrainedModel, load_engine
+from pipelines.wafer.model.trained import TrainedModel
 from pipelines.wafer.refit.lesson import Lesson
 from pipelines.wafer.train_config import TrainConfig
 

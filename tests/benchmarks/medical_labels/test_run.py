@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -39,17 +39,15 @@ def test_the_benchmark_measures_every_start_and_goes_on(
 ) -> None:
     monkeypatch.setattr(module, "cache_folder", lambda name: cache.cache_folder(name, tmp_path))
     data = write_dataset(tmp_path / "data", 6)
-    settings = Settings(
-        data=data, target=tmp_path / "figures.json", shares=[1.0], folds=[0], steps=2, pretraining_steps=2
-    )
-    report = run(settings)
+    settings = Settings(data=data, shares=[1.0], folds=[0], steps=2, pretraining_steps=2)
+    report = run(settings, tmp_path / "figures.json")
     rows = {row["start"]: row for row in report["rows"] if row["section"] != "means"}
     assert set(rows) == {"nothing", "pretrained"}
     assert all(0 <= row[f"dice_{name}"] <= 1 for row in rows.values() for name in LABELS)
     assert json.loads((tmp_path / "figures.json").read_text())["summary"] == report["summary"]
     kept = list((tmp_path / ".cache").rglob("encoder-0/model.safetensors"))
     stamp = kept[0].stat().st_mtime_ns
-    run(replace(settings, target=tmp_path / "again.json"))
+    run(settings, tmp_path / "again.json")
     assert kept[0].stat().st_mtime_ns == stamp
 
     bundle_encoder(settings, tmp_path / "encoder", "a command")

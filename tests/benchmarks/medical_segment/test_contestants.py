@@ -19,9 +19,10 @@ from benchmarks.medical_segment.contestants import (
 )
 from benchmarks.medical_segment.data import prepared_volume, read_cases
 from benchmarks.medical_segment.recipe import Recipe, make_plan
+from pipelines.common.engines import load_engine
 from pipelines.medical.config import NetworkName
 from pipelines.medical.model.networks import Network
-from pipelines.medical.model.trained import load_engine, network_of
+from pipelines.medical.model.trained import network_of
 from pipelines.medical.prepare import Prepared
 from tests.benchmarks.medical_segment.patients import SHAPE, write_patients
 

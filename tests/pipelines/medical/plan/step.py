@@ -10,8 +10,9 @@ from pathlib import Path
 
 import torch
 
+from pipelines.common.engines import load_engine
 from pipelines.medical.config import Foreground, NetworkPlan, Plan
-from pipelines.medical.model.trained import load_engine, network_of
+from pipelines.medical.model.trained import network_of
 from pipelines.medical.train.config import TrainConfig
 from pipelines.medical.train.fit import make_optimizer
 from pipelines.medical.train.loss import DeepSupervision

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 
+from pipelines.common.engines import load_engine
 from pipelines.common.errors import UserError
 from pipelines.common.models import load_model
 from pipelines.medical.config import TASK, NetworkPlan, Plan
 from pipelines.medical.model.networks import build_encoder
-from pipelines.medical.model.trained import ENCODER_MODEL, load_engine, network_of
+from pipelines.medical.model.trained import ENCODER_MODEL, network_of
 from pipelines.medical.pretrain import fit as fitting
 from pipelines.medical.pretrain.config import PretrainConfig
 from pipelines.medical.pretrain.look import measure

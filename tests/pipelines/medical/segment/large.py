@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from pipelines.common.engines import load_engine
 from pipelines.medical.config import Foreground, NetworkPlan, Normalisation, Plan
 from pipelines.medical.data.record import Volume
 from pipelines.medical.data.write import write_labels
-from pipelines.medical.model.trained import load_engine, network_of, save_trained
+from pipelines.medical.model.trained import network_of, save_trained
 from pipelines.medical.segment.config import SegmentConfig
 from pipelines.medical.segment.memory import MIB
 from pipelines.medical.segment.predict import Predictor

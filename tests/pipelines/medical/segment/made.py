@@ -10,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pipelines.common.engines import load_engine
 from pipelines.medical.config import Foreground, NetworkPlan, Normalisation, Plan
 from pipelines.medical.data.record import Volume
 from pipelines.medical.model.networks import Network, build_network
-from pipelines.medical.model.trained import TrainedModel, load_engine, save_trained
+from pipelines.medical.model.trained import TrainedModel, save_trained
 from pipelines.medical.segment.config import SegmentConfig
 from pipelines.medical.segment.predict import Predictor
 

@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipelines.common.engines import load_engine
 from pipelines.medical.config import NetworkPlan
 from pipelines.medical.model.networks import build_network
-from pipelines.medical.model.trained import load_engine
 from pipelines.medical.segment.tiles import axis_weights, reach, slow_axis, starts, tile_grid, total_stride
 
 sides = st.integers(1, 90)

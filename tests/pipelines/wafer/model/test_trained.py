@@ -16,11 +16,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from pipelines.common.engines import load_engine
 from pipelines.common.errors import UserError
 from pipelines.common.models import ModelError, bundled_models
 from pipelines.wafer.data import WaferMap, read_labelled
 from pipelines.wafer.data.record import FAIL, PASS
-from pipelines.wafer.model.trained import load_engine, load_trained
+from pipelines.wafer.model.trained import load_trained
 from tests.pipelines.wafer import tiny
 from tests.pipelines.wafer.conftest import Trained
 
