@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.common import Row, Section, Summary, interleaved
+from pipelines.common.precision import autocast
 from pipelines.medical.model.networks import Network
-from pipelines.medical.precision import autocast
 from pipelines.medical.prepare import Prepared
 from pipelines.medical.train.config import TrainConfig
 from pipelines.medical.train.fit import make_optimizer

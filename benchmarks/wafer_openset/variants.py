@@ -21,8 +21,9 @@ from torch.optim.swa_utils import AveragedModel
 from benchmarks.wafer_openset import outliers
 from benchmarks.wafer_openset.networks import ARCHITECTURE, Grid, Network, Say, as_map, of_die_network
 from benchmarks.wafer_openset.splits import Split
+from pipelines.common.training.optimise import one_cycle, weight_groups
 from pipelines.wafer.augment import augment_dies
-from pipelines.wafer.fit import MAX_GRADIENT, drawing_chances, one_cycle
+from pipelines.wafer.fit import MAX_GRADIENT, drawing_chances
 from pipelines.wafer.model.dies import encode_dies
 from pipelines.wafer.model.kinds import Dies, die_status
 from pipelines.wafer.train_config import TrainConfig
@@ -77,10 +78,7 @@ def train(
     torch.manual_seed(split.seed)
     network = Dies().build(engines.load("native"), known + variant.background, ARCHITECTURE)
     centres = nn.Parameter(torch.zeros(known, 128)) if variant.centre else None
-    groups = [
-        {"params": [p for p in network.parameters() if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in network.parameters() if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+    groups = weight_groups(network, config.weight_decay)
     if centres is not None:
         groups.append({"params": [centres], "weight_decay": 0.0})
     optimizer = torch.optim.AdamW(groups, lr=config.learning_rate)

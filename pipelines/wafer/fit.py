@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from pipelines.common.errors import UserError
+from pipelines.common.training.optimise import move_average, one_cycle, weight_groups
 from pipelines.wafer.data.record import WaferMap
 from pipelines.wafer.model.kinds import Kind
 from pipelines.wafer.train_config import TrainConfig
@@ -97,8 +98,7 @@ def fit(
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), MAX_GRADIENT)
             optimizer.step()
-            # The average forgets the first steps quickly, however short the training.
-            _update(average, network, min(config.ema_decay, (1 + number) / (10 + number)))
+            move_average(average, network, config.ema_decay, number)
             total += loss.item()
         if not math.isfinite(total):
             raise UserError(
@@ -115,30 +115,8 @@ def fit(
     return spent
 
 
-def one_cycle(done: float, warm_up: float) -> float:
-    """Share of the learning rate at the share `done` of the training: a linear rise, then half a cosine."""
-    if done < warm_up:
-        return 0.04 + 0.96 * done / warm_up
-    return 0.5 * (1 + math.cos(math.pi * (done - warm_up) / (1 - warm_up)))
-
-
 def _optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
-    weights = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim <= 1]
-    groups = [
-        {"params": weights, "weight_decay": config.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate)
-
-
-@torch.no_grad()
-def _update(average: dict[str, Tensor], network: nn.Module, decay: float) -> None:
-    for name, value in network.state_dict().items():
-        if value.is_floating_point():
-            average[name].lerp_(value, 1 - decay)
-        else:
-            average[name].copy_(value)
+    return torch.optim.AdamW(weight_groups(network, config.weight_decay), lr=config.learning_rate)
 
 
 def _save(

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from pipelines.common.errors import UserError
+from pipelines.common.training.checkpoint import Checkpoint, Progress
+from pipelines.common.training.log import write_log
+from pipelines.common.training.optimise import one_cycle, weight_groups
 from pipelines.medical.config import Plan
 from pipelines.medical.pretrain.config import PretrainConfig
 from pipelines.medical.pretrain.lamb import Lamb
 from pipelines.medical.pretrain.volumes import Prepared, batch
-from pipelines.medical.train.checkpoint import Checkpoint, Progress
-from pipelines.medical.train.log import write_log
 from sparse_backbones.masked import MaskedAutoencoder, Teacher, draw_mask, hard_mask, hard_share
 from sparse_backbones.masked.masks import holding
 
@@ -134,19 +135,8 @@ def trainable(model: MaskedAutoencoder, mask: Tensor, cells: Tensor, valid: Tens
     return int((coarse & ~hidden).sum()) >= MIN_SITES
 
 
-def one_cycle(done: float, warm_up: float) -> float:
-    """Share of the learning rate at the share `done` of the training: a linear rise, then half a cosine."""
-    if done < warm_up:
-        return 0.04 + 0.96 * done / warm_up
-    return 0.5 * (1 + math.cos(math.pi * (done - warm_up) / (1 - warm_up)))
-
-
 def make_optimizer(model: nn.Module, config: PretrainConfig) -> torch.optim.Optimizer:
-    """Weight decay acts on kernels, not on biases, norms and tokens."""
-    groups = [
-        {"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+    groups = weight_groups(model, config.weight_decay)
     if config.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=config.learning_rate, momentum=SGD_MOMENTUM, nesterov=True)
     if config.optimizer == "lamb":

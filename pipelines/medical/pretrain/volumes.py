@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipelines.common.arrays import mapped
 from pipelines.common.errors import UserError
-from pipelines.medical.arrays import mapped
 from pipelines.medical.config import Plan, Sides
 from pipelines.medical.data.files import read_volume
 from pipelines.medical.data.record import Volume, VolumeError

@@ -8,9 +8,9 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor
 
+from pipelines.common.precision import autocast
 from pipelines.medical.flips import flips
 from pipelines.medical.model.networks import Network, VoxelUNet
-from pipelines.medical.precision import autocast
 
 
 class Scorer:

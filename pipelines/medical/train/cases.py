@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.common.arrays import mapped
 from pipelines.common.errors import UserError
-from pipelines.medical.arrays import mapped
 from pipelines.medical.config import Plan
 from pipelines.medical.data.dataset import Case
 from pipelines.medical.data.files import read_volume

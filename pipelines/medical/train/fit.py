@@ -14,13 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from pipelines.common.errors import UserError
+from pipelines.common.precision import autocast
+from pipelines.common.training.checkpoint import Checkpoint, Progress
+from pipelines.common.training.log import tensorboard, write_log
+from pipelines.common.training.optimise import move_average, one_cycle, weight_groups
 from pipelines.medical.config import Plan
 from pipelines.medical.model.networks import DenseUNet, Network, Peer, VoxelUNet
-from pipelines.medical.precision import autocast
 from pipelines.medical.train.cases import TrainingCase
-from pipelines.medical.train.checkpoint import Checkpoint, Progress
 from pipelines.medical.train.config import TrainConfig
-from pipelines.medical.train.log import tensorboard, write_log
 from pipelines.medical.train.loss import DeepSupervision
 from pipelines.medical.train.patches import Patches
 from pipelines.medical.train.validate import mean_dice
@@ -120,7 +121,7 @@ def _epoch(
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), MAX_GRADIENT)
         optimizer.step()
-        update(average, network, min(config.ema_decay, (1 + number) / (10 + number)))
+        move_average(average, network, config.ema_decay, number)
         total += loss.item()
         counted += 1
     if not counted:
@@ -183,29 +184,8 @@ def set_frozen(network: Network, frozen: bool) -> None:
             parameter.requires_grad_(not frozen)
 
 
-def one_cycle(done: float, warm_up: float) -> float:
-    """Share of the learning rate at the share `done` of the training: a linear rise, then half a cosine."""
-    if done < warm_up:
-        return 0.04 + 0.96 * done / warm_up
-    return 0.5 * (1 + math.cos(math.pi * (done - warm_up) / (1 - warm_up)))
-
-
 def make_optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """Weight decay acts on kernels, not on biases and norms."""
-    groups = [
-        {"params": [p for p in network.parameters() if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in network.parameters() if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+    groups = weight_groups(network, config.weight_decay)
     if config.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=config.learning_rate, momentum=SGD_MOMENTUM, nesterov=True)
     return torch.optim.AdamW(groups, lr=config.learning_rate)
-
-
-@torch.no_grad()
-def update(average: dict[str, Tensor], network: nn.Module, decay: float) -> None:
-    """Move the average towards the network's weights."""
-    for name, value in network.state_dict().items():
-        if value.is_floating_point():
-            average[name].lerp_(value, 1 - decay)
-        else:
-            average[name].copy_(value)

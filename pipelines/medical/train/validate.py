@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from monai.inferers.utils import sliding_window_inference
 
+from pipelines.common.precision import autocast
 from pipelines.medical.config import Plan
 from pipelines.medical.flips import flips
 from pipelines.medical.model.networks import Network
-from pipelines.medical.precision import autocast
 from pipelines.medical.train.cases import TrainingCase
 
 

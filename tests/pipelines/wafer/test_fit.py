@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from pipelines.common.errors import UserError
-from pipelines.wafer.fit import TrainingSet, _optimizer, drawing_chances, fit, one_cycle
+from pipelines.wafer.fit import TrainingSet, _optimizer, drawing_chances, fit
 from pipelines.wafer.model.kinds import Coordinates, Dies, Kind
 from pipelines.wafer.train_config import TrainConfig
 from sparse_backbones import engines
@@ -203,21 +203,6 @@ def test_the_shift_turns_what_was_drawn_back_into_the_data() -> None:
     learnt = np.log(drawn * density)  # what a network that was trained on the drawn maps ends with
     posterior = np.exp(learnt + shift) / np.exp(learnt + shift).sum()
     assert posterior == pytest.approx(share * density / (share * density).sum())
-
-
-@pytest.mark.parametrize("warm_up", [0.0, 0.15, 0.5])
-def test_the_learning_rate_rises_and_falls(warm_up: float) -> None:
-    places = np.linspace(0, 1, 201)
-    rates = np.array([one_cycle(place, warm_up) for place in places])
-    rising = np.diff(rates)[places[1:] < warm_up]
-    falling = np.diff(rates)[places[:-1] >= warm_up]
-    assert (rising > 0).all()
-    assert (falling < 0).all()
-    assert np.ptp(rising) < 1e-9 if len(rising) else warm_up == 0
-    assert one_cycle(warm_up, warm_up) == 1
-    assert one_cycle(1.0, warm_up) == pytest.approx(0, abs=1e-12)
-    assert one_cycle((1 + warm_up) / 2, warm_up) == pytest.approx(0.5)
-    assert one_cycle(0.0, warm_up) == (0.04 if warm_up else 1)
 
 
 def test_an_epoch_draws_as_many_maps_as_it_is_told(tmp_path: Path) -> None:

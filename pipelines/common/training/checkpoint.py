@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,11 +19,12 @@ from pipelines.common.errors import UserError
 
 @dataclass(slots=True)
 class Progress:
-    """Where a training stands. best: the mean Dice of the best validation; since: validations after it."""
+    """Where a training stands. best: the score of the best validation, higher is better;
+    since: validations after it."""
 
     epoch: int = 0
     seconds: float = 0.0
-    best: float = -1.0
+    best: float = -math.inf
     since: int = 0
     log: list[dict[str, Any]] = field(default_factory=list)
 
@@ -79,7 +81,7 @@ class Checkpoint:
             ) from error
         if metadata.get("fingerprint") != self.fingerprint:
             raise UserError(
-                f"{self.path} is a checkpoint of another training, with other cases, plan or settings:"
+                f"{self.path} is a checkpoint of another training, with other data, plan or settings:"
                 " repeat the command as it was, or begin anew without --resume"
             )
 
