@@ -74,7 +74,8 @@ class CrowdNetwork(nn.Module):
         """Counts of images of any size: float32 (B, 3, H, W) from `as_input`.
 
         The map has ceil(H / stride) x ceil(W / stride) blocks. Images are filled up at the right and at the
-        bottom with ImageNet's mean colour, and blocks that lie in that margin alone are left out.
+        bottom with their last pixels, since any other edge there can look like a head, and blocks that lie in
+        that margin alone are left out.
         """
         check_images(images)
         height, width = images.shape[2:]
@@ -103,10 +104,10 @@ def as_input(pixels: NDArray[np.uint8] | Tensor) -> Tensor:
 
 
 def filled_up(images: Tensor, multiple: int) -> Tensor:
-    """Images with zeros added at the right and at the bottom, so that both sides are multiples."""
+    """Images whose last column and row are repeated at the right and at the bottom up to multiples."""
     height, width = images.shape[2:]
     down, across = -height % multiple, -width % multiple
-    return nn.functional.pad(images, (0, across, 0, down)) if down or across else images
+    return nn.functional.pad(images, (0, across, 0, down), "replicate") if down or across else images
 
 
 def check_images(images: Tensor, multiple: int = 1) -> None:

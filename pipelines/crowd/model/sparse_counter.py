@@ -105,8 +105,10 @@ class SparseCounter(CrowdNetwork):
     def look(self, images: Tensor) -> tuple[Features, Tensor]:
         """Features of the stem, and the coarse distributions as in `Maps`."""
         features: Features = self.stem(images.contiguous(memory_format=torch.channels_last))
-        zero, raw = self.coarse(features.context).unbind(1)
-        return features, torch.stack([zero, zero_inflated.log_rate(raw)], 1)
+        with _single(images):
+            features = Features(*(one.float() for one in features))
+            zero, raw = self.coarse(features.context).unbind(1)
+            return features, torch.stack([zero, zero_inflated.log_rate(raw)], 1)
 
     def gate(self, coarse: Tensor) -> Tensor:
         """bool (B, H / 16, W / 16): blocks where a structural zero is not as good as certain."""
@@ -116,6 +118,10 @@ class SparseCounter(CrowdNetwork):
 
     def refine(self, features: Features, coarse: Tensor, gate: Tensor) -> Maps:
         """The distributions of finer blocks where the gate is open."""
+        with _single(coarse):
+            return self._refine(features, coarse, gate)
+
+    def _refine(self, features: Features, coarse: Tensor, gate: Tensor) -> Maps:
         refined = torch.ones_like(finer(gate, RATIO)) if self.dense else finer(gate, RATIO)
         # The decoder changes each fine block's share of the coarse one, and leaves the coarse head alone.
         start = coarse.detach() - coarse.new_tensor([0.0, np.log(RATIO**2)])[:, None, None]
@@ -209,6 +215,11 @@ class SparseCounter(CrowdNetwork):
         rest = {name: value for name, value in weights.items() if not name.startswith("decoder.")}
         made = {f"decoder.{name}": value for name, value in to_dense(sparse).state_dict().items()}
         self.load_state_dict(rest | made)
+
+
+def _single(values: Tensor) -> torch.autocast:
+    """Single precision, whatever the stem computes in: for sums of many blocks, and sparse convolutions."""
+    return torch.autocast(values.device.type, enabled=False)
 
 
 def expectation(maps: Maps) -> Tensor:

@@ -1,0 +1,1 @@
+"""How well and how fast networks count people, all trained from nothing on the same images."""

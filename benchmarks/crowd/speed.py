@@ -1,0 +1,133 @@
+"""Seconds for one image, networks in turn; and the decoder of our counter, sparse against dense."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.common import Row, Section, Timing, interleaved
+from pipelines.common.precision import autocast, half_is_fast
+from pipelines.crowd.data import Pixels
+from pipelines.crowd.model.cost import dense_macs, parameters
+from pipelines.crowd.model.network import CrowdNetwork, as_input, filled_up
+from pipelines.crowd.model.sparse_counter import SparseCounter
+from pipelines.crowd.model.trained import load_trained
+from pipelines.crowd.train.images import TrainingImage
+from pipelines.crowd.train.measure import mean_absolute_error
+
+WIDTH, HEIGHT = 640, 480
+CPU = torch.device("cpu")
+PEER = "m-segnet"
+
+
+def frame(pixels: Pixels) -> Tensor:
+    """A real photograph at 640 x 480 px, as networks take it: float32 (1, 3, 480, 640)."""
+    resized = cv2.resize(np.array(pixels), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+    return as_input(np.asarray(resized, np.uint8)[None])
+
+
+def measure(
+    models: Mapping[str, Path], images: Sequence[TrainingImage], *, repeats: int, macs: bool = True
+) -> Section:
+    """Seconds for a photograph of 640 x 480 px, in single and, where it is fast, in half precision.
+
+    The photographs are `images`, one after the other: what a sparse decoder takes depends on them.
+    """
+    frames = [frame(image.pixels) for image in images]
+    networks = {name: load_trained(folder).network for name, folder in models.items()}
+    precisions = ["float32", *(["bfloat16"] if half_is_fast(CPU) else [])]
+    rows: list[Row] = []
+    summary: dict[str, Any] = {}
+    for precision in precisions:
+        calls = {name: _counting(network, frames, precision) for name, network in networks.items()}
+        timings = interleaved(calls, repeats=repeats)
+        for name, timing in timings.items():
+            row: Row = {"network": name, "precision": precision, **_each(timing, len(frames))}
+            if PEER in timings:
+                row[f"times_faster_than_{PEER}"] = timings[PEER].median / timing.median
+            rows.append(row)
+            if name.endswith("-counter") and PEER in timings:
+                key = f"times_faster_{name}_{precision}"
+                summary[key] = timings[PEER].median / timing.median
+    if macs:
+        rows += [
+            {"network": name, "parameters": parameters(one), "gmac": _gmac(one)}
+            for name, one in networks.items()
+        ]
+    return Section(rows, summary)
+
+
+def decoders(sparse_model: Path, images: Sequence[TrainingImage], *, repeats: int) -> Section:
+    """The same decoder with the same weights on active blocks and on all blocks of frames as they are."""
+    sparse, dense = (load_trained(sparse_model, dense=one).network for one in (False, True))
+    assert isinstance(sparse, SparseCounter) and isinstance(dense, SparseCounter)
+    inputs = [filled_up(as_input(np.array(image.pixels)[None]), sparse.multiple) for image in images]
+    with torch.inference_mode():
+        looked = [sparse.look(one) for one in inputs]
+        gates = [sparse.gate(coarse) for _, coarse in looked]
+
+    def decode(network: SparseCounter) -> Callable[[], None]:
+        def call() -> None:
+            with torch.inference_mode():
+                for (features, coarse), gate in zip(looked, gates, strict=True):
+                    network.refine(features, coarse, gate)
+
+        return call
+
+    def whole(network: SparseCounter) -> Callable[[], None]:
+        return _counting(network, inputs, "float32")
+
+    calls = {
+        "decoder, sparse": decode(sparse),
+        "decoder, dense": decode(dense),
+        "whole network, sparse": whole(sparse),
+        "whole network, dense": whole(dense),
+    }
+    timings = interleaved(calls, repeats=repeats)
+    rows: list[Row] = [{"what": name, **_each(one, len(inputs))} for name, one in timings.items()]
+    open_blocks = float(np.mean([float(gate.float().mean()) for gate in gates]))
+    summary: dict[str, Any] = {"open_blocks": open_blocks}
+    for what in ("decoder", "whole network"):
+        ratio = timings[f"{what}, dense"].median / timings[f"{what}, sparse"].median
+        summary[f"{what.replace(' ', '_')}_times_faster"] = ratio
+    return Section(rows, summary)
+
+
+def _counting(network: CrowdNetwork, inputs: Sequence[Tensor], precision: str) -> Callable[[], None]:
+    def call() -> None:
+        with torch.inference_mode(), autocast(precision, CPU):
+            for one in inputs:
+                network.count(one)
+
+    return call
+
+
+def _each(timing: Timing, calls: int) -> Row:
+    """The columns of a timing, for one of so many images."""
+    columns = timing.columns()
+    return {name: value if name == "repeats" else value / calls for name, value in columns.items()}
+
+
+def _gmac(network: CrowdNetwork) -> float | None:
+    """Of dense convolutions, for 640 x 480 px; None for a sparse decoder, whose cost depends on the image."""
+    if isinstance(network, SparseCounter) and not network.dense:
+        return None
+    return dense_macs(network, torch.zeros(1, 3, HEIGHT, WIDTH)) / 1e9
+
+
+def errors(sparse_model: Path, images: Sequence[TrainingImage]) -> Section:
+    """The mean absolute error of one and the same network with its decoder sparse and dense."""
+    found = {
+        name: mean_absolute_error(
+            load_trained(sparse_model, dense=dense).network, images, device=CPU, precision="float32"
+        )
+        for name, dense in (("sparse", False), ("dense", True))
+    }
+    rows: list[Row] = [{"what": f"decoder, {name}", "mae": value} for name, value in found.items()]
+    return Section(rows, {"mae_sparse_over_dense": found["sparse"] / found["dense"]})

@@ -1,0 +1,69 @@
+"""Networks trained once and kept in the cache, as model folders with their scores on held-out images."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from benchmarks.cache import cache_folder, fingerprint
+from pipelines.common.models import METRICS
+from pipelines.crowd.data import read_dataset
+from pipelines.crowd.train.config import TrainConfig
+from pipelines.crowd.train.images import TrainingImage, prepare_images
+from pipelines.crowd.train.run import metrics_of, train_one, write_model
+from pipelines.crowd.train.split import split_cases
+
+Say = Callable[[str], None]
+COMMAND = "python -m benchmarks.crowd --json FILE"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Images:
+    """The images of a data set, decoded: those to train on, and those held out."""
+
+    name: str
+    folder: Path
+    training: list[TrainingImage]
+    held_out: list[TrainingImage]
+
+
+def read_images(name: str, data: Path, config: TrainConfig, limit: int | None, say: Say) -> Images:
+    """The data set `data`, split as the config says. limit: the first so many cases only."""
+    cases = read_dataset(data).cases[:limit]
+    training, held_out = split_cases(cases, config.held_out, config.seed)
+    folder = cache_folder("crowd") / f"{name}-images-{config.seed}{'' if limit is None else f'-{limit}'}"
+    images, _ = prepare_images([*training, *held_out], config.max_side, folder, say)
+    outside = {case.name for case in held_out}
+    return Images(
+        name,
+        data,
+        [one for one in images if one.name not in outside],
+        [one for one in images if one.name in outside],
+    )
+
+
+def trained(images: Images, config: TrainConfig, say: Say) -> Path:
+    """The model folder of a network trained by this config, now or in an earlier run."""
+    settings = config.model_dump(mode="json", exclude={"threads", "notes", "data_terms"})
+    content = json.dumps([fingerprint(images.folder), len(images.training), settings], sort_keys=True)
+    key = hashlib.sha256(content.encode()).hexdigest()[:12]
+    name = f"{images.name}-{config.network.name}-{key}"
+    folder = cache_folder("crowd") / name
+    if (folder / METRICS).is_file():
+        return folder
+    found = train_one(
+        images.training,
+        images.held_out,
+        config,
+        folder.with_name(f".{name}.training"),
+        device=torch.device("cpu"),
+        progress=lambda text: say(f"{images.name}, {config.network.name}: {text}"),
+    )
+    metrics = metrics_of(found, [], COMMAND)
+    write_model(folder, found, metrics, config, images.training, name=images.folder.name)
+    return folder

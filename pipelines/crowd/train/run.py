@@ -1,0 +1,251 @@
+"""`suite crowd train`: prepare, train, measure on held-out images, calibrate, write the model folder."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipelines.common.engines import load_engine
+from pipelines.common.hardware import environment, resolve_device, suite_version
+from pipelines.common.models import check_model_target
+from pipelines.crowd.calibration import calibrate, cross_intervals
+from pipelines.crowd.data import Case
+from pipelines.crowd.metrics import score_image, summarise
+from pipelines.crowd.model.cost import parameters
+from pipelines.crowd.model.network import CrowdNetwork
+from pipelines.crowd.model.networks import build_network, start_from
+from pipelines.crowd.model.trained import save_trained
+from pipelines.crowd.train.card import card
+from pipelines.crowd.train.config import TrainConfig
+from pipelines.crowd.train.fit import fit
+from pipelines.crowd.train.images import LeftOut, TrainingImage, prepare_images
+from pipelines.crowd.train.measure import Counted, count_images
+from pipelines.crowd.train.split import split_cases
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """A trained network: its shared weights, its calibration, what is said of it, and files of its folder."""
+
+    weights: dict[str, Tensor]
+    calibration: dict[str, Tensor]
+    record: dict[str, Any]
+    files: dict[str, bytes]
+
+
+def train(
+    cases: Sequence[Case],
+    out: Path,
+    config: TrainConfig,
+    *,
+    name: str,
+    encoder_weights: Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    command: str = "",
+    progress: Say = lambda text: None,
+) -> dict[str, Any]:
+    """Train on labelled cases and write the model folder `out`; returns its metrics.
+
+    name: what the data is called. encoder_weights: see `networks.start_from`. Decoded images and checkpoints
+    lie beside `out` in `.<name>.training` until the model is written. Raises UserError.
+    """
+    check_model_target(out, overwrite=overwrite)
+    device = resolve_device(config.device)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    new_network(config, encoder_weights)
+    scratch = out.with_name(f".{out.name}.training")
+    if not resume:
+        shutil.rmtree(scratch, ignore_errors=True)
+    inside, outside = split_cases(cases, config.held_out, config.seed)
+    images, left_out = prepare_images([*inside, *outside], config.max_side, scratch / "images", progress)
+    kept = {case.name for case in outside}
+    training = [one for one in images if one.name not in kept]
+    held_out = [one for one in images if one.name in kept]
+    done = train_one(
+        training, held_out, config, scratch, encoder_weights=encoder_weights, device=device, progress=progress
+    )
+    metrics = metrics_of(done, left_out, command)
+    write_model(out, done, metrics, config, training, name=name, overwrite=overwrite)
+    shutil.rmtree(scratch, ignore_errors=True)
+    return metrics
+
+
+def new_network(config: TrainConfig, encoder_weights: Path | None = None) -> CrowdNetwork:
+    """What is trained, the same for the same seed."""
+    torch.manual_seed(config.seed)
+    network = build_network(config.network, load_engine(config.engine))
+    if encoder_weights is not None:
+        start_from(network, encoder_weights)
+    return network
+
+
+def train_one(
+    training: Sequence[TrainingImage],
+    held_out: Sequence[TrainingImage],
+    config: TrainConfig,
+    scratch: Path,
+    *,
+    encoder_weights: Path | None = None,
+    device: torch.device,
+    progress: Say,
+) -> Trained:
+    """Train one network, resumable in the folder `scratch`, and measure it on all held-out images."""
+    network = new_network(config, encoder_weights)
+    state = fit(
+        network,
+        training,
+        held_out,
+        config,
+        device=device,
+        scratch=scratch,
+        fingerprint=_fingerprint(training, held_out, config, encoder_weights),
+        progress=progress,
+    )
+    progress("measuring the held-out images")
+    counted = list(count_images(network, held_out, device=device, precision=config.precision))
+    record = {
+        "images": len(training),
+        "people": sum(len(one.points) for one in training),
+        "held_out": len(held_out),
+        "parameters": parameters(network),
+        "epochs": state.epoch,
+        "seconds": round(state.seconds, 1),
+        "scores": scores_of(counted, config.confidence),
+    }
+    weights = {name: value.detach().cpu().clone() for name, value in network.shared_weights().items()}
+    table = {"held_out.csv": held_out_table(counted, config.confidence), "log.csv": _log(scratch)}
+    return Trained(weights, calibrate(*_columns(counted)), record, table)
+
+
+def scores_of(counted: Sequence[Counted], confidence: float) -> dict[str, Any]:
+    """Metrics over held-out images, as `metrics.summarise` gives them, and what the gate did.
+
+    The interval of each image is calibrated on the others.
+    """
+    if not counted:
+        return {}
+    intervals = cross_intervals(*_columns(counted), confidence)
+    images = [
+        score_image(
+            one.image.name,
+            one.image.points,
+            one.image.height,
+            one.image.width,
+            one.count,
+            interval=ends,
+            density=one.counts,
+            cell=one.stride,
+        )
+        for one, ends in zip(counted, intervals, strict=True)
+    ]
+    found = summarise(images)
+    people = sum(len(one.image.points) for one in counted if one.recall is not None)
+    if any(one.refined is not None for one in counted):
+        reached = sum(one.recall * len(one.image.points) for one in counted if one.recall is not None)
+        shares = [one.refined for one in counted if one.refined is not None]
+        found["gate_recall"] = reached / people if people else None
+        found["refined"] = sum(shares) / len(shares)
+    return found
+
+
+def held_out_table(counted: Sequence[Counted], confidence: float) -> bytes:
+    """CSV: what was counted in each held-out image, with the interval that the other images lead to."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["image", "true", "count", "low", "high", "variance", "deviations", "recall", "refined"])
+    for one, ends in zip(counted, cross_intervals(*_columns(counted), confidence), strict=True):
+        numbers = [one.count, *(ends or (None, None)), one.variance, one.deviations, one.recall, one.refined]
+        shown = ["" if value is None else f"{value:.6g}" for value in numbers]
+        writer.writerow([one.image.name, len(one.image.points), *shown])
+    return text.getvalue().encode()
+
+
+def write_model(
+    out: Path,
+    trained: Trained,
+    metrics: Mapping[str, Any],
+    config: TrainConfig,
+    training: Sequence[TrainingImage],
+    *,
+    name: str,
+    overwrite: bool = False,
+) -> None:
+    """Write the model folder `out` with its card. metrics: of `metrics_of`. name: of the data."""
+    facts = {
+        **config.model_dump(mode="json", exclude={"network"}),
+        "data": name,
+        "images": [one.name for one in training],
+    }
+    save_trained(
+        out,
+        plan=config.network,
+        weights=trained.weights,
+        training=facts,
+        metrics=metrics,
+        card=card(out.name, config, name, metrics),
+        calibration=trained.calibration,
+        files=trained.files,
+        overwrite=overwrite,
+    )
+
+
+def metrics_of(trained: Trained, left_out: Sequence[LeftOut], command: str) -> dict[str, Any]:
+    """The record of the training, what was left out, and where it ran."""
+    return {
+        **trained.record,
+        "left_out": [{"image": one.name, "reason": one.reason} for one in left_out],
+        "suite": suite_version(),
+        "environment": environment(),
+        "command": command,
+    }
+
+
+def _columns(
+    counted: Sequence[Counted],
+) -> tuple[list[float], list[float], list[float | None], list[float | None]]:
+    return (
+        [float(len(one.image.points)) for one in counted],
+        [one.count for one in counted],
+        [one.variance for one in counted],
+        [one.deviations for one in counted],
+    )
+
+
+def _log(scratch: Path) -> bytes:
+    path = scratch / "log.csv"
+    return path.read_bytes() if path.exists() else b""
+
+
+def _fingerprint(
+    training: Sequence[TrainingImage],
+    held_out: Sequence[TrainingImage],
+    config: TrainConfig,
+    encoder_weights: Path | None,
+) -> str:
+    """Data, labels and settings, but for those that change nothing in the result."""
+    settings = config.model_dump(
+        mode="json", exclude={"device", "threads", "notes", "data_terms", "confidence", "tensorboard"}
+    )
+    digest = hashlib.sha256()
+    for part in (training, held_out):
+        for one in part:
+            digest.update(json.dumps([one.name, one.height, one.width]).encode())
+            digest.update(one.points.tobytes())
+    if encoder_weights is not None:
+        digest.update(encoder_weights.read_bytes())
+    digest.update(json.dumps(settings, sort_keys=True).encode())
+    return digest.hexdigest()
