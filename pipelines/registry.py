@@ -21,4 +21,5 @@ class Task:
 TASKS: tuple[Task, ...] = (
     Task("wafer", "pipelines.wafer", "classify", "Known and unknown defect patterns on wafer maps."),
     Task("medical", "pipelines.medical", "segment", "Organs and lesions in CT and MRI volumes."),
+    Task("crowd", "pipelines.crowd", "count", "People in images and videos, with an interval and by zone."),
 )

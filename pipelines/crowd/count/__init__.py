@@ -1,0 +1,1 @@
+"""Counting: images and videos to a run folder."""

@@ -1,0 +1,54 @@
+"""What `suite crowd count` may be told; every default is the one that a newcomer would want."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from pipelines.common.config import Strict
+from pipelines.crowd.data.limits import MAX_PIXELS
+
+
+class PredictConfig(Strict):
+    """How a model is run, whatever is done with its counts.
+
+    model: `auto` (the bundled model), a bundled name, or a model folder.
+    network: `auto` runs the network as the model has it; the other two run our counter's weights on blocks
+        where people may be, or on all.
+    memory_mib: what the features of a tile may take, about. Images above that are computed in tiles.
+    max_pixels: of an image or frame that is read; see `data.limits`.
+    confidence: with which the truth should lie in the interval of a count.
+    empty_guard: count 0, with a note, where the image shows nothing or the model sees nobody anywhere.
+    """
+
+    model: str = "auto"
+    engine: Literal["auto", "native", "minkowski"] = "auto"
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    seed: int = Field(0, ge=0)
+    network: Literal["auto", "sparse-counter", "dense-counter"] = "auto"
+    memory_mib: int = Field(2048, ge=64)
+    max_pixels: int = Field(MAX_PIXELS, ge=1024)
+    empty_guard: bool = True
+    confidence: float = Field(0.9, gt=0, lt=1)
+
+
+class CountConfig(PredictConfig):
+    """Settings of one counting run.
+
+    zones: a file of named areas; each is counted by itself.
+    pixels_per_metre: scale of an image seen straight from above. ground: a file with a homography or with
+        places in the image and on the ground. One of them gives people per square metre.
+    stride: of the frames of a video, every stride-th is counted.
+    changed_only: of a fixed camera's video, compute only what changed since the frame before.
+    points: also write where the heads are. video: also write the video with counts drawn on it.
+    """
+
+    zones: Path | None = None
+    pixels_per_metre: float | None = Field(None, gt=0)
+    ground: Path | None = None
+    stride: int = Field(1, ge=1)
+    changed_only: bool = False
+    points: bool = False
+    video: bool = False

@@ -1,0 +1,143 @@
+"""From pixels to a map of people: whole, or tile by tile where the image is large."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from pipelines.common.errors import UserError
+from pipelines.common.hardware import resolve_device
+from pipelines.common.models import bundled_models, find_model
+from pipelines.crowd.config import TASK
+from pipelines.crowd.count import empty
+from pipelines.crowd.count.config import PredictConfig
+from pipelines.crowd.count.field import reach
+from pipelines.crowd.count.maps import CountMap
+from pipelines.crowd.count.tiles import Box, tiles, whole
+from pipelines.crowd.data.record import Pixels
+from pipelines.crowd.density import grid_shape
+from pipelines.crowd.model.network import Counts, as_input, filled_up
+from pipelines.crowd.model.trained import TrainedModel, load_trained
+
+SOME_HALO: Final = 256  # px around a tile for a network that sees the whole image
+# Bytes that a network's features take per px at their peak, from measurements; rounded up.
+BYTES_PER_PX: Final = {
+    "sparse-counter": 120,
+    "dense-counter": 120,
+    "mcnn": 400,
+    "m-segnet": 1100,
+    "m-sfanet": 1100,
+    "hmode": 1100,
+}
+
+
+class Predictor:
+    """A model that is loaded once and counts image after image.
+
+    reach: px around a block that its count depends on; None if all of the image does, so that counts in
+    tiles differ a little from those of the whole.
+    """
+
+    def __init__(self, model: TrainedModel, config: PredictConfig, engine: str = "native") -> None:
+        self.model, self.config, self.engine = model, config, engine
+        self.reach = reach(model.plan)
+        self.halo = SOME_HALO if self.reach is None else self.reach
+        self.most_pixels = config.memory_mib * 2**20 // BYTES_PER_PX[model.plan.name]
+
+    @classmethod
+    def load(cls, config: PredictConfig) -> Predictor:
+        """Load the model that the config names. Raises UserError."""
+        dense = None if config.network == "auto" else config.network == "dense-counter"
+        model = load_trained(
+            find_model(TASK, config.model if config.model != "auto" else _bundled()),
+            engine=config.engine,
+            device=resolve_device(config.device),
+            dense=dense,
+        )
+        return cls(model, config, "native" if config.engine == "auto" else config.engine)
+
+    def describe(self) -> dict[str, Any]:
+        """The model, as `run.json` holds it."""
+        return {
+            "name": self.model.name,
+            "sha256": self.model.sha256,
+            "network": self.model.plan.name,
+            "intervals": bool(self.model.calibration),
+        }
+
+    def predict(self, pixels: Pixels, told: Callable[[float], None] = lambda share: None) -> CountMap:
+        """The map of an image. pixels: RGB uint8 (H, W, 3). told: gets the share that is done, 0 to 1."""
+        height, width = pixels.shape[:2]
+        if self.config.empty_guard and empty.featureless(pixels):
+            return empty.shows_nothing(self.blank(height, width))
+        boxes = self.tiles(height, width)
+        found = self.blank(height, width)
+        for number, box in enumerate(boxes):
+            told(number / len(boxes))
+            found = self.compute(pixels, box, self.halo, found)
+        return self.guarded(replace(found, tiles=len(boxes)))
+
+    def guarded(self, found: CountMap) -> CountMap:
+        """The map, or one with nobody where the model's own gate says so."""
+        if not self.config.empty_guard or self.model.plan.name != "sparse-counter":
+            return found
+        return empty.behind_the_gate(found, self.model.plan.threshold)
+
+    def tiles(self, height: int, width: int) -> list[Box]:
+        """The parts in which an image of this size in px is computed."""
+        return tiles(self._whole(height, width), self.most_pixels, self.halo)
+
+    def blank(self, height: int, width: int) -> CountMap:
+        """A map of an image of this size with nobody in it."""
+        stride = self.model.network.stride
+        shape = grid_shape(height, width, stride)
+        ours = self.model.plan.name.endswith("-counter")
+        return CountMap(
+            np.zeros(shape, np.float32),
+            *(stride, height, width),
+            np.zeros(shape, np.float32) if ours else None,
+            np.zeros(shape, np.bool_) if ours else None,
+        )
+
+    def compute(self, pixels: Pixels, box: Box, halo: int, into: CountMap) -> CountMap:
+        """Compute the blocks of `box`, sides on GRID, seeing `halo` px around it, into a map's arrays."""
+        height, width = pixels.shape[:2]
+        seen = box.grown(halo, self._whole(height, width))
+        found = self._ask(pixels, seen)
+        stride = into.stride
+        end = grid_shape(min(box.bottom, height), min(box.right, width), stride)
+        target = slice(box.top // stride, end[0]), slice(box.left // stride, end[1])
+        source = tuple(
+            slice(one.start - begin // stride, one.stop - begin // stride)
+            for one, begin in zip(target, (seen.top, seen.left), strict=True)
+        )
+        into.counts[target] = found.counts[0].cpu().numpy()[source]
+        if into.variance is not None and found.variance is not None:
+            into.variance[target] = found.variance[0].cpu().numpy()[source]
+        if into.gate is not None and found.gate is not None:
+            into.gate[target] = found.gate[0].cpu().numpy()[source]
+        return into
+
+    def _whole(self, height: int, width: int) -> Box:
+        return whole(height, width, self.model.network.multiple)
+
+    def _ask(self, pixels: Pixels, box: Box) -> Counts:
+        """The network's counts of a part of an image, filled up as the whole would be."""
+        part = np.ascontiguousarray(pixels[box.top : box.bottom, box.left : box.right])
+        with torch.inference_mode():
+            images = as_input(torch.from_numpy(part[None]).to(self.model.device))
+            return self.model.network.block_counts(filled_up(images, self.model.network.multiple))
+
+
+def _bundled() -> str:
+    """The bundled model that `auto` stands for. Raises UserError."""
+    names = [path.name for path in bundled_models(TASK)]
+    if len(names) == 1:
+        return names[0]
+    if not names:
+        raise UserError("no model is bundled: name a model folder with --model")
+    raise UserError(f"--model is needed, as several models are bundled: {', '.join(names)}")

@@ -1,0 +1,198 @@
+"""From files to a run folder: read, count, write map and picture, then the row; then the table and report."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from pipelines.common.errors import UserError
+from pipelines.common.files import replacing
+from pipelines.common.runs import REPORT, ROWS, TABLE, RunFolder
+from pipelines.crowd.config import TASK
+from pipelines.crowd.count import report, rows
+from pipelines.crowd.count.config import CountConfig
+from pipelines.crowd.count.items import Item, list_items
+from pipelines.crowd.count.job import FOLDERS, OVERLAYS, Job, files_of
+from pipelines.crowd.count.predict import Predictor
+from pipelines.crowd.count.scene import Scene
+from pipelines.crowd.data.inputs import SkippedFile
+
+ZONES: Final = "zones.json"
+DRAWINGS: Final = "pictures.jsonl"
+MAX_LISTED: Final = 1_000  # failures and skipped files that run.json lists; beyond that it only counts them
+
+Say = Callable[[str], None]
+
+
+def _silent(text: str) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What a run came to. counts: as in `run.json`. notes: what the results do not show by themselves."""
+
+    out: Path
+    counts: dict[str, Any]
+    seconds: float
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def report(self) -> Path:
+        return self.out / REPORT
+
+
+def count(
+    paths: Sequence[Path],
+    *,
+    predictor: Predictor,
+    config: CountConfig,
+    out: Path,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Say = _silent,
+    note: Say = _silent,
+) -> RunSummary:
+    """Count people in every image and in the frames of every video among the files and folders `paths`.
+
+    There is one row per image or frame in the run folder `out`; one that cannot be read or counted has the
+    status `failed` and the reason. The map of an image is whole before its row is written. progress: gets a
+    line for the screen. note: gets what the user should know. Raises UserError if the folder may not be
+    written to, if the run in it is another one (`resume`), if zones or ground are wrong for any image, or if
+    there is nothing to count.
+    """
+    started = time.monotonic()
+    scene = Scene.read(config.zones, config.pixels_per_metre, config.ground)
+    progress("looking for images and videos")
+    items, skipped = list_items(paths)
+    if not items:
+        raise UserError(_nothing(paths, skipped))
+    for text in about_the_model(predictor, config):
+        note(text)
+    old = _artefacts(out) if overwrite else []
+    with RunFolder(out, key=rows.KEY, companion=DRAWINGS, resume=resume, overwrite=overwrite) as run:
+        _remove([*old, *_left_over(out)])
+        run.begin(_record(paths, predictor, config))
+        if config.zones is not None:
+            shutil.copyfile(config.zones, out / ZONES)
+        if resume:
+            _check_unchanged(run, items)
+        job = Job(run, predictor, config, scene)
+        for number, item in enumerate(items):
+            job.do(item, _teller(progress, number, len(items), item.name))
+        progress("writing the report")
+        counts = _conclude(run, skipped)
+    return RunSummary(out, counts, time.monotonic() - started)
+
+
+def about_the_model(predictor: Predictor, config: CountConfig) -> list[str]:
+    """What the user should know of the model before its counts."""
+    notes = []
+    if not predictor.describe()["intervals"]:
+        notes.append(
+            f"the model {predictor.model.name} was not calibrated, so its counts have no interval (low and"
+            " high stay empty)"
+        )
+    return notes
+
+
+def _teller(progress: Say, done: int, total: int, name: str) -> Callable[[float], None]:
+    return lambda share: progress(f"{done:,} of {total:,} done, {name}: {share:.0%}")
+
+
+def _record(paths: Sequence[Path], predictor: Predictor, config: CountConfig) -> dict[str, Any]:
+    return {
+        "task": TASK,
+        "verb": "count",
+        "inputs": [str(path) for path in paths],
+        # Where the sources of the rows are relative to; of no account if all inputs are absolute.
+        "folder": "" if all(path.is_absolute() for path in paths) else str(Path.cwd()),
+        "model": predictor.describe(),
+        "model_folder": str(Path(config.model).resolve()) if Path(config.model).is_dir() else "",
+        "engine": predictor.engine,
+        "device": str(predictor.model.device),
+        "seed": config.seed,
+        "config": config.model_dump(mode="json"),
+    }
+
+
+def _check_unchanged(run: RunFolder, items: Sequence[Item]) -> None:
+    """Raises UserError if a file or the map of an item with a row has changed since, or its files' name."""
+    known = {str(item.source): item for item in items}
+    for row, _ in run.rows():
+        item = known.get(row["source"])
+        if item is None or row["name"] != item.name:
+            raise UserError(
+                f"other files are there than when the run began ({row['source']}); start again with"
+                " --overwrite or a new folder"
+            )
+        if row["bytes"] != item.stored_bytes:
+            raise UserError(
+                f"{item.source} has changed since the run began; start again with --overwrite or a new folder"
+            )
+        if row["status"] == "ok" and not files_of(run.path, row)[0].is_file():
+            raise UserError(
+                f"{files_of(run.path, row)[0]} is gone; start again with --overwrite or a new folder"
+            )
+
+
+def _conclude(run: RunFolder, skipped: Sequence[SkippedFile]) -> dict[str, Any]:
+    """Write the table, the report and run.json from the rows, read back one at a time."""
+    counts = {"rows": 0, "ok": 0, "failed": 0, "skipped": len(skipped)}
+    failures: list[dict[str, Any]] = []
+    pairs: list[report.Pair] = []
+    with replacing(run.path / TABLE) as file:
+        table = rows.Table(file)
+        for row, drawing in run.rows():
+            table.write(row)
+            counts["rows"] += 1
+            counts["ok" if row["status"] == "ok" else "failed"] += 1
+            pairs.append((row, json.loads(drawing)))
+            if row["status"] != "ok" and len(failures) < MAX_LISTED:
+                failures.append({name: row[name] for name in ("source", "frame", "error")})
+    facts = {
+        "counts": counts,
+        "failures": failures,
+        "skipped": [{"source": str(one.path), "reason": one.reason} for one in skipped[:MAX_LISTED]],
+    }
+    with replacing(run.path / REPORT) as file:
+        report.write(file, run.record | facts, pairs, run.path / OVERLAYS)
+    run.finish(facts)
+    return counts
+
+
+def _artefacts(out: Path) -> list[Path]:
+    """The files of the run in `out`, by the names in its rows: what it wrote itself."""
+    path = out / ROWS
+    if not path.is_file():
+        return []
+    files = [out / ZONES]
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            files += files_of(out, json.loads(line))
+        except (ValueError, LookupError, TypeError):
+            continue
+    return files
+
+
+def _left_over(out: Path) -> list[Path]:
+    """Files that a run was writing when it was killed."""
+    return [path for folder in FOLDERS for path in (out / folder).glob("**/.*.new-*")]
+
+
+def _remove(files: Sequence[Path]) -> None:
+    for path in files:
+        path.unlink(missing_ok=True)
+
+
+def _nothing(paths: Sequence[Path], skipped: Sequence[SkippedFile]) -> str:
+    text = f"there is no image and no video in {', '.join(map(str, paths))}"
+    others = [one for one in skipped if not one.named]
+    if others:
+        text += f"; {len(others)} files are none, such as {others[0].path.name}: {others[0].reason}"
+    return text

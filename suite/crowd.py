@@ -1,0 +1,10 @@
+"""`suite crowd`: one module per group of verbs."""
+
+from __future__ import annotations
+
+import typer
+
+from suite import crowd_counting
+
+app = typer.Typer(no_args_is_help=True)
+app.command("count")(crowd_counting.count)

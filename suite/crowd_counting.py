@@ -1,0 +1,293 @@
+"""`suite crowd count`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipelines.common.errors import UserError
+from suite import exits, options, settings, terminal
+from suite.folders import new_folder
+
+if TYPE_CHECKING:
+    from pipelines.crowd.count.config import CountConfig
+    from pipelines.crowd.count.predict import Predictor
+    from pipelines.crowd.count.run import RunSummary
+
+MAX_LISTED = 20  # failures, and notes
+COLUMNS = ("source", "frame", "people", "interval", "per m2", "seconds", "status")
+WHERE, FILMS = "Zones and ground", "Videos"
+
+
+class Network(StrEnum):
+    """The networks that share weights, and `auto`."""
+
+    auto = "auto"
+    sparse = "sparse-counter"
+    dense = "dense-counter"
+
+
+Paths = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="IMAGES_OR_VIDEOS",
+        help="Image and video files, and folders that are searched for them.",
+        exists=True,
+    ),
+]
+NetworkOption = Annotated[
+    Network | None,
+    typer.Option(
+        "--network",
+        help="Run our counter's weights where people may be (sparse) or everywhere (dense). Default: auto,"
+        " as the model has it.",
+        rich_help_panel=options.COMPUTING,
+    ),
+]
+Zones = Annotated[
+    Path | None,
+    typer.Option(
+        "--zones",
+        metavar="FILE",
+        help="Areas with a name (JSON or GeoJSON), each counted by itself.",
+        rich_help_panel=WHERE,
+    ),
+]
+PixelsPerMetre = Annotated[
+    float | None,
+    typer.Option(
+        "--pixels-per-metre",
+        metavar="PX",
+        help="Scale of a view from straight above: gives people per square metre.",
+        rich_help_panel=WHERE,
+    ),
+]
+Ground = Annotated[
+    Path | None,
+    typer.Option(
+        "--ground",
+        metavar="FILE",
+        help="For a view at an angle: a JSON file with a homography, or with four places in the image and on"
+        " the ground.",
+        rich_help_panel=WHERE,
+    ),
+]
+Stride = Annotated[
+    int | None,
+    typer.Option(
+        "--stride", metavar="N", help="Count every N-th frame. Default: 1, all.", rich_help_panel=FILMS
+    ),
+]
+ChangedOnly = Annotated[
+    bool,
+    typer.Option(
+        "--changed-only",
+        help="For a fixed camera: compute only what changed since the frame before.",
+        rich_help_panel=FILMS,
+    ),
+]
+VideoOption = Annotated[
+    bool,
+    typer.Option("--video", help="Also write the video with the counts drawn on it.", rich_help_panel=FILMS),
+]
+Points = Annotated[
+    bool,
+    typer.Option(
+        "--points", help="Also write where the heads are, one CSV per image.", rich_help_panel=options.RUNNING
+    ),
+]
+
+
+def count(
+    inputs: Paths,
+    model: options.Model = None,
+    out: options.Out = None,
+    zones: Zones = None,
+    pixels_per_metre: PixelsPerMetre = None,
+    ground: Ground = None,
+    points: Points = False,
+    stride: Stride = None,
+    changed_only: ChangedOnly = False,
+    video: VideoOption = False,
+    network: NetworkOption = None,
+    resume: options.Resume = False,
+    overwrite: options.Overwrite = False,
+    dry_run: options.DryRun = False,
+    engine: options.EngineOption = None,
+    device: options.Device = None,
+    config_file: options.ConfigFile = None,
+    sets: options.Sets = None,
+    seed: options.Seed = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """How many people are in images and in the frames of videos, where they are, and how sure that is.
+
+    Reads JPEG, PNG, TIFF, WebP, BMP and GIF images and common videos. Writes a run folder with results.csv,
+    results.jsonl, run.json, report.html, a map of people and a picture of each image.
+    """
+    with exits.exits():
+        from pipelines.common.runs import check_target
+        from pipelines.crowd.count.config import CountConfig
+
+        given = {
+            "model": model,
+            "engine": engine and engine.value,
+            "device": device,
+            "seed": seed,
+            "network": network and network.value,
+            "zones": zones,
+            "pixels_per_metre": pixels_per_metre,
+            "ground": ground,
+            "stride": stride,
+            "changed_only": changed_only or None,
+            "points": points or None,
+            "video": video or None,
+        }
+        config = settings.resolve(CountConfig, config_file, sets or (), given)
+        if resume and out is None:
+            raise UserError("--resume needs --out with the folder of the run to continue")
+        target = out or new_folder("crowd")
+        check_target(target, resume=resume, overwrite=overwrite)
+        if dry_run:
+            _dry_run(inputs, target, config, as_json, quiet)
+            return
+        code = _count(inputs, target, config, resume, overwrite, as_json, quiet)
+    raise typer.Exit(code)
+
+
+def _count(
+    inputs: list[Path],
+    target: Path,
+    config: CountConfig,
+    resume: bool,
+    overwrite: bool,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    hint = f"the counts so far are saved: repeat the command with --out {target} --resume to go on"
+    with exits.exits(when_interrupted=hint), terminal.progress(quiet) as progress:
+        predictor = _predictor(config, progress)
+        from pipelines.crowd.count.run import count as run
+
+        summary = run(
+            inputs,
+            predictor=predictor,
+            config=config,
+            out=target,
+            resume=resume,
+            overwrite=overwrite,
+            progress=progress,
+            note=lambda text: terminal.note(text, quiet),
+        )
+    if as_json:
+        _print_json(summary)
+    else:
+        _print(summary, quiet)
+    counts = summary.counts
+    if not counts["ok"] and any(path.is_dir() for path in inputs):
+        terminal.error("nothing could be counted; the reasons are in the results")
+        return exits.USAGE
+    return exits.SOME_FAILED if counts["failed"] else exits.OK
+
+
+def _predictor(config: CountConfig, progress: Any) -> Predictor:
+    progress("loading the model")
+    from pipelines.crowd.count.predict import Predictor
+
+    return Predictor.load(config)
+
+
+def _dry_run(inputs: list[Path], target: Path, config: CountConfig, as_json: bool, quiet: bool) -> None:
+    """Read the headers, count nobody, and say what a run would do."""
+    with terminal.progress(quiet) as progress:
+        predictor = _predictor(config, progress)
+        from pipelines.crowd.count.plan import foresee
+
+        found = foresee(inputs, predictor, config, target)
+    if as_json:
+        terminal.print_json(found)
+        return
+    rows = [
+        (one["source"], one["kind"], one["size"], one["work"] or one["problem"]) for one in found["items"]
+    ]
+    terminal.print_table(("source", "kind", "pixels", "work"), lambda: rows, count=len(rows))
+    typer.echo()
+    typer.echo(
+        f"{len(rows):,} {'item' if len(rows) == 1 else 'items'} into {terminal.printable(str(target))},"
+        f" {found['skipped']:,} files skipped"
+    )
+    typer.echo(f"Model: {terminal.printable(found['model'])}, {found['network']} on {found['device']}")
+
+
+def _print(summary: RunSummary, quiet: bool) -> None:
+    """One row per image or frame, the reasons of what failed, notes, and the counts."""
+    counts = summary.counts
+    terminal.print_table(
+        COLUMNS,
+        lambda: (_cells(row) for row in _rows(summary.out)),
+        right=COLUMNS[1:-1],
+        tone=lambda cells: "red" if cells[-1] == "failed" else "",
+        count=counts["rows"],
+    )
+    failed = [row for row in _rows(summary.out) if row["status"] != "ok"]
+    for row in failed[:MAX_LISTED]:
+        terminal.error(f"{row['source']}: {row['error']}")
+    if len(failed) > MAX_LISTED:
+        terminal.error(f"and {len(failed) - MAX_LISTED:,} more, in results.csv")
+    _print_notes(summary, quiet)
+    typer.echo(
+        f"\n{counts['rows']:,} {'row' if counts['rows'] == 1 else 'rows'}: {counts['ok']:,} counted"
+        + (f", {counts['failed']:,} failed" if counts["failed"] else "")
+        + (f", {counts['skipped']:,} files skipped, being no image and no video" if counts["skipped"] else "")
+    )
+    typer.echo(f"Report: {terminal.printable(str(summary.report))}")
+
+
+def _print_notes(summary: RunSummary, quiet: bool) -> None:
+    """What was assumed of single images, and what speaks against their counts."""
+    notes = [f"{_where(row)}: {text}" for row in _rows(summary.out) for text in row.get("notes", ())]
+    for text in notes[:MAX_LISTED]:
+        terminal.note(text, quiet)
+    if len(notes) > MAX_LISTED:
+        terminal.note(f"and {len(notes) - MAX_LISTED:,} more, in the report", quiet)
+
+
+def _print_json(summary: RunSummary) -> None:
+    terminal.print_json(
+        {
+            "out": str(summary.out),
+            "report": str(summary.report),
+            "seconds": round(summary.seconds, 3),
+            "counts": summary.counts,
+            "results": list(_rows(summary.out)),
+        }
+    )
+
+
+def _rows(out: Path) -> Iterator[dict[str, Any]]:
+    with (out / "results.jsonl").open(encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)
+
+
+def _where(row: dict[str, Any]) -> str:
+    return row["source"] if row["frame"] is None else f"{row['source']}, frame {row['frame']}"
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    interval = "" if row["low"] is None else f"{row['low']:,.0f} to {row['high']:,.0f}"
+    return (
+        row["source"],
+        "" if row["frame"] is None else str(row["frame"]),
+        "" if row["count"] is None else f"{row['count']:,.1f}",
+        interval,
+        "" if row["people_per_m2"] is None else f"{row['people_per_m2']:.3g}",
+        "" if row["seconds"] is None else f"{row['seconds']:.2f}",
+        row["status"],
+    )
