@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,13 @@ from pipelines.common.errors import UserError
 from pipelines.crowd.config import NetworkPlan
 from pipelines.crowd.model.cost import dense_macs, parameters
 from pipelines.crowd.model.hmode import HMoDE
+from pipelines.crowd.model.msegnet import MSegNet
+from pipelines.crowd.model.msfanet import MSFANet
 from pipelines.crowd.model.network import CrowdNetwork, as_input, filled_up
 from pipelines.crowd.model.networks import NETWORKS, build_network, start_from
 from sparse_backbones import engines
 from tests.pipelines.crowd.scenes import batch, scene
+from tests.pipelines.crowd.train.builders import scene as discs
 
 NATIVE = engines.load("native")
 SMALL = {
@@ -120,6 +124,29 @@ def test_targets_hold_the_number_of_heads(name: str) -> None:
     assert target.dtype == np.float32
     assert target.shape == (64 // network.stride, 64 // network.stride)
     assert target.sum() == pytest.approx(12, rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("make", "rate"),
+    [(MSegNet, 1e-3), (MSFANet, 1e-3), (partial(HMoDE, width=1 / 16), 1e-2)],
+    ids=["m-segnet", "m-sfanet", "hmode"],
+)
+def test_published_networks_learn_how_many_there_are(make: Callable[[], CrowdNetwork], rate: float) -> None:
+    torch.manual_seed(0)
+    network = make().train()
+    scenes = [discs(number, 64, 64, seed=number) for number in (2, 9)]
+    images = as_input(np.stack([pixels for pixels, _ in scenes]))
+    target = torch.from_numpy(np.stack([network.target(points, 64, 64) for _, points in scenes]))
+    optimizer = torch.optim.Adam(network.parameters(), lr=rate)
+    for _ in range(20):
+        loss = network.losses(images, target)["loss"]
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    with torch.no_grad():
+        counts = network.block_counts(images).counts.sum((1, 2))
+    assert counts.tolist() == pytest.approx([2, 9], abs=1.5)
 
 
 @pytest.mark.parametrize("name", ["sparse-counter", "dense-counter", "mcnn"])
