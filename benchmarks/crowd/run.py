@@ -36,7 +36,8 @@ OURS = ("sparse-counter", "dense-counter")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """folders: of each data set, by its short name. parts: of those of the command line; none only trains."""
+    """folders: of each data set, by its short name. parts: of those of the command line; none only trains.
+    cache: where trained networks are kept, if not in the checkout."""
 
     target: Path
     folders: Mapping[str, Path]
@@ -47,6 +48,7 @@ class Settings:
     threads: int = 2
     training_threads: int = 1
     repeats: int = 7
+    cache: Path | None = None
 
 
 def run(settings: Settings) -> dict[str, Any]:
@@ -62,8 +64,12 @@ def run(settings: Settings) -> dict[str, Any]:
             for network in settings.networks
         }
         first = next(iter(configs.values()))
-        images[name] = read_images(name, folder, first, QUICK_IMAGES if settings.quick else None, say)
-        models[name] = {network: trained(images[name], one, say) for network, one in configs.items()}
+        images[name] = read_images(
+            name, folder, first, QUICK_IMAGES if settings.quick else None, say, settings.cache
+        )
+        models[name] = {
+            network: trained(images[name], one, say, settings.cache) for network, one in configs.items()
+        }
     if not settings.parts:
         return {}
     torch.set_num_threads(settings.threads)

@@ -32,11 +32,15 @@ class Images:
     held_out: list[TrainingImage]
 
 
-def read_images(name: str, data: Path, config: TrainConfig, limit: int | None, say: Say) -> Images:
+def read_images(
+    name: str, data: Path, config: TrainConfig, limit: int | None, say: Say, cache: Path | None = None
+) -> Images:
     """The data set `data`, split as the config says. limit: the first so many cases only."""
     cases = read_dataset(data).cases[:limit]
     training, held_out = split_cases(cases, config.held_out, config.seed)
-    folder = cache_folder("crowd") / f"{name}-images-{config.seed}{'' if limit is None else f'-{limit}'}"
+    folder = (
+        cache_folder("crowd", cache) / f"{name}-images-{config.seed}{'' if limit is None else f'-{limit}'}"
+    )
     images, _ = prepare_images([*training, *held_out], config.max_side, folder, say)
     outside = {case.name for case in held_out}
     return Images(
@@ -47,13 +51,13 @@ def read_images(name: str, data: Path, config: TrainConfig, limit: int | None, s
     )
 
 
-def trained(images: Images, config: TrainConfig, say: Say) -> Path:
+def trained(images: Images, config: TrainConfig, say: Say, cache: Path | None = None) -> Path:
     """The model folder of a network trained by this config, now or in an earlier run."""
     settings = config.model_dump(mode="json", exclude={"threads", "notes", "data_terms"})
     content = json.dumps([fingerprint(images.folder), len(images.training), settings], sort_keys=True)
     key = hashlib.sha256(content.encode()).hexdigest()[:12]
     name = f"{images.name}-{config.network.name}-{key}"
-    folder = cache_folder("crowd") / name
+    folder = cache_folder("crowd", cache) / name
     if (folder / METRICS).is_file():
         return folder
     found = train_one(
