@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from suite import crowd_counting
+from suite import crowd_counting, crowd_training
 
 app = typer.Typer(no_args_is_help=True)
 app.command("count")(crowd_counting.count)
+app.command("train")(crowd_training.train)
