@@ -1,4 +1,4 @@
-"""The error that is the user's to mend."""
+"""The errors that are the user's to mend."""
 
 from __future__ import annotations
 
@@ -8,3 +8,7 @@ class UserError(Exception):
 
     The command line prints the message without a traceback and exits with 2.
     """
+
+
+class InputError(UserError):
+    """A file that cannot be used: an image, a video, labels, a list. The message says why, for the user."""

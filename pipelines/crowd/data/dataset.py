@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from pipelines.common.media.folders import entries_of, natural, some
+
 from . import limits
 from .images import image_size, read_image
 from .labels import read_labels
-from .layouts import LAYOUTS, entries_of, natural, recognise, split_of
-from .lists import Listing, coco_cases, csv_cases, some
+from .layouts import LAYOUTS, recognise, split_of
+from .lists import Listing, coco_cases, csv_cases
 from .placing import place
 from .record import Case, CrowdError, Dataset, FailedCase, Heads, LabelledImage
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pipelines.common.media.documents import load_json
 
 from . import limits
 from .boxes import head_points
@@ -30,14 +31,6 @@ def read_labels(path: Path, format: str) -> Marks:
         return marks
     except CrowdError as error:
         raise CrowdError(f"{path}: {error}") from error
-
-
-def load_json(path: Path, most: int = limits.MAX_LABEL_BYTES) -> Any:
-    """What a JSON file holds. Raises CrowdError without the path."""
-    try:
-        return json.loads(limits.read_bytes(path, most))
-    except (ValueError, RecursionError) as error:
-        raise CrowdError(f"it is no JSON: {error}") from error
 
 
 def numbers(found: Any, what: str, columns: int) -> NDArray[np.float64]:

@@ -8,40 +8,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from pipelines.common.media.documents import load_json
+from pipelines.common.media.folders import Entries, entries_of, natural, some
+
 from . import limits
 from .images import is_image_name
-from .labels import load_json
-from .lists import Listing, coco_cases, csv_cases, is_coco, some
+from .lists import Listing, coco_cases, csv_cases, is_coco
 from .record import Case, CrowdError
+
+__all__ = ["LAYOUTS", "natural", "recognise", "split_of"]
 
 CSV_NAME: Final = "heads.csv"
 ANN: Final = "_ann"
-
-
-@dataclass(frozen=True, slots=True)
-class Entries:
-    """Files and folders of one folder, in natural order; what is hidden is left out."""
-
-    folder: Path
-    files: tuple[Path, ...]
-    folders: dict[str, Path]  # by name in small letters
-
-
-def entries_of(folder: Path) -> Entries:
-    """What lies in a folder. Links to folders are not followed, so that no loop arises. Raises CrowdError."""
-    try:
-        found = sorted(folder.iterdir(), key=lambda path: natural(path.name))
-    except OSError as error:
-        raise CrowdError(f"{folder} cannot be read: {error.strerror}") from error
-    found = [path for path in found if not path.name.startswith(".")]
-    folders = {path.name.lower(): path for path in found if path.is_dir() and not path.is_symlink()}
-    return Entries(folder, tuple(path for path in found if path.is_file()), folders)
-
-
-def natural(name: str) -> tuple[tuple[int, int, str], ...]:
-    """A key that sorts IMG_2 before IMG_10."""
-    parts = re.findall(r"\d+|\D+", name)
-    return tuple((0, int(one), one) if one.isdecimal() else (1, 0, one) for one in parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,54 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
-from .record import CrowdError
+from pipelines.common.media.limits import (
+    MAX_LABEL_BYTES,
+    MAX_LIST_BYTES,
+    MAX_PIXELS,
+    MAX_SIDE,
+    open_file,
+    read_bytes,
+    too_many_pixels,
+)
 
-MAX_PIXELS: Final = 100_000_000  # of one image as it is held: 300 MB of RGB
-MAX_SIDE: Final = 65_535
-MAX_LABEL_BYTES: Final = 64 * 2**20  # of the labels of one image, after unpacking
-MAX_LIST_BYTES: Final = 2**30  # of a list of many images, such as a COCO file
+__all__ = [
+    "MAX_PIXELS",
+    "MAX_SIDE",
+    "MAX_LABEL_BYTES",
+    "MAX_LIST_BYTES",
+    "MAX_POINTS",
+    "open_file",
+    "read_bytes",
+    "too_many_pixels",
+]
+
 MAX_POINTS: Final = 1_000_000  # heads in one image: the most in any public set is about 20,000
-
-
-@contextmanager
-def open_file(path: Path, *, may_be_empty: bool = False) -> Iterator[BinaryIO]:
-    """A regular file, open for reading; CrowdError if it is none, is empty, or fails while it is opened."""
-    try:
-        if path.is_dir():
-            raise CrowdError("it is a folder, not a file")
-        if not path.exists():
-            raise CrowdError("there is no such file")
-        if not path.is_file():  # to open a pipe or a device would wait for ever
-            raise CrowdError("it is neither a file nor a folder")
-        if not path.stat().st_size and not may_be_empty:
-            raise CrowdError("the file is empty (0 bytes)")
-        stream = path.open("rb")
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise CrowdError(f"it cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    with stream:
-        yield stream
-
-
-def read_bytes(path: Path, most: int, *, may_be_empty: bool = False) -> bytes:
-    """All of a regular file, or CrowdError if it is none or has more than `most` bytes."""
-    with open_file(path, may_be_empty=may_be_empty) as stream:
-        try:
-            content = stream.read(most + 1)
-        except OSError as error:
-            raise CrowdError(f"it cannot be read: {error.strerror}") from error
-    if len(content) > most:
-        raise CrowdError(f"it has more than {most:,} bytes, the most that is read")
-    return content
-
-
-def too_many_pixels(width: int, height: int, most: int) -> str:
-    """The reason for refusing an image or a video of this size."""
-    return (
-        f"it has {width:,} x {height:,} pixels, and at most {most:,} are read: make it smaller,"
-        " or raise the limit (max_pixels) if there is memory for it"
-    )

@@ -7,17 +7,19 @@ import io
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from pipelines.common.files import replacing
+from pipelines.common.media.documents import load_json
+from pipelines.common.media.folders import inside, some
 
 from . import limits
 from .boxes import head_points
-from .labels import load_json, numbers
+from .labels import numbers
 from .record import Case, CrowdError, Marks, Points
 
 CSV_COLUMNS: Final = ("image", "x", "y")
@@ -32,12 +34,6 @@ class Listing:
 
     cases: list[Case] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-
-
-def some(names: list[str], what: str) -> str:
-    """`3 label files have no image: a, b, c`, for notes: at most five names."""
-    more = ", ..." if len(names) > 5 else ""
-    return f"{len(names)} {what}: {', '.join(names[:5])}{more}"
 
 
 def csv_cases(path: Path) -> Listing:
@@ -70,7 +66,7 @@ def csv_cases(path: Path) -> Listing:
         listing.notes.append(some(short, "lines are too short and were left out"))
     missing, outside = [], []
     for image, heads in rows.items():
-        found = _inside(path.parent, image)
+        found = inside(path.parent, image)
         if found is None:
             outside.append(image or "(no name)")
         elif not found.is_file():
@@ -241,7 +237,7 @@ def _coco_images(
         if not isinstance(name, str) or not _plain(entry.get("id")):
             missing.append("(no name)")
             continue
-        found = (one for place in places if (one := _inside(place, name)) is not None and one.is_file())
+        found = (one for place in places if (one := inside(place, name)) is not None and one.is_file())
         image = next(found, None)
         if image is None:
             missing.append(name)
@@ -255,12 +251,3 @@ def _coco_images(
         )
     if missing:
         listing.notes.append(some(missing, "images that the list names are missing"))
-
-
-def _inside(folder: Path, name: str) -> Path | None:
-    """The file that a list names, or None if the name leads out of the folder."""
-    name = name.replace("\\", "/")
-    odd = not name or "\0" in name or PurePosixPath(name).is_absolute() or PureWindowsPath(name).is_absolute()
-    if odd or ".." in PurePosixPath(name).parts or len(name) > 1_000:
-        return None
-    return folder / name

@@ -7,7 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from .orientation import upright_points, upright_size
+from pipelines.common.media.orientation import upright_points, upright_size
+
 from .record import CrowdError, Frame, Heads, Marks, Points
 
 QUARTER_TURNS: Final = (5, 6, 7, 8)

@@ -6,50 +6,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
+from pipelines.common.errors import InputError
+from pipelines.common.media.record import Picture, Pixels, Points
 
-from pipelines.common.errors import UserError
+__all__ = [
+    "CrowdError",
+    "Picture",
+    "Pixels",
+    "Points",
+    "Frame",
+    "Marks",
+    "Case",
+    "Dataset",
+    "Heads",
+    "LabelledImage",
+    "FailedCase",
+]
 
-Points = NDArray[np.float64]
-Pixels = NDArray[np.uint8]
 Frame = Literal["upright", "stored"]
-
-
-class CrowdError(UserError):
-    """An image, video, label file or zone that cannot be used. The message says why, for the user."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Picture:
-    """One image, upright.
-
-    pixels: RGB uint8 (H, W, 3), rows from the top.
-    source: the file.
-    full_size: (width, height) of the upright image in the file, in px; more than `pixels` has if the image
-        was read at a reduced size.
-    orientation: EXIF orientation 1 to 8 that was undone; 1 if the file had none.
-    notes: what was assumed or changed, in words for the user.
-    """
-
-    pixels: Pixels
-    source: Path
-    full_size: tuple[int, int]
-    orientation: int = 1
-    notes: tuple[str, ...] = ()
-
-    @property
-    def width(self) -> int:
-        return int(self.pixels.shape[1])
-
-    @property
-    def height(self) -> int:
-        return int(self.pixels.shape[0])
-
-    @property
-    def scale(self) -> tuple[float, float]:
-        """Factors (x, y) from px of the full image to px of `pixels`; 1, 1 unless it was reduced."""
-        return self.width / self.full_size[0], self.height / self.full_size[1]
+# What the readers of images and videos raise, so that one `except` holds for a file and for its labels.
+CrowdError = InputError
 
 
 @dataclass(frozen=True, slots=True, eq=False)

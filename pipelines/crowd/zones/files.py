@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, get_args
 
 import numpy as np
 
-from pipelines.crowd.data.labels import load_json
+from pipelines.common.media.documents import load_json
 from pipelines.crowd.data.record import CrowdError, Points
 
 from .checks import as_ring, make_zone

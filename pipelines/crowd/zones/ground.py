@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pipelines.crowd.data.labels import load_json
+from pipelines.common.media.documents import load_json
 from pipelines.crowd.data.record import CrowdError, Points
 from pipelines.crowd.density import cell_edges
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipelines.common.media.orientation import upright, upright_points, upright_size
 from pipelines.crowd.data import CrowdError
-from pipelines.crowd.data.orientation import upright, upright_points, upright_size
 from pipelines.crowd.data.placing import in_frame, place
 from pipelines.crowd.data.record import Frame, Marks
 

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines.crowd.data import CrowdError, image_size, read_image
-from tests.pipelines.crowd.made import encoded, noise
+from pipelines.common.errors import InputError
+from pipelines.common.media import image_size, read_image
+from tests.pipelines.common.media.made import encoded, noise
 
 SMALL = Image.fromarray(noise(40, 60))
 NOISE = np.random.default_rng(0).bytes(3_000)
@@ -62,14 +63,14 @@ CASES = [
 def test_a_damaged_image_says_why(bad: Bad, tmp_path: Path) -> None:
     path = tmp_path / bad.name
     path.write_bytes(bad.make())
-    with pytest.raises(CrowdError, match=bad.words) as caught:
+    with pytest.raises(InputError, match=bad.words) as caught:
         read_image(path)
     assert str(caught.value).startswith(f"{path}: ")
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "TIFF", "WEBP", "BMP"])
 def test_changed_bytes_end_in_pixels_or_in_a_reason(kind: str, tmp_path: Path) -> None:
-    """Whatever a bit does, the reader gives an image or a CrowdError, and nothing else comes out."""
+    """Whatever a bit does, the reader gives an image or a InputError, and nothing else comes out."""
     content = encoded(Image.fromarray(noise(16, 16)), kind)
     rng = np.random.default_rng(1)
     path = tmp_path / "a"
@@ -81,7 +82,7 @@ def test_changed_bytes_end_in_pixels_or_in_a_reason(kind: str, tmp_path: Path) -
         path.write_bytes(changed)
         try:
             picture = read_image(path, max_pixels=10_000)
-        except CrowdError:
+        except InputError:
             continue
         read += 1
         assert picture.pixels.ndim == 3 and picture.pixels.dtype == np.uint8
@@ -96,9 +97,9 @@ def test_what_is_no_file_says_so(tmp_path: Path) -> None:
         (tmp_path / "pipe.jpg", "neither a file nor a folder"),
         (tmp_path / "a\0b", "cannot be read|no such file"),
     ):
-        with pytest.raises(CrowdError, match=words):
+        with pytest.raises(InputError, match=words):
             read_image(path)
-        with pytest.raises(CrowdError, match=words):
+        with pytest.raises(InputError, match=words):
             image_size(path)
 
 

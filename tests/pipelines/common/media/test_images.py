@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from pipelines.crowd.data import CrowdError, image_size, read_image
-from pipelines.crowd.data.orientation import upright_points
-from tests.pipelines.crowd.made import encoded, noise, write_image
+from pipelines.common.errors import InputError
+from pipelines.common.media import image_size, read_image
+from pipelines.common.media.orientation import upright_points
+from tests.pipelines.common.media.made import encoded, noise, write_image
 
 
 def stored(path: Path, image: Image.Image, kind: str, orientation: int = 1, **options: Any) -> Path:
@@ -127,7 +128,7 @@ def test_a_large_jpeg_is_read_at_a_reduced_size(tmp_path: Path) -> None:
 
 def test_a_jpeg_that_is_too_large_even_at_an_eighth(tmp_path: Path) -> None:
     path = write_image(tmp_path / "a.jpg", height=101, width=203)
-    with pytest.raises(CrowdError, match=r"203 x 101 pixels.*max_pixels"):
+    with pytest.raises(InputError, match=r"203 x 101 pixels.*max_pixels"):
         read_image(path, max_pixels=100)
 
 
@@ -145,7 +146,7 @@ def test_a_huge_progressive_jpeg_is_refused_before_anything_is_reserved(tmp_path
     path = twenty_thousand_a_side(tmp_path / "a.jpg", progressive=True)
     tracemalloc.start()
     try:
-        with pytest.raises(CrowdError, match=r"20,000 x 20,000 pixels.*not progressive"):
+        with pytest.raises(InputError, match=r"20,000 x 20,000 pixels.*not progressive"):
             read_image(path)
         assert tracemalloc.get_traced_memory()[1] < 2 * 2**20
     finally:
@@ -168,5 +169,5 @@ def test_a_huge_baseline_jpeg_is_decoded_small(tmp_path: Path) -> None:
 def test_a_png_of_four_hundred_million_pixels_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     Image.new("1", (20_000, 20_000)).save(path)
-    with pytest.raises(CrowdError, match="at most 100,000,000 are read"):
+    with pytest.raises(InputError, match="at most 100,000,000 are read"):
         read_image(path)

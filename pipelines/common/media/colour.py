@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .record import CrowdError, Pixels
+from pipelines.common.errors import InputError
+
+from .record import Pixels
 
 MAX_16: Final = 65_535
 MAX_12: Final = 4_095
@@ -24,7 +26,7 @@ def to_rgb(image: Image.Image) -> tuple[Pixels, list[str]]:
     if image.mode.startswith("I"):
         return _from_deep(image)
     if image.mode == "F":
-        raise CrowdError("its pixels are floating-point numbers: store it with 8 or 16 bits")
+        raise InputError("its pixels are floating-point numbers: store it with 8 or 16 bits")
     has_alpha = image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
     pixels = np.empty((image.height, image.width, 3), np.uint8)
     seen_through = False
@@ -47,7 +49,7 @@ def _from_deep(image: Image.Image) -> tuple[Pixels, list[str]]:
     ranges = [(int(part.min()), int(part.max())) for _, band in _bands(image) for part in [np.asarray(band)]]
     low, high = min(one for one, _ in ranges), max(one for _, one in ranges)
     if low < 0 or high > MAX_16:
-        raise CrowdError(f"its pixels go from {low} to {high}: store it with 8 or 16 bits")
+        raise InputError(f"its pixels go from {low} to {high}: store it with 8 or 16 bits")
     whole, notes = MAX_16, []
     if high <= MAX_12:
         whole = MAX_12

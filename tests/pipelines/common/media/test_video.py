@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from pipelines.crowd.data import CrowdError, Video, is_video_name
-from tests.pipelines.crowd.made import write_image
+from pipelines.common.errors import InputError
+from pipelines.common.media import Video, is_video_name
+from tests.pipelines.common.media.made import write_image
 
 FPS = 10.0
 COUNT = 30
@@ -103,7 +104,7 @@ def test_a_video_that_is_cut_short_gives_what_it_has_and_a_note(tmp_path: Path) 
 def test_what_is_no_video_says_so(tmp_path: Path, name: str, content: bytes, words: str) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    with pytest.raises(CrowdError, match=words) as caught:
+    with pytest.raises(InputError, match=words) as caught:
         Video(path)
     assert str(caught.value).startswith(f"{path}: ")
 
@@ -111,31 +112,31 @@ def test_what_is_no_video_says_so(tmp_path: Path, name: str, content: bytes, wor
 def test_a_codec_that_is_not_known_says_so(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.avi")
     path.write_bytes(path.read_bytes().replace(b"MJPG", b"ZZZ9"))
-    with pytest.raises(CrowdError, match="can be decoded"):
+    with pytest.raises(InputError, match="can be decoded"):
         Video(path)
 
 
 def test_a_folder_and_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(CrowdError, match="is a folder"):
+    with pytest.raises(InputError, match="is a folder"):
         Video(tmp_path)
-    with pytest.raises(CrowdError, match="no such file"):
+    with pytest.raises(InputError, match="no such file"):
         Video(tmp_path / "a.mp4")
 
 
 def test_frames_above_the_limit_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(CrowdError, match=r"64 x 48 pixels.*at most 1,000"):
+    with pytest.raises(InputError, match=r"64 x 48 pixels.*at most 1,000"):
         Video(write_video(tmp_path / "a.avi", count=2), max_pixels=1_000)
 
 
 def test_a_pattern_of_names_is_no_video(tmp_path: Path) -> None:
     for number in range(3):
         write_image(tmp_path / f"a_{number}.jpg")
-    with pytest.raises(CrowdError, match="no such file"):
+    with pytest.raises(InputError, match="no such file"):
         Video(tmp_path / "a_%d.jpg")
 
 
 def test_a_stride_below_one_is_refused(tmp_path: Path) -> None:
-    with Video(write_video(tmp_path / "a.avi", count=2)) as video, pytest.raises(CrowdError, match="stride"):
+    with Video(write_video(tmp_path / "a.avi", count=2)) as video, pytest.raises(InputError, match="stride"):
         next(video.frames(stride=0))
 
 
