@@ -17,6 +17,8 @@ class PredictConfig(Strict):
     model: `auto` (the bundled model), a bundled name, or a model folder.
     network: `auto` runs the network as the model has it; the other two run our counter's weights on blocks
         where people may be, or on all.
+    max_side: larger images are reduced so that their longer side has so many px; None as the model's training
+        did, 0 never.
     memory_mib: what the features of a tile may take, about. Images above that are computed in tiles.
     max_pixels: of an image or frame that is read; see `data.limits`.
     confidence: with which the truth should lie in the interval of a count.
@@ -28,6 +30,7 @@ class PredictConfig(Strict):
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     seed: int = Field(0, ge=0)
     network: Literal["auto", "sparse-counter", "dense-counter"] = "auto"
+    max_side: int | None = Field(None, ge=0)
     memory_mib: int = Field(2048, ge=64)
     max_pixels: int = Field(MAX_PIXELS, ge=1024)
     empty_guard: bool = True

@@ -6,53 +6,41 @@ import errno
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from pipelines.common.errors import UserError
+from pipelines.common.files import replacing
 from pipelines.common.runs import RunFolder
+from pipelines.crowd.count.changes import Changes
 from pipelines.crowd.count.config import CountConfig
+from pipelines.crowd.count.files import MAPS, OVERLAYS, POINTS, VIDEOS, file_of, files_of
+from pipelines.crowd.count.film import film, frames_to_show, fullest
+from pipelines.crowd.count.heads import place_heads
 from pipelines.crowd.count.items import Item
-from pipelines.crowd.count.maps import CountMap, write_map
-from pipelines.crowd.count.pictures import draw, write_picture
+from pipelines.crowd.count.maps import CountMap, read_map, write_map
+from pipelines.crowd.count.pictures import draw, heat, write_picture
 from pipelines.crowd.count.predict import Predictor
 from pipelines.crowd.count.rows import Row, Shot, failed_row, ok_row
-from pipelines.crowd.count.scene import Scene, measure
+from pipelines.crowd.count.scene import Measured, Scene, View, measure
 from pipelines.crowd.data.images import read_image
 from pipelines.crowd.data.record import Pixels
 from pipelines.crowd.data.video import Video
 
-MAPS, OVERLAYS, POINTS, VIDEOS = "maps", "overlays", "points", "videos"
-FOLDERS: Final = (MAPS, OVERLAYS, POINTS, VIDEOS)
-ENDINGS: Final = {MAPS: ".npz", OVERLAYS: ".jpg", POINTS: ".csv", VIDEOS: ".mp4"}
-
 Told = Callable[[float], None]
-
-
-def file_of(out: Path, folder: str, name: str, frame: int | None = None) -> Path:
-    """The file of an image, or of a frame of a video, which has a folder for its frames."""
-    if frame is None:
-        return out / folder / f"{name}{ENDINGS[folder]}"
-    return out / folder / name / f"{frame:06d}{ENDINGS[folder]}"
-
-
-def files_of(out: Path, row: Row) -> list[Path]:
-    """The files that a row may have, the map first. Raises KeyError or TypeError for what is no row."""
-    name, frame = Path(row["name"]).name, row["frame"]
-    files = [file_of(out, folder, name, frame) for folder in (MAPS, OVERLAYS, POINTS)]
-    return [*files, file_of(out, VIDEOS, name)]
 
 
 @dataclass(slots=True)
 class Job:
-    """Counts item after item into a run folder that has begun."""
+    """Counts item after item into a run folder that has begun. videos: facts of each, for `run.json`."""
 
     run: RunFolder
     predictor: Predictor
     config: CountConfig
     scene: Scene
+    videos: list[dict[str, Any]] = field(default_factory=list)
 
     def do(self, item: Item, told: Told) -> None:
         """Count an image, or the frames of a video that have no row yet. told: gets the share, 0 to 1."""
@@ -70,42 +58,115 @@ class Job:
     def _image(self, shot: Shot, told: Told) -> None:
         begun = time.monotonic()
         picture = read_image(shot.source, max_pixels=self.config.max_pixels)
-        found = self.predictor.predict(picture.pixels, told)
-        self._write(shot, picture.pixels, picture.full_size, found, begun, picture.notes)
+        pixels = self.predictor.prepared(picture.pixels)
+        found = self.predictor.predict_prepared(pixels, told)
+        notes = (*picture.notes, *self._notes(picture.pixels, found))
+        view, measured = self._measured(found, picture.full_size)
+        self._write_map(shot, found, picture.full_size)
+        write_picture(self._file(OVERLAYS, shot), draw(pixels, found, view, measured))
+        name = self.predictor.model.name
+        seconds = time.monotonic() - begun
+        self._append(ok_row(shot, picture.pixels, found, measured, model=name, seconds=seconds, notes=notes))
 
     def _video(self, item: Item, told: Told) -> None:
+        counted = frames = 0
         with Video(item.source, max_pixels=self.config.max_pixels) as video:
+            by = Changes(self.predictor) if self.config.changed_only else None
             begun = time.monotonic()
             for frame in video.frames(self.config.stride):
+                frames += 1
                 shot = Shot(item.source, item.name, frame.number, frame.seconds, item.stored_bytes)
-                told(min(1.0, frame.number / video.frame_count) if video.frame_count else 0.0)
+                told(_share(frame.number, video))
                 if not self._has_row(shot):
-                    found = self.predictor.predict(frame.pixels)
-                    size = video.width, video.height
-                    self._write(shot, frame.pixels, size, found, begun, ())
+                    counted += 1
+                    self._frame(shot, frame.pixels, by, begun)
                 begun = time.monotonic()
+        notes = [*video.notes, *(by.notes if by else [])]
+        facts = {"source": str(item.source), "name": item.name, "fps": video.fps, "frames": frames}
+        if by is not None:
+            facts |= {"checked": by.checked, "largest_drift": round(by.largest_drift, 3)}
+        self.videos.append(facts | {"notes": notes})
+        if counted or not self._is_drawn(item):
+            self._draw_video(item, told)
 
-    def _write(
-        self,
-        shot: Shot,
-        pixels: Pixels,
-        full_size: tuple[int, int],
-        found: CountMap,
-        begun: float,
-        notes: tuple[str, ...],
-    ) -> None:
-        """Write the files of a shot, then its row."""
-        view = self.scene.view(found, full_size)
-        measured = measure(found, view, self.predictor.model.calibration, self.config.confidence)
-        write_map(self._file(MAPS, shot), found)
-        overlay = self._file(OVERLAYS, shot)
-        picture = draw(pixels, found, view, measured)
-        size = write_picture(overlay, picture)
+    def _frame(self, shot: Shot, pixels: Pixels, by: Changes | None, begun: float) -> None:
+        prepared = self.predictor.prepared(pixels)
+        found = by.predict(prepared) if by else self.predictor.predict_prepared(prepared)
+        size = pixels.shape[1], pixels.shape[0]
+        _, measured = self._measured(found, size)
+        self._write_map(shot, found, size)
+        notes = self._notes(pixels, found)
+        name = self.predictor.model.name
         seconds = time.monotonic() - begun
-        row = ok_row(
-            shot, pixels, found, measured, model=self.predictor.model.name, seconds=seconds, notes=notes
-        )
-        self._append(row, {"width": picture.shape[1], "height": picture.shape[0], "bytes": size})
+        self._append(ok_row(shot, pixels, found, measured, model=name, seconds=seconds, notes=notes))
+
+    def _draw_video(self, item: Item, told: Told) -> None:
+        """Pictures of some frames, and the annotated video, from the maps of all frames."""
+        out, counts = self.run.path, self._counts(item)
+        if not counts:
+            return
+        shown = frames_to_show(counts)
+        full = heat(read_map(file_of(out, MAPS, item.name, fullest(counts))))
+        with Video(item.source, max_pixels=self.config.max_pixels) as video, ExitStack() as stack:
+            add = None
+            if self.config.video:
+                (out / VIDEOS).mkdir(exist_ok=True)
+                path = file_of(out, VIDEOS, item.name)
+                add = stack.enter_context(film(path, video.fps / self.config.stride))
+            for frame in video.frames(self.config.stride):
+                told(_share(frame.number, video))
+                if frame.number not in counts or not (add or frame.number in shown):
+                    continue
+                found = read_map(file_of(out, MAPS, item.name, frame.number))
+                view, measured = self._measured(found, (frame.pixels.shape[1], frame.pixels.shape[0]))
+                picture = draw(self.predictor.prepared(frame.pixels), found, view, measured, full=full)
+                if frame.number in shown:
+                    write_picture(self._file(OVERLAYS, Shot(item.source, item.name, frame.number)), picture)
+                if add:
+                    add(picture)
+
+    def _is_drawn(self, item: Item) -> bool:
+        """Whether an earlier run has drawn this video to the end; the last picture comes last."""
+        counts = self._counts(item)
+        files = [file_of(self.run.path, OVERLAYS, item.name, one) for one in frames_to_show(counts)]
+        if self.config.video:
+            files.append(file_of(self.run.path, VIDEOS, item.name))
+        return all(path.is_file() for path in files)
+
+    def _counts(self, item: Item) -> dict[int, float]:
+        """What was counted in each frame of a video, from the rows."""
+        rows = (row for row, _ in self.run.rows() if row["source"] == str(item.source))
+        return {row["frame"]: row["count"] for row in rows if row["status"] == "ok"}
+
+    def _measured(self, found: CountMap, full_size: tuple[int, int]) -> tuple[View, Measured]:
+        view = self.scene.view(found, full_size)
+        return view, measure(found, view, self.predictor.model.calibration, self.config.confidence)
+
+    def _write_map(self, shot: Shot, found: CountMap, full_size: tuple[int, int]) -> None:
+        write_map(self._file(MAPS, shot), found)
+        if not self.config.points:
+            return
+        points, shares = place_heads(found)
+        points = points * (full_size[0] / found.width, full_size[1] / found.height)
+        with replacing(self._file(POINTS, shot)) as file:
+            file.write("x,y,share\n")
+            file.writelines(
+                f"{x:.2f},{y:.2f},{share:.3f}\n" for (x, y), share in zip(points, shares, strict=True)
+            )
+
+    def _notes(self, pixels: Pixels, found: CountMap) -> tuple[str, ...]:
+        notes = []
+        if pixels.shape[1] != found.width or pixels.shape[0] != found.height:
+            notes.append(
+                f"its {pixels.shape[1]:,} x {pixels.shape[0]:,} pixels were reduced to {found.width:,} x"
+                f" {found.height:,}, as in the model's training"
+            )
+        if found.tiles > 1 and self.predictor.reach is None:
+            notes.append(
+                f"it was computed in {found.tiles} tiles; {self.predictor.model.plan.name} looks at the whole"
+                " image otherwise, so the count differs a little from that"
+            )
+        return tuple(notes)
 
     def _file(self, folder: str, shot: Shot) -> Path:
         path = file_of(self.run.path, folder, shot.name, shot.frame)
@@ -131,7 +192,17 @@ class Job:
             reason = "its name is too long for a file"
         else:
             return
-        self._append(failed_row(shot, reason, self.predictor.model.name), None)
+        self._append(failed_row(shot, reason, self.predictor.model.name))
 
-    def _append(self, row: Row, drawn: dict[str, Any] | None) -> None:
-        self.run.append([row], [json.dumps(drawn)])
+    def _append(self, row: Row) -> None:
+        self.run.append([row], [json.dumps(self._files(row))])
+
+    def _files(self, row: Row) -> dict[str, str]:
+        """The files of a row that are there, by kind, relative to the run folder."""
+        files = files_of(self.run.path, row) if row["status"] == "ok" else []
+        found = [path.relative_to(self.run.path) for path in files if path.is_file()]
+        return {path.parts[0]: path.as_posix() for path in found if path.parts[0] != VIDEOS}
+
+
+def _share(frame: int, video: Video) -> float:
+    return min(1.0, frame / video.frame_count) if video.frame_count else 0.0

@@ -17,7 +17,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CountMap:
-    """People in each block of `stride` x `stride` px of an image of this height and width in px.
+    """People in each block of `stride` x `stride` px of an image of this size in px, as it was counted.
 
     counts: float32 (h, w), h = ceil(height / stride); the sum is the count.
     variance: float32 (h, w), of the number in each block; None if the network does not say.

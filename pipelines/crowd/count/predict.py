@@ -22,6 +22,7 @@ from pipelines.crowd.data.record import Pixels
 from pipelines.crowd.density import grid_shape
 from pipelines.crowd.model.network import Counts, as_input, filled_up
 from pipelines.crowd.model.trained import TrainedModel, load_trained
+from pipelines.crowd.train.images import reduced
 
 SOME_HALO: Final = 256  # px around a tile for a network that sees the whole image
 # Bytes that a network's features take per px at their peak, from measurements; rounded up.
@@ -38,14 +39,16 @@ BYTES_PER_PX: Final = {
 class Predictor:
     """A model that is loaded once and counts image after image.
 
-    reach: px around a block that its count depends on; None if all of the image does, so that counts in
-    tiles differ a little from those of the whole.
+    max_side: px, to which the longer side of larger images is reduced; 0 if none are. reach: px around a
+    block that its count depends on; None if all of the image does, so that counts in tiles differ a little
+    from those of the whole.
     """
 
     def __init__(self, model: TrainedModel, config: PredictConfig, engine: str = "native") -> None:
         self.model, self.config, self.engine = model, config, engine
         self.reach = reach(model.plan)
         self.halo = SOME_HALO if self.reach is None else self.reach
+        self.max_side = _max_side(model) if config.max_side is None else config.max_side
         self.most_pixels = config.memory_mib * 2**20 // BYTES_PER_PX[model.plan.name]
 
     @classmethod
@@ -60,6 +63,11 @@ class Predictor:
         )
         return cls(model, config, "native" if config.engine == "auto" else config.engine)
 
+    @property
+    def has_gate(self) -> bool:
+        """Whether a sparse decoder refines some of the blocks only."""
+        return self.model.plan.name == "sparse-counter"
+
     def describe(self) -> dict[str, Any]:
         """The model, as `run.json` holds it."""
         return {
@@ -67,29 +75,50 @@ class Predictor:
             "sha256": self.model.sha256,
             "network": self.model.plan.name,
             "intervals": bool(self.model.calibration),
+            "max_side": self.max_side,
         }
 
     def predict(self, pixels: Pixels, told: Callable[[float], None] = lambda share: None) -> CountMap:
-        """The map of an image. pixels: RGB uint8 (H, W, 3). told: gets the share that is done, 0 to 1."""
-        height, width = pixels.shape[:2]
-        if self.config.empty_guard and empty.featureless(pixels):
-            return empty.shows_nothing(self.blank(height, width))
-        boxes = self.tiles(height, width)
-        found = self.blank(height, width)
-        for number, box in enumerate(boxes):
-            told(number / len(boxes))
-            found = self.compute(pixels, box, self.halo, found)
-        return self.guarded(replace(found, tiles=len(boxes)))
+        """The map of an image, reduced if it is larger than the model is made for.
+
+        pixels: RGB uint8 (H, W, 3). told: gets the share that is done, 0 to 1.
+        """
+        return self.predict_prepared(self.prepared(pixels), told)
+
+    def prepared(self, pixels: Pixels) -> Pixels:
+        """The image in the size in which it is counted: its longer side has `max_side` px at most."""
+        return reduced(pixels, self.max_side) if self.max_side else pixels
+
+    def predict_prepared(
+        self, pixels: Pixels, told: Callable[[float], None] = lambda share: None
+    ) -> CountMap:
+        """The map of an image as `prepared` gives it."""
+        if self.shows_nothing(pixels):
+            return empty.shows_nothing(self.blank(*pixels.shape[:2]))
+        return self.guarded(self.raw(pixels, told))
+
+    def shows_nothing(self, pixels: Pixels) -> bool:
+        """Whether the guard counts 0 without asking the network."""
+        return self.config.empty_guard and empty.featureless(pixels)
 
     def guarded(self, found: CountMap) -> CountMap:
         """The map, or one with nobody where the model's own gate says so."""
-        if not self.config.empty_guard or self.model.plan.name != "sparse-counter":
+        if not self.config.empty_guard or not self.has_gate:
             return found
         return empty.behind_the_gate(found, self.model.plan.threshold)
 
+    def raw(self, pixels: Pixels, told: Callable[[float], None] = lambda share: None) -> CountMap:
+        """The map of a prepared image as the network gives it."""
+        boxes = self.tiles(*pixels.shape[:2])
+        found = self.blank(*pixels.shape[:2])
+        for number, box in enumerate(boxes):
+            told(number / len(boxes))
+            self.compute(pixels, box, self.halo, found)
+        return replace(found, tiles=len(boxes))
+
     def tiles(self, height: int, width: int) -> list[Box]:
         """The parts in which an image of this size in px is computed."""
-        return tiles(self._whole(height, width), self.most_pixels, self.halo)
+        return tiles(self.whole(height, width), self.most_pixels, self.halo)
 
     def blank(self, height: int, width: int) -> CountMap:
         """A map of an image of this size with nobody in it."""
@@ -103,10 +132,10 @@ class Predictor:
             np.zeros(shape, np.bool_) if ours else None,
         )
 
-    def compute(self, pixels: Pixels, box: Box, halo: int, into: CountMap) -> CountMap:
-        """Compute the blocks of `box`, sides on GRID, seeing `halo` px around it, into a map's arrays."""
+    def compute(self, pixels: Pixels, box: Box, halo: int, into: CountMap) -> None:
+        """Compute the blocks of `box`, which begins on GRID, into a map's arrays; halo: px seen around it."""
         height, width = pixels.shape[:2]
-        seen = box.grown(halo, self._whole(height, width))
+        seen = box.grown(halo, self.whole(height, width))
         found = self._ask(pixels, seen)
         stride = into.stride
         end = grid_shape(min(box.bottom, height), min(box.right, width), stride)
@@ -120,9 +149,9 @@ class Predictor:
             into.variance[target] = found.variance[0].cpu().numpy()[source]
         if into.gate is not None and found.gate is not None:
             into.gate[target] = found.gate[0].cpu().numpy()[source]
-        return into
 
-    def _whole(self, height: int, width: int) -> Box:
+    def whole(self, height: int, width: int) -> Box:
+        """An image of this size in px, filled up as the network needs it."""
         return whole(height, width, self.model.network.multiple)
 
     def _ask(self, pixels: Pixels, box: Box) -> Counts:
@@ -131,6 +160,12 @@ class Predictor:
         with torch.inference_mode():
             images = as_input(torch.from_numpy(part[None]).to(self.model.device))
             return self.model.network.block_counts(filled_up(images, self.model.network.multiple))
+
+
+def _max_side(model: TrainedModel) -> int:
+    """To what the training reduced its images, in px; 0 if it says nothing."""
+    found = model.config.get("training", {}).get("max_side")
+    return found if isinstance(found, int) and found > 0 else 0
 
 
 def _bundled() -> str:

@@ -16,14 +16,15 @@ from pipelines.common.runs import REPORT, ROWS, TABLE, RunFolder
 from pipelines.crowd.config import TASK
 from pipelines.crowd.count import report, rows
 from pipelines.crowd.count.config import CountConfig
+from pipelines.crowd.count.files import FOLDERS, files_of
 from pipelines.crowd.count.items import Item, list_items
-from pipelines.crowd.count.job import FOLDERS, OVERLAYS, Job, files_of
+from pipelines.crowd.count.job import Job
 from pipelines.crowd.count.predict import Predictor
 from pipelines.crowd.count.scene import Scene
 from pipelines.crowd.data.inputs import SkippedFile
 
 ZONES: Final = "zones.json"
-DRAWINGS: Final = "pictures.jsonl"
+COMPANION: Final = "files.jsonl"  # which files belong to a row
 MAX_LISTED: Final = 1_000  # failures and skipped files that run.json lists; beyond that it only counts them
 
 Say = Callable[[str], None]
@@ -75,7 +76,7 @@ def count(
     for text in about_the_model(predictor, config):
         note(text)
     old = _artefacts(out) if overwrite else []
-    with RunFolder(out, key=rows.KEY, companion=DRAWINGS, resume=resume, overwrite=overwrite) as run:
+    with RunFolder(out, key=rows.KEY, companion=COMPANION, resume=resume, overwrite=overwrite) as run:
         _remove([*old, *_left_over(out)])
         run.begin(_record(paths, predictor, config))
         if config.zones is not None:
@@ -86,7 +87,7 @@ def count(
         for number, item in enumerate(items):
             job.do(item, _teller(progress, number, len(items), item.name))
         progress("writing the report")
-        counts = _conclude(run, skipped)
+        counts = _conclude(run, skipped, job.videos)
     return RunSummary(out, counts, time.monotonic() - started)
 
 
@@ -141,27 +142,30 @@ def _check_unchanged(run: RunFolder, items: Sequence[Item]) -> None:
             )
 
 
-def _conclude(run: RunFolder, skipped: Sequence[SkippedFile]) -> dict[str, Any]:
+def _conclude(
+    run: RunFolder, skipped: Sequence[SkippedFile], videos: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
     """Write the table, the report and run.json from the rows, read back one at a time."""
     counts = {"rows": 0, "ok": 0, "failed": 0, "skipped": len(skipped)}
     failures: list[dict[str, Any]] = []
-    pairs: list[report.Pair] = []
+    listed = []
     with replacing(run.path / TABLE) as file:
         table = rows.Table(file)
-        for row, drawing in run.rows():
+        for row, _ in run.rows():
             table.write(row)
             counts["rows"] += 1
             counts["ok" if row["status"] == "ok" else "failed"] += 1
-            pairs.append((row, json.loads(drawing)))
+            listed.append(row)
             if row["status"] != "ok" and len(failures) < MAX_LISTED:
                 failures.append({name: row[name] for name in ("source", "frame", "error")})
     facts = {
         "counts": counts,
         "failures": failures,
+        "videos": list(videos),
         "skipped": [{"source": str(one.path), "reason": one.reason} for one in skipped[:MAX_LISTED]],
     }
     with replacing(run.path / REPORT) as file:
-        report.write(file, run.record | facts, pairs, run.path / OVERLAYS)
+        report.write(file, run.record | facts, listed, run.path)
     run.finish(facts)
     return counts
 

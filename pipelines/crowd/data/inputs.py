@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pipelines.common.models import CONFIG, TENSORS
+from pipelines.common.runs import is_run
+
 from .images import is_image_name
 from .layouts import natural
 from .video import is_video_name
@@ -37,8 +40,9 @@ def find_inputs(paths: Iterable[str | Path]) -> Iterator[InputFile | SkippedFile
     numbers.
 
     A folder stands for all files in it and in the folders below it whose names end as those of images or
-    videos. What begins with a dot is passed over. Links to folders are not followed, and links to files only
-    if the file lies in the folder. Nothing comes twice.
+    videos. What begins with a dot is passed over, run folders and model folders below it are not entered.
+    Links to folders are not followed, and links to files only if the file lies in the folder. Nothing comes
+    twice.
     """
     seen: set[Path] = set()
     for path in map(Path, paths):
@@ -74,6 +78,10 @@ def _in_folder(top: Path) -> Iterator[InputFile | SkippedFile]:
                 continue
             if path.is_symlink() and not _leads_inside(path, root):
                 yield SkippedFile(path, "a link to a folder, out of the folder or to nowhere")
+            elif path.is_dir() and is_run(path):
+                yield SkippedFile(path, "a run folder, whose pictures are no images to count")
+            elif path.is_dir() and _is_model(path):
+                yield SkippedFile(path, "a model folder")
             elif path.is_dir():
                 folders.append(path)
             elif is_video_name(path) or is_image_name(path):
@@ -84,6 +92,10 @@ def _in_folder(top: Path) -> Iterator[InputFile | SkippedFile]:
         waiting.extend(reversed(folders))
     if not some:
         yield SkippedFile(top, "the folder holds no images and no videos", named=True)
+
+
+def _is_model(folder: Path) -> bool:
+    return (folder / TENSORS).is_file() and (folder / CONFIG).is_file()
 
 
 def _leads_inside(link: Path, root: Path) -> bool:

@@ -69,6 +69,19 @@ def test_links_lead_neither_out_nor_round(tmp_path: Path) -> None:
     assert listed(folder) == [("a.jpg", "image"), ("c.jpg", reason), ("d", reason), ("e.jpg", reason)]
 
 
+def test_runs_and_models_are_not_entered_unless_named(tmp_path: Path) -> None:
+    write_text(tmp_path / "run" / "run.json", '{"schema_version": 1, "task": "crowd"}')
+    write_text(tmp_path / "run" / "overlays" / "a.jpg", "x")
+    for name in ("config.json", "model.safetensors", "example.png"):
+        write_text(tmp_path / "model" / name, "{}")
+    assert listed(tmp_path) == [
+        ("model", "a model folder"),
+        ("run", "a run folder, whose pictures are no images to count"),
+        (".", "the folder holds no images and no videos"),
+    ]
+    assert ("run/overlays/a.jpg", "image") in listed(tmp_path, tmp_path / "run")
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every folder")
 def test_a_folder_that_may_not_be_read(tmp_path: Path) -> None:
     (tmp_path / "shut").mkdir(mode=0)
