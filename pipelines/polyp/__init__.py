@@ -1,0 +1,1 @@
+"""Sizes of polyps in millimetres, from frames of a colonoscopy."""
