@@ -6,7 +6,7 @@ import json
 import os
 import re
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,7 +16,7 @@ from pipelines.common.errors import UserError
 from pipelines.common.runs import ROWS, RUN, is_run
 
 if TYPE_CHECKING:
-    from apps.store import ItemId, Verdict
+    from apps.store import ItemId, Store, Verdict
 
 Row = Mapping[str, Any]
 
@@ -46,6 +46,8 @@ class Item:
     prediction: the class, or empty if there is none; decision: a word to filter by.
     probability: 0 to 1; novelty, threshold: in the model's unit; None where the model says nothing.
     text: what is searched, in lower case.
+    doubt: how uncertain the item is where that is no probability; the queue begins with the highest.
+    certainty: how sure the model is, in words such as `(8 to 12)`, in place of the probability.
     """
 
     line: int
@@ -62,6 +64,8 @@ class Item:
     threshold: float | None
     model: str
     text: str
+    doubt: float | None = None
+    certainty: str = ""
 
     @property
     def id(self) -> tuple[str, str, str]:
@@ -85,6 +89,19 @@ class Mark:
     key: str
 
 
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a viewer needs to take a verdict of its own.
+
+    store: of the run. reviewer: who is at the page. give: judges an item: its label, and what else is kept
+    with the verdict (see `Store.add`). If that cannot be saved, the page says so when it is drawn again.
+    """
+
+    store: Store
+    reviewer: str
+    give: Callable[[Item, str, str], None]
+
+
 class Viewer(Protocol):
     """What a task brings to the review page: a module of `apps.viewers` with these names."""
 
@@ -96,6 +113,10 @@ class Viewer(Protocol):
     """What is searched, in words."""
     marks: tuple[Mark, ...]
     """What can be said of an item in place of a class; empty where a reviewer names the right class."""
+    corrected: str
+    """What is said of an item that was given another label, such as `relabelled`; empty if none can be."""
+    has_classes: bool
+    """Whether predictions are classes, few enough to choose from."""
     columns: tuple[float, float, float]
     """How wide queue, item and verdict are in a wide window, as shares."""
     takes_truth: bool
@@ -110,8 +131,11 @@ class Viewer(Protocol):
     def classes(self, record: Row, item: Item) -> list[str]:
         """The classes that the model of this item knows. record: the contents of `run.json`."""
 
-    def show(self, run: Run, item: Item) -> None:
+    def show(self, run: Run, item: Item, desk: Desk) -> None:
         """Draw the item, with Streamlit, into the place where the page is."""
+
+    def judge(self, run: Run, item: Item, desk: Desk) -> None:
+        """Draw what else a person can say of the item, below the buttons of every task."""
 
     def details(self, run: Run, item: Item) -> None:
         """Draw what else helps to judge the item, below the picture."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from apps.items import Item, Run, Viewer, plain, read_record, run_state, visible
+from apps.items import Desk, Item, Run, Viewer, plain, read_record, run_state, visible
 from apps.store import (
     EXPORT,
     MAX_LABEL,
@@ -25,7 +25,7 @@ from apps.store import (
     new_label,
 )
 from apps.viewers import viewer_of
-from apps.wording import badge, caption, mark_of, titles, word
+from apps.wording import badge, caption, mark_of, sure, titles, word
 from apps.worklist import ORDERS, Filters, arrange, neighbour, states
 from pipelines.common.errors import UserError
 
@@ -79,6 +79,7 @@ class Page:
             self._filters(),
             keep=None if st.session_state.pop("refiltered", False) else st.session_state.get("line"),
             marks=self.viewer.marks,
+            corrected=self.viewer.corrected,
         )
         self.lines = [item.line for item in queue]
         line = neighbour(self.lines, st.session_state.get("line"), 0)
@@ -90,11 +91,12 @@ class Page:
                 self._nothing()
             return
         item = self.run.by_line[line]
+        desk = Desk(self.store, _reviewer(), self._correct)
         # The buttons first: whoever sees the next item must find keys that are meant for it.
         with right, st.container(key="judge"):
-            self._judge(item)
+            self._judge(item, desk)
         with middle:
-            self._item(item)
+            self._item(item, desk)
         with left, st.container(key="queue"):
             self._queue(queue, line)
 
@@ -124,13 +126,19 @@ class Page:
 
     def _filters(self) -> Filters:
         with st.container(key="filters"):
-            order, state, decisions, classes, text = st.columns([2, 1.6, 2.4, 3, 3])
+            widths = [2, 1.6, 2.4, 3, 3] if self.viewer.has_classes else [2, 1.6, 2.4, 6]
+            order, state, decisions, *classes, text = st.columns(widths)
         items = self.run.items
         scored = any(item.novelty is not None for item in items)
         orders = [name for name in ORDERS if scored or "novel" not in name]
         return Filters(
             order.selectbox("Order", orders, key="order", on_change=_reordered),
-            state.selectbox("Show", list(states(self.viewer.marks)), key="state", on_change=_refiltered),
+            state.selectbox(
+                "Show",
+                list(states(self.viewer.marks, self.viewer.corrected)),
+                key="state",
+                on_change=_refiltered,
+            ),
             decisions.multiselect(
                 "Decision",
                 sorted({item.decision for item in items}),
@@ -138,14 +146,16 @@ class Page:
                 placeholder="any",
                 on_change=_refiltered,
             ),
-            classes.multiselect(
+            classes[0].multiselect(
                 "Class",
                 sorted({item.prediction for item in items if item.prediction}),
                 key="classes",
                 placeholder="any",
                 format_func=visible,
                 on_change=_refiltered,
-            ),
+            )
+            if classes
+            else (),
             text.text_input("Find", key="text", placeholder=self.viewer.finds, on_change=_refiltered),
         )
 
@@ -168,12 +178,15 @@ class Page:
             "Queue",
             [item.line for item in shown],
             format_func=labels.__getitem__,
-            captions=[caption(item, self.verdicts.get(item.id), self.viewer.marks) for item in shown],
+            captions=[self._caption(item) for item in shown],
             key="chosen",
             on_change=self._choose,
             label_visibility="collapsed",
             width="stretch",
         )
+
+    def _caption(self, item: Item) -> str:
+        return caption(item, self.verdicts.get(item.id), self.viewer.marks, self.viewer.corrected)
 
     def _choose(self) -> None:
         st.session_state["line"] = st.session_state["chosen"]
@@ -187,18 +200,18 @@ class Page:
         else:
             st.success("All is reviewed. Export writes the labels; “Show: all” shows the items again.")
 
-    def _item(self, item: Item) -> None:
+    def _item(self, item: Item, desk: Desk) -> None:
         with st.container(key="item-title"):
             st.markdown(f"##### {plain(item.title)}")
         try:
             if not item.reviewable:
                 st.warning(visible(str(self.run.row(item.row).get("error") or "not classified")))
-            self.viewer.show(self.run, item)
+            self.viewer.show(self.run, item, desk)
             self.viewer.details(self.run, item)
         except (UserError, OSError, LookupError, TypeError, ValueError) as error:
             st.error(f"This {self.viewer.noun} cannot be drawn: {visible(str(error))}")
 
-    def _judge(self, item: Item) -> None:
+    def _judge(self, item: Item, desk: Desk) -> None:
         back, on = st.columns(2)
         for column, name, key, step in ((back, "Previous", "K", -1), (on, "Next", "J", 1)):
             target = neighbour(self.lines, item.line, step)
@@ -214,12 +227,12 @@ class Page:
         if not item.reviewable:
             return
         verdict = self.verdicts.get(item.id)
-        sure = "" if item.probability is None else f", {item.probability:.0%} sure"
-        st.markdown(f"{badge(item)} **{plain(item.prediction)}**{sure}")
+        how = f" {sure(item)}" if item.certainty else f", {sure(item)} sure" if sure(item) else ""
+        st.markdown(f"{badge(item)} **{plain(item.prediction)}**{how}")
         if verdict is not None:
             by = f" by {plain(verdict.reviewer)}" if verdict.reviewer else ""
             kind = st.warning if mark_of(verdict, self.viewer.marks) else st.success
-            kind(caption(item, verdict, self.viewer.marks) + by)
+            kind(self._caption(item) + by)
             if verdict.note:
                 st.caption(plain(verdict.note))
         st.text_input("Note", key=f"note {item.id}", max_chars=MAX_NOTE, placeholder="optional")
@@ -234,6 +247,7 @@ class Page:
                     args=(item, "relabel", mark.label),
                     width="stretch",
                 )
+            self.viewer.judge(self.run, item, desk)
             return
         accept, unsure = st.columns(2)
         self._accept(item, accept)
@@ -292,7 +306,11 @@ class Page:
         """Give the item this class; that is to accept it if the model said the same."""
         self._give(item, "accept" if name == item.prediction else "relabel", name)
 
-    def _give(self, item: Item, kind: VerdictKind, label: str) -> None:
+    def _correct(self, item: Item, label: str, detail: str) -> None:
+        self._give(item, "relabel", label, detail)
+
+    def _give(self, item: Item, kind: VerdictKind, label: str, detail: str = "") -> None:
+        """Save a verdict and go to the next item; if that fails, stay and say why."""
         following = neighbour(self.lines, item.line, 1)
         try:
             self.store.add(
@@ -307,7 +325,8 @@ class Page:
                     label=label,
                     note=str(st.session_state.get(f"note {item.id}", "")).strip(),
                     reviewer=_reviewer(),
-                )
+                ),
+                detail,
             )
         except UserError as error:
             st.session_state["said"] = ("error", f"Not saved: {visible(str(error))}")
@@ -326,7 +345,10 @@ class Page:
         line = next((item.line for item in self.run.items if item.id == verdict.id), None)
         if line is not None:
             st.session_state["line"] = line
-        st.session_state["said"] = ("note", f"Taken back: {word(verdict, self.viewer.marks)}.")
+        st.session_state["said"] = (
+            "note",
+            f"Taken back: {word(verdict, self.viewer.marks, self.viewer.corrected)}.",
+        )
 
     def _export(self) -> None:
         file = self.run.path / EXPORT

@@ -1,8 +1,9 @@
 """Verdicts of people on the items of a run: SQLite rows that are only ever added.
 
-The latest verdict on an item counts; an undo is a row of its own, which takes back an earlier one. Each row
-is on the disk before the call returns, so a server that is killed loses nothing, and any number of processes
-on one machine may write at once. `review.sqlite` lies in the run folder; replacing the run leaves it there.
+The latest verdict on an item counts; an undo is a row of its own, which takes back an earlier one. A verdict
+may have a detail, such as the heads that were marked. Each row is on the disk before the call returns, so a
+server that is killed loses nothing, and any number of processes on one machine may write at once.
+`review.sqlite` lies in the run folder; replacing the run leaves it there.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ COLUMNS = (
     ),
 )
 MAX_LABEL, MAX_NOTE, MAX_REVIEWER = 60, 2_000, 100
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 2: details and edits
 WAIT_S = 30.0  # for another process that is writing
 
 # name: ASCII JSON, since a file name that is not UTF-8 reaches us as lone surrogates, which SQLite refuses.
@@ -62,6 +63,26 @@ CREATE TRIGGER IF NOT EXISTS never_changed BEFORE UPDATE ON verdicts
     BEGIN SELECT RAISE(ABORT, 'verdicts are only added'); END;
 CREATE TRIGGER IF NOT EXISTS never_removed BEFORE DELETE ON verdicts
     BEGIN SELECT RAISE(ABORT, 'verdicts are only added'); END;
+CREATE TABLE IF NOT EXISTS details (
+    verdict INTEGER PRIMARY KEY REFERENCES verdicts (id),
+    detail TEXT NOT NULL
+);
+CREATE TRIGGER IF NOT EXISTS detail_never_changed BEFORE UPDATE ON details
+    BEGIN SELECT RAISE(ABORT, 'verdicts are only added'); END;
+CREATE TRIGGER IF NOT EXISTS detail_never_removed BEFORE DELETE ON details
+    BEGIN SELECT RAISE(ABORT, 'verdicts are only added'); END;
+CREATE TABLE IF NOT EXISTS edits (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL,
+    item TEXT NOT NULL,
+    reviewer TEXT NOT NULL,
+    tab TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    edit TEXT NOT NULL,
+    time TEXT NOT NULL,
+    UNIQUE (tab, number)
+);
+CREATE INDEX IF NOT EXISTS edits_of_items ON edits (name, item, reviewer);
 """
 _STANDING = "verdict != 'undo' AND id NOT IN (SELECT undoes FROM verdicts WHERE undoes IS NOT NULL)"
 _FIELDS = "name, item, model, prediction, novelty, verdict, label, note, reviewer, time"
@@ -117,7 +138,7 @@ class Store:
     def __init__(self, run: Path) -> None:
         """Open the database of the run folder `run`, or make it. Raises UserError if that cannot be done."""
         self.path = run / DATABASE
-        with self._open() as database:
+        with self.open() as database:
             version = database.execute("PRAGMA user_version").fetchone()[0]
             if version > SCHEMA_VERSION:
                 raise UserError(
@@ -127,14 +148,15 @@ class Store:
             if version < SCHEMA_VERSION:
                 database.executescript(f"{_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION};")
 
-    def add(self, verdict: Verdict) -> int:
+    def add(self, verdict: Verdict, detail: str = "") -> int:
         """Add a verdict, with the time of now; its number. It is on the disk when this returns.
 
+        detail: what else is kept with it, as the task writes it, such as the heads that were marked.
         One that says what the latest on the item says already is not added again: a key that is hit twice
         must not take two undos.
         """
         _check(verdict)
-        name = json.dumps([verdict.source, verdict.map])
+        name = name_of(verdict.id)
         said = (
             verdict.item,
             verdict.model,
@@ -145,27 +167,29 @@ class Store:
             verdict.note,
             verdict.reviewer,
         )
-        with self._open() as database:
+        with self.open() as database:
             database.execute("BEGIN IMMEDIATE")
             before = database.execute(
                 f"SELECT id, {_FIELDS} FROM verdicts WHERE name = ? AND item = ? AND {_STANDING}"
                 " ORDER BY id DESC LIMIT 1",
                 (name, verdict.item),
             ).fetchone()
-            if before is not None and before[2:-1] == said:
+            if before is not None and before[2:-1] == said and _detail(database, before[0]) == detail:
                 number = int(before[0])
             else:
                 row = database.execute(
                     f"INSERT INTO verdicts ({_FIELDS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (name, *said, _now()),
+                    (name, *said, now()),
                 )
                 number = int(row.lastrowid or 0)
+                if detail:
+                    database.execute("INSERT INTO details (verdict, detail) VALUES (?, ?)", (number, detail))
             database.execute("COMMIT")
         return number
 
     def undo(self, reviewer: str) -> Verdict | None:
         """Take back the latest verdict of `reviewer` that stands, and return it; None if there is none."""
-        with self._open() as database:
+        with self.open() as database:
             database.execute("BEGIN IMMEDIATE")
             found = database.execute(
                 f"SELECT id, {_FIELDS} FROM verdicts WHERE reviewer = ? AND {_STANDING}"
@@ -177,19 +201,19 @@ class Store:
                 database.execute(
                     f"INSERT INTO verdicts ({_FIELDS}, undoes)"
                     " VALUES (?, ?, ?, ?, ?, 'undo', '', '', ?, ?, ?)",
-                    (name, item, model, prediction, novelty, reviewer, _now(), number),
+                    (name, item, model, prediction, novelty, reviewer, now(), number),
                 )
             database.execute("COMMIT")
         return None if found is None else _verdict(found[1:])
 
     def last(self) -> int:
         """The number of the latest row, which grows with every verdict and undo; 0 if there is none."""
-        with self._open() as database:
+        with self.open() as database:
             return int(database.execute("SELECT coalesce(max(id), 0) FROM verdicts").fetchone()[0])
 
     def latest(self) -> dict[ItemId, Verdict]:
         """The verdict that counts on each item that has one, in the order in which they were given."""
-        with self._open() as database:
+        with self.open() as database:
             rows = database.execute(
                 f"SELECT {_FIELDS} FROM verdicts WHERE {_STANDING} ORDER BY id"
             ).fetchall()
@@ -198,6 +222,19 @@ class Store:
             found.pop(verdict.id, None)
             found[verdict.id] = verdict
         return found
+
+    def detail(self, item: ItemId) -> tuple[str, str]:
+        """What is kept with the verdict that counts on an item, and its time; both empty without one.
+
+        Details are read one by one: those of all items may not fit into memory.
+        """
+        with self.open() as database:
+            found = database.execute(
+                f"SELECT id, time FROM verdicts WHERE name = ? AND item = ? AND {_STANDING}"
+                " ORDER BY id DESC LIMIT 1",
+                (name_of(item), item[2]),
+            ).fetchone()
+            return ("", "") if found is None else (_detail(database, found[0]), found[1])
 
     def export(self, file: Path, among: Container[ItemId]) -> int:
         """Write the verdict that counts on each item to a CSV of COLUMNS, whole or not at all; their number.
@@ -215,7 +252,8 @@ class Store:
         return len(verdicts)
 
     @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
+    def open(self) -> Iterator[sqlite3.Connection]:
+        """A connection to the database. Raises UserError for whatever goes wrong with it."""
         try:
             database = sqlite3.connect(self.path, timeout=WAIT_S, isolation_level=None)
             try:
@@ -225,6 +263,21 @@ class Store:
                 database.close()
         except (sqlite3.Error, UnicodeError) as error:
             raise UserError(f"verdicts cannot be kept in {self.path}: {error}") from error
+
+
+def name_of(item: ItemId) -> str:
+    """Source and map of an item, as the database names it."""
+    return json.dumps(item[:2])
+
+
+def now() -> str:
+    """The time, ISO 8601, UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _detail(database: sqlite3.Connection, number: int) -> str:
+    found = database.execute("SELECT detail FROM details WHERE verdict = ?", (number,)).fetchone()
+    return "" if found is None else str(found[0])
 
 
 def _check(verdict: Verdict) -> None:
@@ -243,7 +296,3 @@ def _check(verdict: Verdict) -> None:
 def _verdict(row: tuple[str, str, str, str, float | None, VerdictKind, str, str, str, str]) -> Verdict:
     source, place = json.loads(row[0])
     return Verdict(source, place, *row[1:])
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -11,8 +11,9 @@ from apps.store import Verdict
 TONES = {
     **{"novel": "orange", "known": "blue", "normal": "gray", "failed": "violet", "unplaced": "violet"},
     **{"found": "blue", "absent": "orange"},
+    **{"counted": "blue"},
 }
-WORDS = {"accept": "accepted", "relabel": "relabelled", "unsure": "unsure"}
+WORDS = {"accept": "accepted", "unsure": "unsure"}
 
 
 def titles(items: list[Item]) -> dict[int, str]:
@@ -22,22 +23,28 @@ def titles(items: list[Item]) -> dict[int, str]:
     return {item.line: plain(item.title + numbered[item.line]) for item in items}
 
 
-def caption(item: Item, verdict: Verdict | None, marks: Sequence[Mark]) -> str:
-    """What is said of an item: the verdict, else what the model said. marks: of the viewer."""
+def caption(item: Item, verdict: Verdict | None, marks: Sequence[Mark], corrected: str) -> str:
+    """What is said of an item: the verdict, else what the model said. marks, corrected: of the viewer."""
     if verdict is not None:
         mark = mark_of(verdict, marks)
         label = f": {plain(verdict.label)}" if verdict.verdict == "relabel" and not mark else ""
-        return f":{'orange' if mark else 'green'}[{word(verdict, marks)}{label}]"
+        return f":{'orange' if mark else 'green'}[{word(verdict, marks, corrected)}{label}]"
     if not item.prediction:
         return plain(item.decision)
-    sure = "" if item.probability is None else f" {item.probability:.0%}"
-    return f"{badge(item)} {plain(item.prediction)}{sure}"
+    return f"{badge(item)} {plain(item.prediction)} {sure(item)}".rstrip()
 
 
-def word(verdict: Verdict, marks: Sequence[Mark]) -> str:
-    """The verdict in a word, such as `accepted`."""
+def sure(item: Item) -> str:
+    """How sure the model is, such as `87%`; empty if it does not say."""
+    if item.certainty:
+        return plain(item.certainty)
+    return "" if item.probability is None else f"{item.probability:.0%}"
+
+
+def word(verdict: Verdict, marks: Sequence[Mark], corrected: str) -> str:
+    """The verdict in a word, such as `accepted`. corrected: that for another label."""
     mark = mark_of(verdict, marks)
-    return mark.done if mark else WORDS[verdict.verdict]
+    return mark.done if mark else WORDS.get(verdict.verdict, corrected)
 
 
 def mark_of(verdict: Verdict, marks: Sequence[Mark]) -> Mark | None:

@@ -9,7 +9,7 @@ from apps.items import Item, Mark
 from apps.store import ItemId, Verdict
 
 ORDERS: dict[str, Callable[[Item], tuple[float, int]]] = {
-    "least certain first": lambda item: (_or_last(item.probability), item.line),
+    "least certain first": lambda item: (_certainty(item), item.line),
     "most novel first": lambda item: (-_excess(item), item.line),
     "as in the run": lambda item: (0, item.line),
 }
@@ -23,11 +23,13 @@ STATES: dict[str, Callable[[Item, Verdict | None], bool]] = {
 }
 
 
-def states(marks: Sequence[Mark]) -> dict[str, Callable[[Item, Verdict | None], bool]]:
-    """STATES for items that are accepted or marked, and not given a class."""
+def states(marks: Sequence[Mark], corrected: str = "") -> dict[str, Callable[[Item, Verdict | None], bool]]:
+    """STATES for items that are accepted or marked, and not given a class. corrected: of the viewer."""
     if not marks:
         return STATES
     kept = {name: STATES[name] for name in ("to review", "reviewed", "accepted")}
+    if corrected:
+        kept[corrected] = _otherwise({mark.label for mark in marks})
     return kept | {mark.done: _labelled(mark.label) for mark in marks} | {"all": STATES["all"]}
 
 
@@ -48,12 +50,13 @@ def arrange(
     filters: Filters,
     keep: int | None = None,
     marks: Sequence[Mark] = (),
+    corrected: str = "",
 ) -> list[Item]:
-    """The items that pass the filters, in their order. marks: of the viewer.
+    """The items that pass the filters, in their order. marks, corrected: of the viewer.
 
     keep: the line of an item that is shown whatever its verdict, so that it stays while one looks at it.
     """
-    wanted, words = states(marks)[filters.state], filters.text.lower().split()
+    wanted, words = states(marks, corrected)[filters.state], filters.text.lower().split()
     passing = [
         item
         for item in items
@@ -83,8 +86,17 @@ def _labelled(label: str) -> Callable[[Item, Verdict | None], bool]:
     )
 
 
-def _or_last(probability: float | None) -> float:
-    return 2.0 if probability is None else probability
+def _otherwise(labels: Collection[str]) -> Callable[[Item, Verdict | None], bool]:
+    return lambda item, verdict: (
+        verdict is not None and verdict.verdict == "relabel" and verdict.label not in labels
+    )
+
+
+def _certainty(item: Item) -> float:
+    """The lower, the earlier; what the model says nothing of is last."""
+    if item.doubt is not None:
+        return -item.doubt
+    return 2.0 if item.probability is None else item.probability
 
 
 def _excess(item: Item) -> float:

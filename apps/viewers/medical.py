@@ -12,7 +12,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from apps.items import Item, Mark, Row, Run, plain, visible
+from apps.items import Desk, Item, Mark, Row, Run, plain, visible
 from apps.store import ItemId, Verdict
 from apps.viewers import medical_case as volumes
 from apps.viewers import medical_windows as windows
@@ -26,6 +26,7 @@ noun = "structure"
 companion = "pictures.jsonl"
 finds = "case, structure or file"
 marks: tuple[Mark, ...] = (Mark("reject", "rejected", "X"), Mark("flag", "flagged", "F"))
+corrected, has_classes = "", True
 columns = (2.4, 7.4, 2.2)
 takes_truth = True
 
@@ -71,12 +72,16 @@ def classes(record: Row, item: Item) -> list[str]:
     return list(label_values(record))
 
 
-def show(run: Run, item: Item) -> None:
+def show(run: Run, item: Item, desk: Desk) -> None:
     """The structure in three planes, with what was measured of it above them."""
     row = run.row(item.row)
     if row["status"] == "ok":
         st.caption(_measured(run, row, item))
         _planes(run, item)
+
+
+def judge(run: Run, item: Item, desk: Desk) -> None:
+    """Nothing: a structure is right, or it is not."""
 
 
 def details(run: Run, item: Item) -> None:

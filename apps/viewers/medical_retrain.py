@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 import nibabel
 import numpy as np
 
+from apps.files import copy_file, link_file
 from apps.items import Item, Row, Run, visible
 from apps.store import ItemId, Verdict
 from apps.viewers import medical_case as volumes
@@ -95,7 +95,7 @@ def _write_case(run: Run, row: Row, folder: Path) -> list[str]:
         name = case if count == 1 else f"{case}_{channel:04d}"
         names.append(_put_image(run, row, channel, folder / IMAGES, name))
     label = folder / LABELS / f"{case}{volumes.ENDING}"
-    _copy(mask, label)
+    copy_file(mask, label)
     return [case, *(f"{IMAGES}/{one}" for one in names), f"{LABELS}/{label.name}"]
 
 
@@ -105,7 +105,7 @@ def _put_image(run: Run, row: Row, channel: int, folder: Path, name: str) -> str
     bare = source.name[: -len(".gz")] if source.name.lower().endswith(".gz") else source.name
     if source.is_file() and bare.lower().endswith(ENDINGS) and not bare.lower().endswith(PAIRED):
         target = folder / f"{name}{source.name[len(case_name(source)) :].lower()}"
-        _link(source, target)
+        link_file(source, target)
         return target.name
     target = folder / f"{name}{volumes.ENDING}"
     temporary = folder / f".new-{os.getpid()}{volumes.ENDING}"
@@ -117,26 +117,3 @@ def _put_image(run: Run, row: Row, channel: int, folder: Path, name: str) -> str
     finally:
         temporary.unlink(missing_ok=True)
     return target.name
-
-
-def _link(source: Path, target: Path) -> None:
-    """A second name for the same bytes, or a copy of them on another disk."""
-    if target.exists() and target.samefile(source):
-        return
-    temporary = target.with_name(f".{target.name}.new-{os.getpid()}")
-    try:
-        os.link(source, temporary)
-        temporary.replace(target)
-    except OSError:
-        _copy(source, target)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _copy(source: Path, target: Path) -> None:
-    temporary = target.with_name(f".{target.name}.new-{os.getpid()}")
-    try:
-        shutil.copyfile(source, temporary)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from apps.items import Item, Mark, Row, Run, plain, visible
+from apps.items import Desk, Item, Mark, Row, Run, plain, visible
 from apps.store import ItemId, Verdict
 from apps.viewers.wafer_drawing import (
     Drawing,
@@ -31,6 +31,7 @@ noun = "wafer map"
 companion = DRAWINGS
 finds = "lot, wafer, tool or file"
 marks: tuple[Mark, ...] = ()
+corrected, has_classes = "relabelled", True
 columns = (2.6, 6.0, 3.4)
 takes_truth = False
 
@@ -68,7 +69,7 @@ def classes(record: Row, item: Item) -> list[str]:
     return list(_model(record, item.model).get("labels", []))
 
 
-def show(run: Run, item: Item) -> None:
+def show(run: Run, item: Item, desk: Desk) -> None:
     """The map, large, and beside it what the model said and the lot over each other."""
     packed = run.companion(item.row)
     drawing = unpack(packed)
@@ -86,6 +87,10 @@ def show(run: Run, item: Item) -> None:
     with beside:
         st.html(STYLE + "".join(_said(run, row, item)))
         _lot(run, item)
+
+
+def judge(run: Run, item: Item, desk: Desk) -> None:
+    """Nothing: a class is all that is said of a map."""
 
 
 def details(run: Run, item: Item) -> None:

@@ -224,7 +224,7 @@ def test_a_verdict_that_is_not_saved_stays_where_it_was(
 ) -> None:
     from pipelines.common.errors import UserError
 
-    def full(self: Store, verdict: object) -> int:
+    def full(self: Store, verdict: object, detail: str) -> int:
         raise UserError("the disk is full")
 
     monkeypatch.setattr(Store, "add", full)

@@ -133,3 +133,24 @@ def test_marks_are_states_in_place_of_classes() -> None:
     found = arrange(ITEMS, said, Filters("as in the run", "rejected"), marks=marks)
     assert [item.line for item in found] == [0, 2]
     assert states(()) is STATES
+
+
+def test_labels_of_ones_own_are_a_state_beside_marks() -> None:
+    marks = (Mark("reject", "rejected", "X"),)
+    assert list(states(marks, "corrected")) == [
+        *("to review", "reviewed", "accepted", "corrected", "rejected", "all"),
+    ]
+    said = {
+        ITEMS[number].id: Verdict(*ITEMS[number].id, "m", "7", None, "relabel", label)
+        for number, label in enumerate(("reject", "9", "7"))
+    }
+    filters = Filters("as in the run", "corrected")
+    found = arrange(ITEMS, said, filters, marks=marks, corrected="corrected")
+    assert [item.line for item in found] == [1, 2]
+
+
+def test_the_most_doubtful_come_first() -> None:
+    items = [replace(ITEM, line=line, doubt=doubt) for line, doubt in enumerate((0.5, 2.0, None, 0.1))]
+    items[2] = replace(items[2], probability=None)
+    found = arrange(items, {}, Filters(state="all"))
+    assert [item.line for item in found] == [1, 0, 3, 2]
