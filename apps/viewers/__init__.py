@@ -8,7 +8,11 @@ from typing import cast
 from apps.items import Viewer
 from pipelines.common.errors import UserError
 
-VIEWERS = {"wafer": "apps.viewers.wafer", "medical": "apps.viewers.medical"}
+VIEWERS = {
+    "wafer": "apps.viewers.wafer",
+    "medical": "apps.viewers.medical",
+    "crowd": "apps.viewers.crowd",
+}
 
 
 def viewer_of(task: object) -> Viewer:
