@@ -80,7 +80,6 @@ def train(
                 cases,
                 out,
                 config,
-                name=", ".join(one.resolve().name for one in data),
                 encoder_weights=encoder_weights,
                 resume=resume,
                 overwrite=overwrite,
@@ -98,22 +97,19 @@ def train(
         raise typer.Exit(exits.SOME_FAILED)
 
 
-def _cases(data: list[Path], layout: str, quiet: bool) -> list[Case]:
-    """The cases of all data sets; where there are several, each name begins with that of its folder."""
-    from dataclasses import replace
-
+def _cases(data: list[Path], layout: str, quiet: bool) -> dict[str, tuple[Case, ...]]:
+    """The cases of all data sets, by the names of their folders."""
     from pipelines.crowd.data import read_dataset
 
     names = [one.resolve().name for one in data]
     if len(set(names)) < len(names):
         raise UserError(f"two of the data sets have one name ({', '.join(names)}): rename one of the folders")
-    found: list[Case] = []
+    found = {}
     for path, name in zip(data, names, strict=True):
         dataset = read_dataset(path, layout=layout)
         for text in dataset.notes:
             terminal.note(f"{name}: {text}", quiet)
-        prefix = f"{name}/" if len(data) > 1 else ""
-        found += [replace(case, name=prefix + case.name) for case in dataset.cases]
+        found[name] = dataset.cases
     return found
 
 
@@ -146,13 +142,13 @@ def _network_name(text: str) -> NetworkName:
     raise UserError(f"--network must be one of {NETWORKS.replace('|', ', ')}, not {text!r}")
 
 
-def _print_dry_run(config: TrainConfig, cases: list[Case], out: Path, as_json: bool) -> None:
+def _print_dry_run(config: TrainConfig, cases: dict[str, tuple[Case, ...]], out: Path, as_json: bool) -> None:
     from pipelines.crowd.train.split import split_cases
 
-    training, held_out = split_cases(cases, config.held_out, config.seed)
+    parts = [split_cases(some, config.held_out, config.seed) for some in cases.values()]
     content = {
-        "images": len(training),
-        "held_out": len(held_out),
+        "images": sum(len(training) for training, _ in parts),
+        "held_out": sum(len(held_out) for _, held_out in parts),
         "out": str(out),
         "config": config.model_dump(mode="json"),
     }

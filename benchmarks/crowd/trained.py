@@ -14,9 +14,9 @@ from benchmarks.cache import cache_folder, fingerprint
 from pipelines.common.models import METRICS
 from pipelines.crowd.data import read_dataset
 from pipelines.crowd.train.config import TrainConfig
-from pipelines.crowd.train.images import TrainingImage, prepare_images
+from pipelines.crowd.train.images import TrainingImage
 from pipelines.crowd.train.run import metrics_of, train_one, write_model
-from pipelines.crowd.train.split import split_cases
+from pipelines.crowd.train.run import read_images as prepared
 
 Say = Callable[[str], None]
 COMMAND = "python -m benchmarks.crowd --json FILE"
@@ -36,19 +36,11 @@ def read_images(
     name: str, data: Path, config: TrainConfig, limit: int | None, say: Say, cache: Path | None = None
 ) -> Images:
     """The data set `data`, split as the config says. limit: the first so many cases only."""
-    cases = read_dataset(data).cases[:limit]
-    training, held_out = split_cases(cases, config.held_out, config.seed)
     folder = (
         cache_folder("crowd", cache) / f"{name}-images-{config.seed}{'' if limit is None else f'-{limit}'}"
     )
-    images, _ = prepare_images([*training, *held_out], config.max_side, folder, say)
-    outside = {case.name for case in held_out}
-    return Images(
-        name,
-        data,
-        [one for one in images if one.name not in outside],
-        [one for one in images if one.name in outside],
-    )
+    training, held_out, _ = prepared({name: read_dataset(data).cases[:limit]}, config, folder, say)
+    return Images(name, data, training, held_out)
 
 
 def trained(images: Images, config: TrainConfig, say: Say, cache: Path | None = None) -> Path:

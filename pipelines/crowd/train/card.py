@@ -53,6 +53,9 @@ def _scores(config: TrainConfig, metrics: Mapping[str, Any]) -> str:
         for name, text in SHOWN.items()
         if name in found and found[name]["value"] is not None
     ]
+    for part, of in metrics["data"].items():
+        text = f"mean absolute error on the {of['images']:,} images of {part}, people"
+        rows.append(f"| {text} | {of['metrics']['mae']['value']:.3g} |")
     if scores.get("gate_recall") is not None:
         rows.append(f"| share of heads in refined blocks | {scores['gate_recall']:.3g} |")
         rows.append(f"| share of blocks that are refined | {scores['refined']:.3g} |")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pipelines.crowd.data import Pixels, Points
@@ -20,6 +21,7 @@ class Crops:
 
     def __init__(self, images: Sequence[TrainingImage], network: CrowdNetwork, config: TrainConfig) -> None:
         self.images, self.network, self.config = images, network, config
+        self.chance = chances([image.data for image in images])
 
     def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Images float32 (B, 3, crop, crop) as a network takes them, and its targets float32 (B, h, w)."""
@@ -33,12 +35,23 @@ class Crops:
 
     def _one(self, rng: np.random.Generator) -> tuple[Pixels, Points]:
         config = self.config
-        image = self.images[int(rng.integers(len(self.images)))]
+        image = self.images[int(rng.choice(len(self.images), p=self.chance))]
         factor = float(np.exp(rng.uniform(-1, 1) * np.log(config.scale)))
         pixels, points = cut(image, config.crop, factor, rng)
         if rng.random() < config.flip:
             pixels, points = pixels[:, ::-1], np.stack([config.crop - points[:, 0], points[:, 1]], axis=1)
         return recoloured(pixels, config, rng), points
+
+
+def chances(data: Sequence[str]) -> NDArray[np.float64]:
+    """How likely each image is to be drawn, by the data set that it is of: float64 (N,).
+
+    A data set is drawn with the square root of its size, so that a small one counts beside a large one
+    without being learnt by heart.
+    """
+    _, which, sizes = np.unique(np.asarray(data), return_inverse=True, return_counts=True)
+    weight = 1 / np.sqrt(sizes)[which]
+    return np.asarray(weight / weight.sum())
 
 
 def cut(image: TrainingImage, side: int, factor: float, rng: np.random.Generator) -> tuple[Pixels, Points]:

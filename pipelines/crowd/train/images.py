@@ -19,11 +19,15 @@ from pipelines.crowd.data import Case, CrowdError, Pixels, Points, read_case
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingImage:
-    """pixels: uint8 (H, W, 3), RGB, on the disk. points: float64 (N, 2), x and y in px of these pixels."""
+    """pixels: uint8 (H, W, 3), RGB, on the disk. points: float64 (N, 2), x and y in px of these pixels.
+
+    data: the data set that it is of.
+    """
 
     name: str
     pixels: Pixels
     points: Points
+    data: str = ""
 
     @property
     def height(self) -> int:

@@ -8,7 +8,7 @@ import io
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from pipelines.common.engines import load_engine
+from pipelines.common.errors import UserError
 from pipelines.common.hardware import environment, resolve_device, suite_version
 from pipelines.common.models import check_model_target
 from pipelines.crowd.calibration import calibrate, cross_intervals
@@ -46,21 +47,21 @@ class Trained:
 
 
 def train(
-    cases: Sequence[Case],
+    data: Mapping[str, Sequence[Case]],
     out: Path,
     config: TrainConfig,
     *,
-    name: str,
     encoder_weights: Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
     command: str = "",
     progress: Say = lambda text: None,
 ) -> dict[str, Any]:
-    """Train on labelled cases and write the model folder `out`; returns its metrics.
+    """Train on the labelled cases of one or several data sets and write the model folder `out`; returns its
+    metrics.
 
-    name: what the data is called. encoder_weights: see `networks.start_from`. Decoded images and checkpoints
-    lie beside `out` in `.<name>.training` until the model is written. Raises UserError.
+    data: cases by what their data set is called. encoder_weights: see `networks.start_from`. Decoded images
+    and checkpoints lie beside `out` in `.<name>.training` until the model is written. Raises UserError.
     """
     check_model_target(out, overwrite=overwrite)
     device = resolve_device(config.device)
@@ -70,18 +71,40 @@ def train(
     scratch = out.with_name(f".{out.name}.training")
     if not resume:
         shutil.rmtree(scratch, ignore_errors=True)
-    inside, outside = split_cases(cases, config.held_out, config.seed)
-    images, left_out = prepare_images([*inside, *outside], config.max_side, scratch / "images", progress)
-    kept = {case.name for case in outside}
-    training = [one for one in images if one.name not in kept]
-    held_out = [one for one in images if one.name in kept]
+    training, held_out, left_out = read_images(data, config, scratch / "images", progress)
     done = train_one(
         training, held_out, config, scratch, encoder_weights=encoder_weights, device=device, progress=progress
     )
     metrics = metrics_of(done, left_out, command)
-    write_model(out, done, metrics, config, training, name=name, overwrite=overwrite)
+    write_model(out, done, metrics, config, training, name=", ".join(data), overwrite=overwrite)
     shutil.rmtree(scratch, ignore_errors=True)
     return metrics
+
+
+def read_images(
+    data: Mapping[str, Sequence[Case]], config: TrainConfig, folder: Path, progress: Say
+) -> tuple[list[TrainingImage], list[TrainingImage], list[LeftOut]]:
+    """Images to train on, images held out of each data set, and what is in neither; decoded into `folder`.
+
+    Where there are several data sets, the name of an image begins with that of its own.
+    """
+    training: list[Case] = []
+    held_out: list[Case] = []
+    source: dict[str, str] = {}
+    for name, cases in data.items():
+        prefix = f"{name}/" if len(data) > 1 else ""
+        named = [replace(case, name=prefix + case.name) for case in cases]
+        source |= {case.name: name for case in named}
+        inside, outside = split_cases(named, config.held_out, config.seed)
+        training += inside
+        held_out += outside
+    images, left_out = prepare_images([*training, *held_out], config.max_side, folder, progress)
+    images = [replace(one, data=source[one.name]) for one in images]
+    kept = {case.name for case in held_out}
+    inner = [one for one in images if one.name not in kept]
+    if not inner:
+        raise UserError("no image that could be read is left to train on")
+    return inner, [one for one in images if one.name in kept], left_out
 
 
 def new_network(config: TrainConfig, encoder_weights: Path | None = None) -> CrowdNetwork:
@@ -125,6 +148,7 @@ def train_one(
         "epochs": state.epoch,
         "seconds": round(state.seconds, 1),
         "scores": scores_of(counted, config.confidence),
+        "data": scores_by_data(counted, config.confidence),
     }
     weights = {name: value.detach().cpu().clone() for name, value in network.shared_weights().items()}
     table = {"held_out.csv": held_out_table(counted, config.confidence), "log.csv": _log(scratch)}
@@ -136,9 +160,23 @@ def scores_of(counted: Sequence[Counted], confidence: float) -> dict[str, Any]:
 
     The interval of each image is calibrated on the others.
     """
-    if not counted:
+    return _scores(counted, cross_intervals(*_columns(counted), confidence)) if counted else {}
+
+
+def scores_by_data(counted: Sequence[Counted], confidence: float) -> dict[str, Any]:
+    """The same for each data set, where there are several; intervals are calibrated on images of all."""
+    names = list(dict.fromkeys(one.image.data for one in counted))
+    if len(names) < 2:
         return {}
-    intervals = cross_intervals(*_columns(counted), confidence)
+    ends = cross_intervals(*_columns(counted), confidence)
+    found = {}
+    for name in names:
+        some = [number for number, one in enumerate(counted) if one.image.data == name]
+        found[name] = _scores([counted[i] for i in some], [ends[i] for i in some])
+    return found
+
+
+def _scores(counted: Sequence[Counted], intervals: Sequence[tuple[float, float] | None]) -> dict[str, Any]:
     images = [
         score_image(
             one.image.name,
@@ -243,7 +281,7 @@ def _fingerprint(
     digest = hashlib.sha256()
     for part in (training, held_out):
         for one in part:
-            digest.update(json.dumps([one.name, one.height, one.width]).encode())
+            digest.update(json.dumps([one.name, one.data, one.height, one.width]).encode())
             digest.update(one.points.tobytes())
     if encoder_weights is not None:
         digest.update(encoder_weights.read_bytes())

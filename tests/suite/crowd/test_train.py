@@ -51,6 +51,9 @@ def test_several_data_sets_are_trained_on_together(data: Path, config: Path, tmp
     assert done.exit_code == 0, done.output
     metrics = json.loads(done.stdout)["metrics"]
     assert metrics["images"] + metrics["held_out"] == 8
+    assert metrics["data"].keys() == {"scenes", "square"}
+    assert sum(one["images"] for one in metrics["data"].values()) == metrics["held_out"]
+    assert "images of square" in (tmp_path / "model" / "README.md").read_text()
     trained_on = load_trained(tmp_path / "model").config["training"]["images"]
     assert {name.split("/")[0] for name in trained_on} == {"scenes", "square"}
     same = suite("train", data, data, "--config", config, "--out", tmp_path / "other")

@@ -10,7 +10,7 @@ import pytest
 from pipelines.common.errors import UserError
 from pipelines.crowd.data import Case, read_dataset
 from pipelines.crowd.train.config import TrainConfig
-from pipelines.crowd.train.crops import Crops, cut, recoloured
+from pipelines.crowd.train.crops import Crops, chances, cut, recoloured
 from pipelines.crowd.train.images import TrainingImage, prepare_images, reduced
 from pipelines.crowd.train.run import new_network
 from pipelines.crowd.train.split import split_cases
@@ -93,6 +93,13 @@ def test_prepared_images_are_read_again_only_if_their_files_changed(tmp_path: Pa
     assert [len(one.points) for one in images] == [3, 9]
     after = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "a").glob("*.npy")}
     assert after["000001.npy"] > before["000001.npy"]
+
+
+def test_a_small_data_set_counts_beside_a_large_one() -> None:
+    chance = chances(["large"] * 400 + ["small"] * 25)
+    assert chance.sum() == pytest.approx(1)
+    assert chance[:400].sum() == pytest.approx(20 / 25)
+    assert chance[400:].sum() == pytest.approx(5 / 25)
 
 
 def cases(names: list[str], split: str = "") -> list[Case]:

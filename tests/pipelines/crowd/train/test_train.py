@@ -22,7 +22,7 @@ from tests.pipelines.crowd.train.builders import scene, small, write_scenes
 
 
 def run(data: Path, out: Path, config: TrainConfig, **options: Any) -> dict[str, Any]:
-    return train(read_dataset(data).cases, out, config, name="scenes", **options)
+    return train({"scenes": read_dataset(data).cases}, out, config, **options)
 
 
 @pytest.fixture
