@@ -64,9 +64,7 @@ class Job:
         view, measured = self._measured(found, picture.full_size)
         self._write_map(shot, found, picture.full_size)
         write_picture(self._file(OVERLAYS, shot), draw(pixels, found, view, measured))
-        name = self.predictor.model.name
-        seconds = time.monotonic() - begun
-        self._append(ok_row(shot, picture.pixels, found, measured, model=name, seconds=seconds, notes=notes))
+        self._row(shot, picture.pixels, picture.full_size, found, measured, begun, notes)
 
     def _video(self, item: Item, told: Told) -> None:
         counted = frames = 0
@@ -95,10 +93,7 @@ class Job:
         size = pixels.shape[1], pixels.shape[0]
         _, measured = self._measured(found, size)
         self._write_map(shot, found, size)
-        notes = self._notes(pixels, found)
-        name = self.predictor.model.name
-        seconds = time.monotonic() - begun
-        self._append(ok_row(shot, pixels, found, measured, model=name, seconds=seconds, notes=notes))
+        self._row(shot, pixels, size, found, measured, begun, self._notes(pixels, found))
 
     def _draw_video(self, item: Item, told: Told) -> None:
         """Pictures of some frames, and the annotated video, from the maps of all frames."""
@@ -153,6 +148,21 @@ class Job:
             file.writelines(
                 f"{x:.2f},{y:.2f},{share:.3f}\n" for (x, y), share in zip(points, shares, strict=True)
             )
+
+    def _row(
+        self,
+        shot: Shot,
+        pixels: Pixels,
+        full_size: tuple[int, int],
+        found: CountMap,
+        measured: Measured,
+        begun: float,
+        notes: tuple[str, ...],
+    ) -> None:
+        name, seconds = self.predictor.model.name, time.monotonic() - begun
+        self._append(
+            ok_row(shot, pixels, full_size, found, measured, model=name, seconds=seconds, notes=notes)
+        )
 
     def _notes(self, pixels: Pixels, found: CountMap) -> tuple[str, ...]:
         notes = []

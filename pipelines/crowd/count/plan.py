@@ -10,7 +10,7 @@ from pipelines.common.errors import UserError
 from pipelines.crowd.count.config import CountConfig
 from pipelines.crowd.count.items import Item, list_items
 from pipelines.crowd.count.predict import Predictor
-from pipelines.crowd.count.scene import Scene
+from pipelines.crowd.count.run import check
 from pipelines.crowd.data.images import image_size
 from pipelines.crowd.data.record import CrowdError
 from pipelines.crowd.data.video import Video
@@ -19,7 +19,7 @@ from pipelines.crowd.data.video import Video
 def foresee(paths: Sequence[Path], predictor: Predictor, config: CountConfig, out: Path) -> dict[str, Any]:
     """Images and videos with their sizes, from headers alone. Raises UserError if there is none, or if zones
     or ground are wrong."""
-    Scene.read(config.zones, config.pixels_per_metre, config.ground)
+    check(predictor, config)
     items, skipped = list_items(paths)
     if not items:
         raise UserError(f"there is no image and no video in {', '.join(map(str, paths))}")

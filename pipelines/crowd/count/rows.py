@@ -47,6 +47,7 @@ def failed_row(shot: Shot, error: str, model: str) -> Row:
 def ok_row(
     shot: Shot,
     pixels: Pixels,
+    full_size: tuple[int, int],
     found: CountMap,
     measured: Measured,
     *,
@@ -54,7 +55,10 @@ def ok_row(
     seconds: float,
     notes: tuple[str, ...] = (),
 ) -> Row:
-    """The row of an image or frame that was counted; beyond the columns it says what else is known of it."""
+    """The row of an image or frame that was counted; beyond the columns it says what else is known of it.
+
+    pixels: as they were read. full_size: (width, height) in px of the image in the file.
+    """
     whole = measured.whole
     row: Row = dict.fromkeys(COLUMNS)
     return row | {
@@ -68,8 +72,8 @@ def ok_row(
         "model": model,
         "status": "ok",
         "error": "",
-        "width": found.width,
-        "height": found.height,
+        "width": full_size[0],
+        "height": full_size[1],
         "area_m2": number(whole.area_m2),
         "areas": {name: _area(one) for name, one in measured.zones.items()},
         "notes": [*notes, *measured.notes, *([found.note] if found.note else [])],

@@ -15,6 +15,7 @@ from pipelines.common.files import replacing
 from pipelines.common.runs import REPORT, ROWS, TABLE, RunFolder
 from pipelines.crowd.config import TASK
 from pipelines.crowd.count import report, rows
+from pipelines.crowd.count.changes import check_local
 from pipelines.crowd.count.config import CountConfig
 from pipelines.crowd.count.files import FOLDERS, files_of
 from pipelines.crowd.count.items import Item, list_items
@@ -68,7 +69,7 @@ def count(
     there is nothing to count.
     """
     started = time.monotonic()
-    scene = Scene.read(config.zones, config.pixels_per_metre, config.ground)
+    scene = check(predictor, config)
     progress("looking for images and videos")
     items, skipped = list_items(paths)
     if not items:
@@ -89,6 +90,13 @@ def count(
         progress("writing the report")
         counts = _conclude(run, skipped, job.videos)
     return RunSummary(out, counts, time.monotonic() - started)
+
+
+def check(predictor: Predictor, config: CountConfig) -> Scene:
+    """Zones and ground of a run. Raises UserError for what would make every item fail."""
+    if config.changed_only:
+        check_local(predictor)
+    return Scene.read(config.zones, config.pixels_per_metre, config.ground)
 
 
 def about_the_model(predictor: Predictor, config: CountConfig) -> list[str]:
