@@ -156,7 +156,7 @@ class Predictor:
 
     def _ask(self, pixels: Pixels, box: Box) -> Counts:
         """The network's counts of a part of an image, filled up as the whole would be."""
-        part = np.ascontiguousarray(pixels[box.top : box.bottom, box.left : box.right])
+        part = np.array(pixels[box.top : box.bottom, box.left : box.right])  # torch wants what may be written
         with torch.inference_mode():
             images = as_input(torch.from_numpy(part[None]).to(self.model.device))
             return self.model.network.block_counts(filled_up(images, self.model.network.multiple))
