@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import ExifTags, Image
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
@@ -73,6 +74,21 @@ def read_image(path: str | Path, *, max_pixels: int = limits.MAX_PIXELS) -> Pict
         odd = "some of the file's tags are damaged and were passed over"
         picture = replace(picture, notes=(*picture.notes, odd))
     return picture
+
+
+def read_values(path: str | Path, *, max_pixels: int = limits.MAX_PIXELS) -> NDArray[Any]:
+    """The numbers of an image as they are stored, (H, W) or (H, W, C), for depths and other measurements.
+
+    Neither turned nor scaled: 16 bits stay 16 bits. Raises InputError with the path and the reason.
+    """
+    path = Path(path)
+    with _reasons(path), limits.open_file(path) as stream, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        image, _ = _open(stream)
+        if image.width * image.height > max_pixels:
+            raise InputError(limits.too_many_pixels(image.width, image.height, max_pixels))
+        image.load()
+        return np.array(image)
 
 
 def image_size(path: str | Path) -> tuple[int, int, int]:
