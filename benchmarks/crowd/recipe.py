@@ -21,14 +21,30 @@ STEPS: Final = {
     "m-sfanet": 1_300,
     "hmode": 1_000,
 }
-SHARE: Final = {"sha": 1.0, "brt": 0.5}  # of the steps
-PUBLISHED: Final[dict[str, Any]] = {"optimizer": "adam", "batch_size": 4, "learning_rate": 3e-4}
+SHARE: Final = {"sha": 1.0, "brt": 0.5, "both": 1.0}  # of the steps
+# All that matters is said here, since what is trained is kept under what is said.
+CROPS: Final[dict[str, Any]] = {"held_out": 0.2, "crop": 256, "flip": 0.5, "gray": 0.1, "gamma": 0.4}
+OURS: Final[dict[str, Any]] = {
+    "scale": 1.4,
+    "batch_size": 8,
+    "optimizer": "adamw",
+    "learning_rate": 1e-3,
+    "weight_decay": 0.02,
+    "ema_decay": 0.998,
+}
+PUBLISHED: Final[dict[str, Any]] = {
+    "scale": 1.4,
+    "batch_size": 4,
+    "optimizer": "adam",
+    "learning_rate": 3e-4,
+    "ema_decay": 0.99,
+}
 
 
 def recipe(network: str, data: str, *, quick: bool, seed: int, threads: int) -> TrainConfig:
     """The settings of a training. Large networks are measured at the end only."""
     ours = network.endswith("-counter")
-    settings: dict[str, Any] = {} if ours else dict(PUBLISHED)
+    settings: dict[str, Any] = CROPS | (OURS if ours else PUBLISHED)
     if network == "mcnn":
         settings |= {"batch_size": 8}
     epochs = 1 if quick else EPOCHS

@@ -45,7 +45,8 @@ def read_images(
 
 def trained(images: Images, config: TrainConfig, say: Say, cache: Path | None = None) -> Path:
     """The model folder of a network trained by this config, now or in an earlier run."""
-    settings = config.model_dump(mode="json", exclude={"threads", "notes", "data_terms"})
+    # What the recipe sets, and not what it leaves to defaults: hours of training outlive a new setting.
+    settings = config.model_dump(mode="json", exclude={"threads"}, exclude_unset=True)
     content = json.dumps([fingerprint(images.folder), len(images.training), settings], sort_keys=True)
     key = hashlib.sha256(content.encode()).hexdigest()[:12]
     name = f"{images.name}-{config.network.name}-{key}"
