@@ -6,14 +6,11 @@ from pathlib import Path
 from typing import Final
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from pipelines.common.errors import UserError
+from pipelines.common.weights import COUNTER, check_weights, read_weights
 
 WIDTHS: Final = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
-COUNTER: Final = "num_batches_tracked"  # older files of torchvision lack it; it takes no part in inference
 
 
 class VGG16(nn.Module):
@@ -66,44 +63,9 @@ def load_encoder_weights(encoder: VGG16, path: Path) -> None:
     Every weight that the encoder has must be there with its shape. Those of the classifier and of deeper
     stages may be there or not; anything else is refused. Raises UserError and changes nothing.
     """
-    given = {
-        name: value
-        for name, value in _read(path).items()
-        if not name.startswith("classifier.") and not name.endswith(COUNTER)
-    }
+    given = {name: value for name, value in read_weights(path).items() if not name.startswith("classifier.")}
     own = {name: value for name, value in encoder.state_dict().items() if not name.endswith(COUNTER)}
     with torch.device("meta"):
         whole = VGG16().state_dict()
-    missing = [name for name in own if name not in given]
-    if missing:
-        raise UserError(f"{path} is no VGG16 with batch norms: it lacks {_some(missing)}")
-    unknown = [name for name in given if name not in whole]
-    if unknown:
-        raise UserError(f"{path} is no VGG16 with batch norms: it has {_some(unknown)} besides")
-    for name, value in given.items():
-        if value.shape != whole[name].shape:
-            raise UserError(
-                f"{path}: {name} must have the shape {tuple(whole[name].shape)}, not {tuple(value.shape)}"
-            )
-        if not value.is_floating_point() or not bool(value.isfinite().all()):
-            raise UserError(f"{path}: {name} holds something other than finite numbers")
+    check_weights(given, own, path, "VGG16 with batch norms", allowed=whole)
     encoder.load_state_dict({name: given[name] for name in own}, strict=False)
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    if path.suffix in (".pth", ".pt"):
-        raise UserError(
-            f"{path} is a pickle, and none is read here. Where it comes from a source that you trust, make a"
-            " .safetensors file of it: import torch, safetensors.torch;"
-            f" safetensors.torch.save_file(torch.load({path.name!r}, weights_only=True),"
-            f" {path.with_suffix('.safetensors').name!r})"
-        )
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"the encoder weights {path} cannot be read: {error}") from error
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more

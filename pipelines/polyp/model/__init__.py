@@ -1,0 +1,1 @@
+"""Networks that tell the size of a polyp, and how they are trained."""

@@ -1,0 +1,77 @@
+"""Gradient routing: gates and the rest of a network learn in turn, each from a forward pass of its own.
+
+In one step the loss is computed twice. The first pass changes the gates alone; the second, in which the new
+gates act already, changes everything else. Each part has an optimiser, a learning rate and a limit for its
+gradients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from pipelines.common.training.optimise import weight_groups
+from pipelines.polyp.model.gates import split_parameters
+
+MAX_GRADIENT = 8.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Optimisers:
+    """gates: None for a network without gates, or one that trains them with everything else."""
+
+    rest: torch.optim.Optimizer
+    gates: torch.optim.Optimizer | None = None
+
+    def all(self) -> list[torch.optim.Optimizer]:
+        """Those that there are, the gates' first."""
+        return [one for one in (self.gates, self.rest) if one is not None]
+
+
+def make_optimisers(
+    network: nn.Module, learning_rate: float, weight_decay: float, *, gate_rate: float, routed: bool
+) -> Optimisers:
+    """Optimisers of a network's parameters. routed: give the gates, if there are any, one of their own.
+
+    gate_rate: learning rate of the gates when routed.
+    """
+    gates, _ = split_parameters(network)
+    groups = weight_groups(network, weight_decay)
+    if not (routed and gates):
+        return Optimisers(torch.optim.AdamW(groups, lr=learning_rate))
+    mine = {id(one) for one in gates}
+    for group in groups:
+        group["params"] = [one for one in group["params"] if id(one) not in mine]
+    return Optimisers(torch.optim.AdamW(groups, lr=learning_rate), torch.optim.Adam(gates, lr=gate_rate))
+
+
+def step(loss_of: Callable[[], Tensor], optimisers: Optimisers, limit: float = MAX_GRADIENT) -> Tensor:
+    """One step on one batch; returns the last loss, without a gradient.
+
+    loss_of: computes the loss anew, with a forward pass. limit: of the norm of each part's gradients.
+    """
+    loss = torch.zeros(())
+    for optimiser in optimisers.all():
+        loss = loss_of()
+        _learn(loss, optimiser, limit)
+    return loss.detach()
+
+
+def _learn(loss: Tensor, optimiser: torch.optim.Optimizer, limit: float) -> None:
+    """Change the optimiser's parameters and touch no other one, not even its gradient."""
+    own = [one for one in _parameters(optimiser) if one.requires_grad]
+    if not own:
+        return
+    gradients = torch.autograd.grad(loss, own, allow_unused=True)
+    for one, gradient in zip(own, gradients, strict=True):
+        one.grad = gradient
+    nn.utils.clip_grad_norm_(own, limit)
+    optimiser.step()
+    optimiser.zero_grad(set_to_none=True)
+
+
+def _parameters(optimiser: torch.optim.Optimizer) -> Iterable[nn.Parameter]:
+    return (one for group in optimiser.param_groups for one in group["params"])
