@@ -12,7 +12,7 @@ import torch
 from pipelines.common.errors import UserError
 from pipelines.common.hardware import resolve_device
 from pipelines.common.models import bundled_models, find_model
-from pipelines.crowd.config import TASK
+from pipelines.crowd.config import TASK, NetworkPlan
 from pipelines.crowd.count import empty
 from pipelines.crowd.count.config import PredictConfig
 from pipelines.crowd.count.field import reach
@@ -25,15 +25,17 @@ from pipelines.crowd.model.trained import TrainedModel, load_trained
 from pipelines.crowd.train.images import reduced
 
 SOME_HALO: Final = 256  # px around a tile for a network that sees the whole image
-# Bytes that a network's features take per px at their peak, from measurements; rounded up.
+# Bytes that a network's features take per px at their peak, as measured on a CPU, rounded up; ours in its
+# default widths.
 BYTES_PER_PX: Final = {
     "sparse-counter": 120,
     "dense-counter": 120,
-    "mcnn": 400,
-    "m-segnet": 1100,
-    "m-sfanet": 1100,
-    "hmode": 1100,
+    "mcnn": 300,
+    "m-segnet": 1400,
+    "m-sfanet": 1400,
+    "hmode": 700,
 }
+USUAL_WIDTH: Final = 16  # channels at half resolution, where most of ours are
 
 
 class Predictor:
@@ -49,7 +51,7 @@ class Predictor:
         self.reach = reach(model.plan)
         self.halo = SOME_HALO if self.reach is None else self.reach
         self.max_side = _max_side(model) if config.max_side is None else config.max_side
-        self.most_pixels = config.memory_mib * 2**20 // BYTES_PER_PX[model.plan.name]
+        self.most_pixels = config.memory_mib * 2**20 // bytes_per_px(model.plan)
 
     @classmethod
     def load(cls, config: PredictConfig) -> Predictor:
@@ -160,6 +162,12 @@ class Predictor:
         with torch.inference_mode():
             images = as_input(torch.from_numpy(part[None]).to(self.model.device))
             return self.model.network.block_counts(filled_up(images, self.model.network.multiple))
+
+
+def bytes_per_px(plan: NetworkPlan) -> int:
+    """What a network of this plan takes for each px that it computes on at once."""
+    wider = max(1.0, plan.widths[0] / USUAL_WIDTH) if plan.name.endswith("-counter") else 1.0
+    return round(BYTES_PER_PX[plan.name] * wider)
 
 
 def _max_side(model: TrainedModel) -> int:

@@ -146,14 +146,13 @@ def test_wrong_usage_is_2_and_says_what_is_allowed(
     assert not (here / "runs").exists()
 
 
-def test_changed_only_needs_a_network_that_sees_locally(here: Path, tmp_path: Path) -> None:
-    wide = save_model(tmp_path / "wide", small_plan(name="m-sfanet"))
-    result = call("in", "--model", wide, "--changed-only")
-    assert result.exit_code == 2 and "m-sfanet looks at the whole image" in result.stderr
-    result = call("in", "--model", wide, "--network", "sparse-counter")
+def test_other_networks_have_no_sparse_decoder(here: Path, tmp_path: Path) -> None:
+    other = save_model(tmp_path / "other", small_plan(name="mcnn"))
+    result = call("in", "--model", other, "--network", "sparse-counter")
     assert result.exit_code == 2 and "no sparse decoder" in result.stderr
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(here: Path, model: Path) -> None:
     rng = np.random.default_rng(0)
     for number in range(30):

@@ -140,6 +140,15 @@ def test_changed_only_computes_less_and_counts_the_same(tmp_path: Path) -> None:
     assert all(row["computed"] < 0.7 for row in rows_of(tmp_path / "changed")[1:])
 
 
+def test_changed_only_with_a_network_that_sees_all_is_refused_before_the_run(tmp_path: Path) -> None:
+    write_film(tmp_path / "walk.avi")
+    by = Predictor(trained(), CountConfig())
+    by.reach = None
+    with pytest.raises(UserError, match="--changed-only needs a network"):
+        run(tmp_path / "run", tmp_path / "walk.avi", by=by, changed_only=True)
+    assert not (tmp_path / "run").exists()
+
+
 def test_large_images_are_reduced_as_in_training_and_points_are_in_px_of_the_file(tmp_path: Path) -> None:
     Image.fromarray(rough(300, 300)).save(tmp_path / "a.png")
     model = trained()
