@@ -1,0 +1,79 @@
+"""One video: a polyp, the wall it sits on, an endoscope and a path, all from one seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import get_args
+
+import numpy as np
+
+from pipelines.polyp.render.anatomy import draw_lesion, draw_wall
+from pipelines.polyp.render.frame import Frame, render
+from pipelines.polyp.render.lesion import Kind, Lesion
+from pipelines.polyp.render.optics import Optics, draw_optics
+from pipelines.polyp.render.path import FEWEST_PX, Planned, plan
+from pipelines.polyp.render.scene import LESION, WALL, Scene
+from pipelines.polyp.render.skin import Skin, draw_skin
+from pipelines.polyp.render.styles import STYLES
+
+CLASSES = ((1.0, 5.0), (5.0, 10.0), (10.0, 25.0))  # mm: up to 5, 6 to 9, from 10
+WITH_TOOL, WITH_POOL = 0.25, 0.15
+SMALLEST_ON_STALK = 4.0  # mm
+
+
+@dataclass(frozen=True)
+class Video:
+    """What is filmed and how. `tooled`: whether an instrument may come into view."""
+
+    scene: Scene
+    skin: Skin
+    optics: Optics
+    clip: tuple[Planned, ...]
+    seeds: tuple[int, ...]
+
+    @property
+    def lesion(self) -> Lesion:
+        assert self.scene.lesion is not None
+        return self.scene.lesion
+
+    def frames(self) -> Iterator[Frame]:
+        """Render one after the other. A polyp of which next to nothing shows is not labelled."""
+        seen = self.optics.seen
+        for number, one in enumerate(self.clip):
+            rng = np.random.default_rng([*self.seeds, 2, number])
+            optics = self.optics
+            found = render(
+                rng, self.scene, self.skin, optics.camera, seen, optics.lamps, optics.sensor, one.shot
+            )
+            label = found.label
+            if found.mask.sum() < FEWEST_PX:
+                label = np.where(label == LESION, WALL, label).astype(np.uint8)
+            yield replace(found, image=optics.framed(found.image), label=label)
+
+
+def size_of(seed: int, number: int) -> float:
+    """mm of the polyp `number`: every three in a row have one of each class, spread evenly by the
+    logarithm."""
+    order = np.random.default_rng([seed, 0, number // 3]).permutation(3)
+    low, high = CLASSES[int(order[number % 3])]
+    rng = np.random.default_rng([seed, 1, number])
+    return round(float(np.exp(rng.uniform(np.log(low), np.log(high)))), 2)
+
+
+def draw_video(seed: int, number: int, frames: int, style: str, size: int, one_camera: bool) -> Video:
+    """The video `number` of the data set `seed`. size: px, height of the frames."""
+    look = STYLES[style]
+    seeds = (seed, 2, number)
+    rng = np.random.default_rng([*seeds, 0])
+    lens = np.random.default_rng([seed, 3] if one_camera else [*seeds, 1])
+    true = size_of(seed, number)
+    kinds = [kind for kind in get_args(Kind) if kind != "pedunculated" or true >= SMALLEST_ON_STALK]
+    kind: Kind = kinds[int(rng.integers(len(kinds)))]
+    angle = float(rng.uniform(-np.pi, np.pi))
+    wall = draw_wall(rng, look, true, angle)
+    lesion = draw_lesion(rng, look, wall, kind, true, angle)
+    scene = Scene(wall, lesion)
+    skin = draw_skin(rng, look, lesion, lesion.around)
+    optics = draw_optics(rng, look, size, lens)
+    return Video(scene, skin, optics, tuple(plan(rng, scene, optics, frames)), seeds)
