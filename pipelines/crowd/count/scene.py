@@ -105,6 +105,8 @@ class Scene:
                 zone_m2.append(None)
                 notes += (f"no people per square metre: {error}",)
         areas = ground.cell_areas_m2(*size, shape, found.stride)
+        if not zones and not np.isfinite(areas).all():
+            notes += ("no people per square metre: the image reaches the horizon; draw zones below it",)
         return View(zones, masks, tuple(zone_m2), areas, notes)
 
 
@@ -123,7 +125,9 @@ def measure(
     if view.areas_m2 is None:
         return Measured(whole, zones, None, view.notes)
     whole = _with_density(whole, found, every, view.areas_m2)
-    covered = np.clip(sum(view.masks, np.zeros(found.counts.shape)), 0, 1) if zones else every
+    # Zones that reach the horizon have no area, and would only thin out the others.
+    masks = [mask for mask, size in zip(view.masks, view.zone_m2, strict=True) if size is not None]
+    covered = np.clip(sum(masks, np.zeros(found.counts.shape)), 0, 1) if zones else every
     together = _with_density(whole, found, covered, view.areas_m2)
     return Measured(whole, zones, together.people_per_m2, view.notes)
 
@@ -143,10 +147,12 @@ def _area(found: CountMap, mask: Floats, calibration: Mapping[str, Tensor], conf
 
 
 def _with_density(area: Area, found: CountMap, mask: Floats, areas_m2: Floats) -> Area:
-    """With the square metres of the part that is on the ground, and the people in that part per m2."""
-    on_ground = np.isfinite(areas_m2)
-    size = float((mask * areas_m2)[on_ground].sum())
-    count = max(0.0, float((mask * found.counts)[on_ground].sum()))
+    """With the square metres of a part and its people per m2; without both if it reaches the horizon, towards
+    which square metres grow without bound."""
+    if not np.isfinite(areas_m2[mask > 0]).all():
+        return replace(area, area_m2=None, people_per_m2=None)
+    size = float((mask * np.nan_to_num(areas_m2)).sum())
+    count = max(0.0, float((mask * found.counts).sum()))
     return replace(area, area_m2=size, people_per_m2=count / size if size > 0 else None)
 
 

@@ -90,13 +90,20 @@ def test_an_image_read_at_half_its_size_has_the_same_zones_and_metres(tmp_path: 
 
 
 def test_a_zone_at_the_horizon_has_a_count_and_no_density(tmp_path: Path) -> None:
-    (tmp_path / "g.json").write_text(json.dumps({"homography": [[1, 0, 0], [0, 1, 0], [0, 0.05, -1]]}))
-    scene = Scene.read(zones(tmp_path / "z.json", left=LEFT), None, tmp_path / "g.json")
+    path = tmp_path / "g.json"
+    path.write_text(json.dumps({"homography": [[1, 0, 0], [0, 1, 0], [0, 0.05, -1]]}))
+    scene = Scene.read(zones(tmp_path / "z.json", left=LEFT), None, path)
     one = found()
     measured = of(one, scene)
     assert measured.zones["left"].people_per_m2 is None and measured.zones["left"].count > 0
-    assert "horizon" in measured.notes[0]
-    assert measured.people_per_m2 is not None and measured.whole.area_m2 is not None
+    assert "horizon" in measured.notes[0] and measured.people_per_m2 is None
+    low = [[10, 60], [90, 60], [90, 80], [10, 80]]
+    both = of(
+        one, Scene.read(zones(tmp_path / "b.json", left=[[0, 0], [9, 0], [9, 80]], low=low), None, path)
+    )
+    assert both.people_per_m2 == pytest.approx(both.zones["low"].people_per_m2, rel=0.1)
+    whole = of(one, Scene.read(None, None, path))
+    assert whole.people_per_m2 is None and "draw zones" in whole.notes[0]
 
 
 @pytest.mark.parametrize(
