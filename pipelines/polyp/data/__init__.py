@@ -1,11 +1,12 @@
 """Polyps, their sizes, and the frames that show them. Free of torch.
 
-`read_dataset` finds the polyps and recordings of a data set, `frames_of` the frames of one, `read_frame` and
-`read_frames` read them.
+`read_dataset` finds the polyps and recordings of a data set, `frames_of` the frames of one; `read_frame` and
+`read_frames` read them. `find_field` finds what of a frame is picture, and not written around or over it.
 """
 
 from .boxes import box_of, clipped
 from .camera import read_camera
+from .circle import Field, cropped, find_field, typical, without_surroundings
 from .dataset import read_dataset
 from .frames import frames_of, read_frame, read_frames, without_labels
 from .layouts import LAYOUTS
@@ -25,6 +26,7 @@ from .record import (
     Recording,
 )
 from .sizes import Size, parse_size
+from .text import find_text
 
 __all__ = [
     "PolypError",
@@ -49,6 +51,12 @@ __all__ = [
     "read_camera",
     "parse_size",
     "Size",
+    "Field",
+    "find_field",
+    "typical",
+    "without_surroundings",
+    "cropped",
+    "find_text",
     "box_of",
     "clipped",
 ]
