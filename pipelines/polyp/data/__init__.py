@@ -2,6 +2,7 @@
 
 `read_dataset` finds the polyps and recordings of a data set, `frames_of` the frames of one; `read_frame` and
 `read_frames` read them. `find_field` finds what of a frame is picture, and not written around or over it.
+`folds` and `hold_out` split by patient, and `refuse_leaks` checks a split.
 """
 
 from .boxes import box_of, clipped
@@ -26,6 +27,7 @@ from .record import (
     Recording,
 )
 from .sizes import Size, parse_size
+from .splits import Fold, folds, groups_of, hold_out, refuse_leaks
 from .text import find_text
 
 __all__ = [
@@ -51,6 +53,11 @@ __all__ = [
     "read_camera",
     "parse_size",
     "Size",
+    "Fold",
+    "folds",
+    "hold_out",
+    "groups_of",
+    "refuse_leaks",
     "Field",
     "find_field",
     "typical",

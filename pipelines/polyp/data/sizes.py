@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 MAX_MM: Final = 200.0  # the largest polyps reported are about half of it
-_NUMBER: Final = r"(\d+(?:[.,]\d+)?)"
+_NUMBER: Final = r"(-?\d+(?:[.,]\d+)?)"
 _SIZE: Final = re.compile(
     rf"(?P<over>>=|≥|=>|>|at least)?\s*{_NUMBER}\s*(?P<unit>mm|cm)?\s*(?P<more>-|\+|or more|and more|以上)?",
     re.IGNORECASE,

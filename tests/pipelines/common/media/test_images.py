@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from pipelines.common.errors import InputError
-from pipelines.common.media import image_size, read_image
+from pipelines.common.media import image_size, read_image, read_values
 from pipelines.common.media.orientation import upright_points
 from tests.pipelines.common.media.made import encoded, noise, write_image
 
@@ -171,3 +171,15 @@ def test_a_png_of_four_hundred_million_pixels_is_refused(tmp_path: Path) -> None
     Image.new("1", (20_000, 20_000)).save(path)
     with pytest.raises(InputError, match="at most 100,000,000 are read"):
         read_image(path)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_stored_numbers_stay_as_they_are(tmp_path: Path, kind: str) -> None:
+    deep = np.array([[0, 2_550, 65_535]], np.uint16)
+    found = read_values(stored(tmp_path / "a", Image.fromarray(deep), kind))
+    assert found.dtype == np.uint16
+    np.testing.assert_array_equal(found, deep)
+    path = write_image(tmp_path / "b.png", height=10, width=20)
+    assert read_values(path).shape == (10, 20, 3)
+    with pytest.raises(InputError, match=r"20 x 10 pixels.*max_pixels"):
+        read_values(path, max_pixels=100)
