@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -76,12 +75,14 @@ def count(
         raise UserError(_nothing(paths, skipped))
     for text in about_the_model(predictor, config):
         note(text)
+    # Read now: it may be the copy in the very folder that is overwritten.
+    zones = config.zones.read_bytes() if config.zones is not None else b""
     old = _artefacts(out) if overwrite else []
     with RunFolder(out, key=rows.KEY, companion=COMPANION, resume=resume, overwrite=overwrite) as run:
         _remove([*old, *_left_over(out)])
         run.begin(_record(paths, predictor, config))
-        if config.zones is not None:
-            shutil.copyfile(config.zones, out / ZONES)
+        if zones:
+            (out / ZONES).write_bytes(zones)
         if resume:
             _check_unchanged(run, items)
         job = Job(run, predictor, config, scene)

@@ -80,8 +80,8 @@ def test_networks_that_see_all_have_no_reach() -> None:
     assert set(predict.BYTES_PER_PX) == set(NetworkPlan.model_json_schema()["properties"]["name"]["enum"])
 
 
-@pytest.mark.parametrize("size", [(1, 1), (32, 32), (33, 1000), (999, 1501), (20_000, 20_000)])
-@pytest.mark.parametrize("most", [1, 250_000, 10**7])
+@pytest.mark.parametrize("size", [(1, 1), (32, 32), (33, 1000), (999, 1501), (9_000, 20_000)])
+@pytest.mark.parametrize("most", [1_000, 250_000, 10**7])
 @pytest.mark.parametrize("multiple", [4, 32])
 def test_tiles_cover_the_image_once_and_keep_to_the_grid(
     size: tuple[int, int], most: int, multiple: int
@@ -91,7 +91,7 @@ def test_tiles_cover_the_image_once_and_keep_to_the_grid(
     boxes = tiles(image, most, 64)
     assert sum(box.pixels for box in boxes) == image.pixels
     assert all(not side % 32 for box in boxes for side in (box.top, box.left))
-    if most > 1:
+    if most > 1_000:
         assert max(box.grown(64, image).pixels for box in boxes) <= most
 
 

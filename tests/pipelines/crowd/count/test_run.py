@@ -90,6 +90,8 @@ def test_zones_are_columns_of_json_and_are_copied(images: Path, tmp_path: Path) 
             assert sum(zones.values()) == pytest.approx(float(row["count"]), rel=1e-4)
             assert float(row["people_per_m2"]) > 0
     assert json.loads((out / "zones.json").read_text()) == halves
+    run(out, images, zones=out / "zones.json", pixels_per_metre=10.0, overwrite=True)
+    assert json.loads((out / "zones.json").read_text()) == halves
     row = rows_of(out)[0]
     assert row["areas"]["right"]["low"] <= row["areas"]["right"]["count"] <= row["areas"]["right"]["high"]
 
