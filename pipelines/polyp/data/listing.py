@@ -49,9 +49,9 @@ def polyp_of(
     )
 
 
-def camera_in(entries: Entries, notes: list[str]) -> Camera | None:
-    """The camera of `calibration.json` in a folder; None without one, or with a note if it cannot be read."""
-    path = entries.folder / NAME
+def camera_in(entries: Entries, notes: list[str], name: str = NAME) -> Camera | None:
+    """The camera of a calibration in a folder; None without one, or with a note if it cannot be read."""
+    path = entries.folder / name
     if path not in entries.files:
         return None
     try:

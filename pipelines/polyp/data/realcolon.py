@@ -1,6 +1,6 @@
 """REAL-Colon (Biffi et al., 2024): frames and VOC annotations in two folders a recording, and two tables.
 
-What our renderer writes has masks, depths and a calibration besides.
+What our renderer writes has masks, depths and calibrations besides, one for all recordings or one for each.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Final
 
 from pipelines.common.media.folders import Entries, natural, some
 
+from .camera import NAME
 from .info import Info, info_of
 from .listing import Listing, camera_in, polyp_of
 from .record import PolypError, Recording
@@ -45,6 +46,7 @@ def real_colon(entries: Entries, root: Path) -> Listing | None:
         )
         frames = VocFrames(images, labels, beside, None, fps)
         listing.recordings.append(Recording(video, frames, patient, fps))
+        held = camera_in(entries, listing.notes, f"{video}_{NAME}") or camera
         own: dict[str, Info | None] = {**lesions.pop(video, {})}
         if not own and _number(row, "num_lesions") != 0.0:
             # No table says which polyps there are, so that the annotations must be opened to know.
@@ -52,7 +54,7 @@ def real_colon(entries: Entries, root: Path) -> Listing | None:
             unknown += list(own)
         for name, info in own.items():
             source = VocFrames(images, labels, beside, name, fps)
-            listing.polyps.append(polyp_of(name, source, info, video=video, patient=patient, camera=camera))
+            listing.polyps.append(polyp_of(name, source, info, video=video, patient=patient, camera=held))
     if without:
         listing.notes.append(some(without, f"recordings have no line in {VIDEOS}"))
     if unknown:

@@ -21,7 +21,7 @@ _CORNERS: Final = ("xmin", "ymin", "xmax", "ymax")
 
 @dataclass(frozen=True, slots=True)
 class Lesion:
-    """One object. id: `unique_id`, or empty. box: as the file has it."""
+    """One object. id: `unique_id`, or empty."""
 
     id: str
     name: str
@@ -39,6 +39,10 @@ class Annotation:
 
 def read_voc(path: Path) -> Annotation:
     """The lesions of an annotation file. Corners are found by name, in whatever order they stand.
+
+    In the file, corners are numbers of pixels, counted from 0, the last one within; so one is added to xmax
+    and ymax. Files differ in this by a pixel, and do not say so; what only reaches one pixel beyond the frame
+    for that reason is not taken for beyond it.
 
     Entities, document types and files of more than a megabyte are refused. An object without four numbers is
     left out with a note. Raises PolypError with the path and the reason.
@@ -67,8 +71,9 @@ def _annotation(root: Element) -> Annotation:
     if len(objects) > MAX_OBJECTS:
         raise PolypError(f"it lists {len(objects):,} objects; at most {MAX_OBJECTS:,} are read")
     lesions, notes = [], []
+    size = _size(root)
     for one in objects:
-        box = _box(one)
+        box = _box(one, size)
         name = (one.findtext("name") or "").strip()
         if box is None:
             notes.append(
@@ -76,15 +81,19 @@ def _annotation(root: Element) -> Annotation:
             )
         else:
             lesions.append(Lesion((one.findtext("unique_id") or "").strip(), name, box))
-    return Annotation(tuple(lesions), _size(root), tuple(notes))
+    return Annotation(tuple(lesions), size, tuple(notes))
 
 
-def _box(one: Element) -> Box | None:
+def _box(one: Element, size: tuple[int, int] | None) -> Box | None:
     try:
         x0, y0, x1, y1 = (float(one.findtext(f"bndbox/{corner}") or "") for corner in _CORNERS)
     except ValueError:
         return None
-    return x0, y0, x1, y1
+    if size is not None and x1 == size[0]:
+        x1 -= 1
+    if size is not None and y1 == size[1]:
+        y1 -= 1
+    return x0, y0, x1 + 1, y1 + 1
 
 
 def _size(root: Element) -> tuple[int, int] | None:

@@ -44,12 +44,12 @@ def depth(path: Path, hundredths: int) -> Path:
 
 
 def voc(path: Path, lesions: Sequence[tuple[str, Box]], size: tuple[int, int] = (WIDTH, HEIGHT)) -> Path:
-    """An annotation, with its corners in the order of REAL-Colon."""
+    """An annotation, with its corners in the order of REAL-Colon, as numbers of pixels, the last within."""
     objects = "".join(
         f"<object><name>lesion</name><unique_id>{escape(name)}</unique_id><box_id>1</box_id><bndbox>"
-        f"<xmin>{box[0]:g}</xmin><xmax>{box[2]:g}</xmax><ymin>{box[1]:g}</ymin><ymax>{box[3]:g}</ymax>"
+        f"<xmin>{x0:g}</xmin><xmax>{x1 - 1:g}</xmax><ymin>{y0:g}</ymin><ymax>{y1 - 1:g}</ymax>"
         "</bndbox></object>"
-        for name, box in lesions
+        for name, (x0, y0, x1, y1) in lesions
     )
     return write_text(
         path,

@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 
 from pipelines.polyp.data import Frame, FrameRef, Polyp, PolypError, frames_of, read_dataset, read_frames
-from tests.pipelines.polyp.made import depth, image, mask, real_colon, video, voc, write_text, xlsx
+from tests.pipelines.polyp.made import (
+    CALIBRATION,
+    depth,
+    image,
+    mask,
+    real_colon,
+    video,
+    voc,
+    write_text,
+    xlsx,
+)
 
 
 def read(polyp: Polyp) -> list[Frame]:
@@ -59,6 +69,12 @@ def test_rendered_recordings_have_masks_depths_and_a_camera(tmp_path: Path) -> N
     assert np.argwhere(frame.mask).max(axis=0).tolist() == [16, 27]
     assert frame.depth.dtype == np.float32
     assert frame.depth[5, 5] == pytest.approx(25.5) and np.isnan(frame.depth[0, 0])
+
+
+def test_each_recording_may_have_its_own_camera(tmp_path: Path) -> None:
+    real_colon(tmp_path)
+    write_text(tmp_path / "001-001_calibration.json", CALIBRATION.replace("25", "33"))
+    assert [one.camera.fx for one in read_dataset(tmp_path).polyps if one.camera] == [33, 33]
 
 
 def test_frames_are_in_order_of_their_last_number(tmp_path: Path) -> None:

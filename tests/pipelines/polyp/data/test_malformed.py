@@ -74,6 +74,18 @@ def test_annotations_that_are_none(tmp_path: Path, bad: Bad) -> None:
     assert str(caught.value).startswith(f"{path}: ")
 
 
+def test_a_box_to_the_edge_of_the_frame(tmp_path: Path) -> None:
+    """Whether a file counts pixels from 0 or from 1, a box to the edge is no box beyond it."""
+    for last, name in ((40, "one"), (39, "zero")):
+        text = "".join(f"<{c}>{v}</{c}>" for c, v in (("xmin", 3), ("xmax", last), ("ymin", 4), ("ymax", 4)))
+        path = write_text(
+            tmp_path / f"{name}.xml",
+            "<annotation><size><width>40</width><height>30</height></size><object><bndbox>"
+            f"{text}</bndbox></object></annotation>",
+        )
+        assert read_voc(path).lesions[0].box == (3, 4, 40, 5)
+
+
 def test_an_object_without_a_box_is_left_out(tmp_path: Path) -> None:
     path = write_text(
         tmp_path / "a.xml",
