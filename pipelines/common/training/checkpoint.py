@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -15,6 +15,18 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from pipelines.common.errors import UserError
+
+
+class Stateful(Protocol):
+    """An optimiser, or several as one: its state by the number of the parameter."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """At least `state`: number to name to value."""
+        ...
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> None:
+        """Take what `state_dict` gave."""
+        ...
 
 
 @dataclass(slots=True)
@@ -39,7 +51,7 @@ class Checkpoint:
     def save(
         self,
         network: nn.Module,
-        optimizer: torch.optim.Optimizer,
+        optimizer: Stateful,
         average: Mapping[str, Tensor],
         best: Mapping[str, Tensor],
         state: Progress,
@@ -64,7 +76,7 @@ class Checkpoint:
     def restore(
         self,
         network: nn.Module,
-        optimizer: torch.optim.Optimizer,
+        optimizer: Stateful,
         average: dict[str, Tensor],
         best: dict[str, Tensor],
     ) -> Progress:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +30,31 @@ class Optimisers:
     def all(self) -> list[torch.optim.Optimizer]:
         """Those that there are, the gates' first."""
         return [one for one in (self.gates, self.rest) if one is not None]
+
+    def set_rates(self, share: float) -> None:
+        """Set all learning rates to a share of those that they began with."""
+        for optimiser in self.all():
+            for group in optimiser.param_groups:
+                group.setdefault("initial_lr", group["lr"])
+                group["lr"] = share * group["initial_lr"]
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps: `state`, with the parameters of all optimisers numbered on."""
+        state, before = {}, 0
+        for optimiser in self.all():
+            for number, values in optimiser.state_dict()["state"].items():
+                state[before + number] = values
+            before += _number(optimiser)
+        return {"state": state}
+
+    def load_state_dict(self, found: dict[str, Any]) -> None:
+        """Take what `state_dict` gave."""
+        before = 0
+        for optimiser in self.all():
+            count = _number(optimiser)
+            own = {n - before: v for n, v in found["state"].items() if before <= n < before + count}
+            optimiser.load_state_dict({**optimiser.state_dict(), "state": own})
+            before += count
 
 
 def make_optimisers(
@@ -71,6 +97,10 @@ def _learn(loss: Tensor, optimiser: torch.optim.Optimizer, limit: float) -> None
     nn.utils.clip_grad_norm_(own, limit)
     optimiser.step()
     optimiser.zero_grad(set_to_none=True)
+
+
+def _number(optimiser: torch.optim.Optimizer) -> int:
+    return sum(1 for _ in _parameters(optimiser))
 
 
 def _parameters(optimiser: torch.optim.Optimizer) -> Iterable[nn.Parameter]:

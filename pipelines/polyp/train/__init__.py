@@ -1,0 +1,1 @@
+"""From frames with known sizes to a model folder."""

@@ -1,0 +1,64 @@
+"""The card of a model that tells sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipelines.polyp.train.config import TrainConfig
+
+SHOWN = {
+    "mae": "mean absolute error, mm",
+    "bias": "mean of predicted minus true, mm",
+    "accuracy": "accuracy of the three classes",
+    "macro_f1": "macro-F1 of the three classes",
+    "kappa": "weighted kappa of the three classes",
+    "coverage": "share of true sizes in the interval",
+}
+
+
+def card(name: str, config: TrainConfig, data: str, metrics: Mapping[str, Any]) -> str:
+    """Markdown: what the model is, what it learnt from, how well it does, what it is not for."""
+    plan = config.network
+    gates = "with" if plan.gated else "without"
+    routing = ", trained by gradient routing" if plan.gated and config.routed else ""
+    streams = "the lesion's pixels" if plan.backbone == "sparse-resnet" else " and ".join(plan.streams)
+    return (
+        f"""# {name}
+
+Tells the size of a polyp in millimetres from frames of colonoscopy.
+
+- Network: {plan.backbone} on {streams}, {gates} feature gates{routing}; {metrics["parameters"]:,} parameters.
+- Trained on {metrics["polyps"]:,} polyps in {metrics["frames"]:,} frames of `{data}`, {metrics["epochs"]}
+  epochs of {config.steps_per_epoch} steps of {config.batch_size} frames.
+- Terms of the data: {config.data_terms}.
+
+{_scores(config, metrics)}
+
+**Intended use**: research. Not a medical device. Its sizes must not decide how a patient is treated, and it
+has not been tested on endoscopes, lenses or patients other than those of the data.
+
+{config.notes}
+""".rstrip()
+        + "\n"
+    )
+
+
+def _scores(config: TrainConfig, metrics: Mapping[str, Any]) -> str:
+    scores = metrics["scores"]
+    if not scores:
+        return "No polyp was held out, so nothing was measured, and sizes have no interval."
+    found = scores["polyp"]["metrics"]
+    rows = [
+        f"| {text} | {found[name]['value']:.3g} |"
+        for name, text in SHOWN.items()
+        if name in found and found[name]["value"] is not None
+    ]
+    lines = "\n".join(rows)
+    return f"""On {metrics["held_out"]} polyps held out, by patient, of which {scores["abstained"]} got no
+size and {scores["indeterminate"]} are near a threshold (intervals of {config.confidence:.0%}, each calibrated
+on the other polyps):
+
+| score | value |
+|---|---|
+{lines}"""

@@ -1,0 +1,56 @@
+"""What `suite polyp train` may be told."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from pipelines.common.config import Strict
+from pipelines.polyp.config import NetworkPlan
+
+
+class TrainConfig(Strict):
+    """Settings of one training. An epoch is `steps_per_epoch` batches of `batch_size` frames.
+
+    network: which network, and its sizes.
+    held_out: share of the patients (of the polyps, where no patients are known) that the network is not
+        trained on, but measured and calibrated with; 0 trains on all, and then sizes have no interval.
+    routed: gates learn by passes of their own (gradient routing); without, they learn with everything else.
+    gate_rate: learning rate of routed gates.
+    max_side: px, to which the longer side of larger frames is reduced.
+    frames_per_polyp: of each polyp so many frames are kept at most, spread over its time.
+    jitter: how far a box is moved and resized at random, as a share of its longer side, as boxes of other
+        people and of a detector are.
+    flip, colour: chance of flips and quarter turns; strength of changes of brightness and colour.
+    ema_decay: decay of the moving average of the weights that is kept.
+    validate_every: epochs between validations on held-out polyps; 0 measures only at the end.
+    confidence: of the intervals that the metrics speak of.
+    """
+
+    engine: Literal["auto", "native", "minkowski"] = "auto"
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    seed: int = Field(0, ge=0)
+    threads: int | None = Field(None, ge=1)
+    network: NetworkPlan = NetworkPlan()
+    held_out: float = Field(0.2, ge=0, lt=1)
+    max_side: int = Field(512, ge=64)
+    frames_per_polyp: int = Field(64, ge=1)
+    jitter: float = Field(0.05, ge=0, le=0.5)
+    flip: float = Field(0.5, ge=0, le=1)
+    colour: float = Field(1.0, ge=0, le=3)
+    epochs: int = Field(40, ge=1)
+    steps_per_epoch: int = Field(50, ge=1)
+    batch_size: int = Field(24, ge=2)
+    learning_rate: float = Field(5e-4, gt=0)
+    weight_decay: float = Field(0.02, ge=0)
+    warm_up: float = Field(0.1, ge=0, lt=1)
+    routed: bool = True
+    gate_rate: float = Field(1e-3, gt=0)
+    ema_decay: float = Field(0.995, ge=0, lt=1)
+    validate_every: int = Field(10, ge=0)
+    confidence: float = Field(0.9, gt=0, lt=1)
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    tensorboard: bool = False
+    data_terms: str = "not stated by whoever trained this model"
+    notes: str = ""

@@ -1,0 +1,234 @@
+"""Frames made ready once: without what is written around them, reduced, on the disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.common.arrays import mapped
+from pipelines.common.errors import UserError
+from pipelines.common.media.record import Pixels
+from pipelines.polyp.data import (
+    Camera,
+    FailedFrame,
+    Frame,
+    FrameRef,
+    Polyp,
+    PolypError,
+    find_field,
+    frames_of,
+    read_frames,
+    without_surroundings,
+)
+from pipelines.polyp.data.record import Box
+from pipelines.polyp.quality import Quality, quality_of
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredFrame:
+    """pixels: RGB uint8 (H, W, 3), on the disk, black outside the optical field. box: in px of these.
+    mask: bool (H, W) or None. depth: float32 (H, W), mm, NaN where unknown, or None. camera: of these px."""
+
+    name: str
+    pixels: Pixels
+    box: Box
+    quality: Quality
+    mask: NDArray[np.bool_] | None = None
+    depth: NDArray[np.float32] | None = None
+    camera: Camera | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredPolyp:
+    """A polyp of known size with its frames; at least one of them is usable."""
+
+    id: str
+    patient: str
+    mm: float
+    censored: bool
+    frames: tuple[StoredFrame, ...]
+
+    @property
+    def usable(self) -> tuple[StoredFrame, ...]:
+        return tuple(one for one in self.frames if one.quality.usable)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A polyp or a frame that cannot be trained on, and why."""
+
+    name: str
+    reason: str
+
+
+def store_polyps(
+    polyps: Sequence[Polyp],
+    max_side: int,
+    frames_per_polyp: int,
+    folder: Path,
+    progress: Callable[[str], None],
+    *,
+    depth: bool = False,
+) -> tuple[list[StoredPolyp], list[LeftOut]]:
+    """Make the frames of polyps ready in `folder`, or take what lies there for the same files.
+
+    Polyps without a size, and frames without the lesion or that cannot be read, are left out. depth: keep
+    maps of depth. Raises UserError if no polyp is left.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    found: list[StoredPolyp] = []
+    left_out: list[LeftOut] = []
+    for number, polyp in enumerate(polyps):
+        if number % 20 == 0:
+            progress(f"preparing polyp {number + 1} of {len(polyps)}")
+        try:
+            found.append(
+                _stored(polyp, max_side, frames_per_polyp, folder / f"{number:05d}", left_out, depth)
+            )
+        except PolypError as error:
+            left_out.append(LeftOut(polyp.id, str(error)))
+    if not found:
+        reason = f": {left_out[0].name}: {left_out[0].reason}" if left_out else ""
+        raise UserError(f"there is no polyp of known size to train on{reason}")
+    return found, left_out
+
+
+def ready(frame: Frame, max_side: int, camera: Camera | None) -> StoredFrame | None:
+    """A frame as networks see it; None if it shows no lesion.
+
+    What lies outside the optical field, writing above all, is black, and the frame is reduced to a longer
+    side of `max_side` px at most.
+    """
+    if frame.box is None:
+        return None
+    pixels = without_surroundings(frame.pixels, find_field(frame.pixels))
+    share = min(1.0, max_side / max(frame.height, frame.width))
+    size = (max(1, round(frame.width * share)), max(1, round(frame.height * share)))
+    x, y = size[0] / frame.width, size[1] / frame.height
+    box = frame.box[0] * x, frame.box[1] * y, frame.box[2] * x, frame.box[3] * y
+    quality = quality_of(frame.pixels, frame.box)  # before it is reduced, which hides blur
+    mask, depth = frame.mask, frame.depth
+    if share < 1:
+        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+        if mask is not None:
+            mask = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_AREA) > 0
+        if depth is not None:
+            depth = np.asarray(cv2.resize(depth, size, interpolation=cv2.INTER_NEAREST), np.float32)
+    if camera is not None:
+        camera = resized(camera, *size)
+    return StoredFrame(frame.ref.name, pixels, box, quality, mask, depth, camera)
+
+
+def resized(camera: Camera, width: int, height: int) -> Camera:
+    """The camera of the same frame with another number of pixels."""
+    x, y = width / camera.width, height / camera.height
+    return replace(
+        camera,
+        width=width,
+        height=height,
+        fx=camera.fx * x,
+        fy=camera.fy * y,
+        cx=camera.cx * x,
+        cy=camera.cy * y,
+    )
+
+
+def _stored(
+    polyp: Polyp, max_side: int, most: int, target: Path, left_out: list[LeftOut], depth: bool
+) -> StoredPolyp:
+    if polyp.size_mm is None:
+        raise PolypError("its size is not known")
+    listing = frames_of(polyp)
+    left_out += [LeftOut(f"{polyp.id}/{one.name}", one.error) for one in listing.failed]
+    refs = spread([one for one in listing.frames if one.box is not None or one.mask is not None], most)
+    key = json.dumps([max_side, depth, [_state(one) for one in refs], _camera_key(polyp.camera)], default=str)
+    if not target.with_suffix(".json").is_file() or _read(target)["key"] != key:
+        _write(polyp, refs, max_side, target, key, depth)
+    record = _read(target)
+    left_out += [LeftOut(f"{polyp.id}/{name}", reason) for name, reason in record["failed"]]
+    frames = tuple(_open(target, number, one) for number, one in enumerate(record["frames"]))
+    if not any(one.quality.usable for one in frames):
+        raise PolypError("none of its frames can be used")
+    return StoredPolyp(polyp.id, polyp.patient, polyp.size_mm, polyp.censored, frames)
+
+
+def spread(refs: Sequence[FrameRef], most: int) -> list[FrameRef]:
+    """So many at most, evenly over their order."""
+    if len(refs) <= most:
+        return list(refs)
+    return [refs[i] for i in np.linspace(0, len(refs) - 1, most).round().astype(int)]
+
+
+def _write(
+    polyp: Polyp, refs: Sequence[FrameRef], max_side: int, target: Path, key: str, depth: bool
+) -> None:
+    target.with_suffix(".json").unlink(missing_ok=True)
+    frames: list[dict[str, Any]] = []
+    failed: list[tuple[str, str]] = []
+    for one in read_frames(refs):
+        if isinstance(one, FailedFrame):
+            failed.append((one.name, one.error))
+            continue
+        made = ready(one, max_side, polyp.camera)
+        if made is None:
+            continue
+        for what, values in (("pixels", made.pixels), ("mask", made.mask), ("depth", made.depth)):
+            if values is not None and (depth or what != "depth"):
+                np.save(_part(target, len(frames), what), np.ascontiguousarray(values))
+        frames.append(
+            {
+                "name": made.name,
+                "box": made.box,
+                "quality": asdict(made.quality),
+                "mask": made.mask is not None,
+                "depth": depth and made.depth is not None,
+                "camera": None if made.camera is None else asdict(made.camera),
+            }
+        )
+    record = {"key": key, "frames": frames, "failed": failed}
+    target.with_suffix(".json").write_text(json.dumps(record), encoding="utf-8")
+
+
+def _open(target: Path, number: int, record: dict[str, Any]) -> StoredFrame:
+    quality = {**record["quality"], "reasons": tuple(record["quality"]["reasons"])}
+    camera = record["camera"]
+    return StoredFrame(
+        record["name"],
+        mapped(_part(target, number, "pixels")),
+        tuple(record["box"]),
+        Quality(**quality),
+        mapped(_part(target, number, "mask")) if record["mask"] else None,
+        mapped(_part(target, number, "depth")) if record["depth"] else None,
+        None if camera is None else Camera(**{**camera, "notes": tuple(camera["notes"])}),
+    )
+
+
+def _read(target: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(target.with_suffix(".json").read_text(encoding="utf-8"))
+    return found
+
+
+def _part(target: Path, number: int, what: str) -> Path:
+    return target.with_name(f"{target.name}-{number:04d}-{what}.npy")
+
+
+def _state(ref: FrameRef) -> list[Any]:
+    """What a stored frame follows from: its files as they are now, and its labels."""
+    states: list[Any] = [ref.name, ref.number, ref.box, ref.label_size]
+    for path in (ref.image, ref.video, ref.mask, None if ref.depth is None else ref.depth.path):
+        if path is not None and path.exists():
+            stat = path.stat()
+            states.append([str(path.absolute()), stat.st_size, stat.st_mtime_ns])
+    return states
+
+
+def _camera_key(camera: Camera | None) -> list[float] | None:
+    names = ("width", "height", "fx", "fy", "cx", "cy", "k1")
+    return None if camera is None else [getattr(camera, name) for name in names]
