@@ -250,8 +250,9 @@ def _print(summary: RunSummary, quiet: bool) -> None:
 
 
 def _print_notes(summary: RunSummary, quiet: bool) -> None:
-    """What was assumed of single images, and what speaks against their counts."""
-    notes = [f"{_where(row)}: {text}" for row in _rows(summary.out) for text in row.get("notes", ())]
+    """What was assumed of single images and videos, and what speaks against their counts."""
+    of_rows = (f"{_where(row)}: {text}" for row in _rows(summary.out) for text in row.get("notes", ()))
+    notes = [*summary.notes, *of_rows]
     for text in notes[:MAX_LISTED]:
         terminal.note(text, quiet)
     if len(notes) > MAX_LISTED:
@@ -265,6 +266,7 @@ def _print_json(summary: RunSummary) -> None:
             "report": str(summary.report),
             "seconds": round(summary.seconds, 3),
             "counts": summary.counts,
+            "notes": summary.notes,
             "results": list(_rows(summary.out)),
         }
     )

@@ -90,7 +90,8 @@ def count(
             job.do(item, _teller(progress, number, len(items), item.name))
         progress("writing the report")
         counts = _conclude(run, skipped, job.videos)
-    return RunSummary(out, counts, time.monotonic() - started)
+    notes = [f"{one['source']}: {text}" for one in job.videos for text in one["notes"]]
+    return RunSummary(out, counts, time.monotonic() - started, notes)
 
 
 def check(predictor: Predictor, config: CountConfig) -> Scene:

@@ -103,7 +103,8 @@ def test_a_zone_that_reaches_beyond_the_image_is_noted(tmp_path: Path) -> None:
 def test_a_video_that_ends_early_keeps_its_frames_and_says_so(tmp_path: Path) -> None:
     whole = write_film(tmp_path / "walk.avi", frames=20, side=128).read_bytes()
     (tmp_path / "walk.avi").write_bytes(whole[: len(whole) * 2 // 3])
-    run(tmp_path / "run", tmp_path / "walk.avi")
+    summary = run(tmp_path / "run", tmp_path / "walk.avi")
+    assert "may be cut short" in summary.notes[0]
     rows = rows_of(tmp_path / "run")
     assert 3 < sum(row["status"] == "ok" for row in rows) < 20
     record = json.loads((tmp_path / "run" / "run.json").read_text())
