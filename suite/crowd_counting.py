@@ -251,8 +251,11 @@ def _print(summary: RunSummary, quiet: bool) -> None:
 
 def _print_notes(summary: RunSummary, quiet: bool) -> None:
     """What was assumed of single images and videos, and what speaks against their counts."""
-    of_rows = (f"{_where(row)}: {text}" for row in _rows(summary.out) for text in row.get("notes", ()))
-    notes = [*summary.notes, *of_rows]
+    frames: dict[tuple[str, str], list[int | None]] = {}
+    for row in _rows(summary.out):
+        for text in row.get("notes", ()):
+            frames.setdefault((row["source"], text), []).append(row["frame"])
+    notes = [*summary.notes, *(_where(*key, of) for key, of in frames.items())]
     for text in notes[:MAX_LISTED]:
         terminal.note(text, quiet)
     if len(notes) > MAX_LISTED:
@@ -278,8 +281,12 @@ def _rows(out: Path) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
-def _where(row: dict[str, Any]) -> str:
-    return row["source"] if row["frame"] is None else f"{row['source']}, frame {row['frame']}"
+def _where(source: str, text: str, frames: list[int | None]) -> str:
+    """A note, which many frames of a video may share."""
+    if frames[0] is None:
+        return f"{source}: {text}"
+    which = f"frame {frames[0]}" if len(frames) == 1 else f"{len(frames):,} frames from {frames[0]} on"
+    return f"{source}, {which}: {text}"
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:

@@ -5,8 +5,8 @@ it. So a head between two blocks gives one point and not two or none, and there 
 are counted. All places that are the best far around are taken at once, which comes to the same.
 
 On 60 held-out images of ShanghaiTech A this found heads with an F1 of 0.59 at 8 px, where points in the
-middle of the fullest blocks reach 0.46. At 4 px, half a block, it is 0.27 to 0.30: two points for one doubtful
-head hit more often than one between them.
+middle of the fullest blocks reach 0.46. At 4 px, half a block, it is 0.27 to 0.30: two points for one
+doubtful head hit more often than one between them.
 """
 
 from __future__ import annotations

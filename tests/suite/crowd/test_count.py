@@ -82,6 +82,12 @@ def test_the_table_and_the_notes_are_what_a_person_reads(here: Path, model: Path
     assert call("in", "--model", model, "--out", "run", "--resume").exit_code == 0
 
 
+def test_a_note_of_many_frames_is_said_once(here: Path, model: Path) -> None:
+    result = call("in/film.avi", "--model", model, "--out", "run", "--set", "max_side=64")
+    assert result.stderr.count("reduced to 64 x 64") == 1
+    assert "note: in/film.avi, 3 frames from 0 on: its 96 x 96 pixels were reduced" in result.stderr
+
+
 def test_json_has_the_rows_and_quiet_is_quiet(here: Path, model: Path) -> None:
     result = call("in", "--model", model, "--out", "run", "--json", "--quiet", "--network", "dense-counter")
     assert result.exit_code == 0 and result.stderr == ""
