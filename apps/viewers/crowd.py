@@ -27,7 +27,7 @@ companion = "files.jsonl"
 finds = "file, frame or zone"
 marks: tuple[Mark, ...] = (Mark("reject", "rejected", "X"),)
 corrected, has_classes = "corrected", False
-columns = (2.2, 7.6, 2.2)
+columns = (2.2, 7.7, 2.1)
 takes_truth = False
 
 MOST_PEOPLE: Final = 10_000_000  # that a person may type
@@ -57,9 +57,9 @@ def items(line: int, row_line: int, row: Row) -> list[Item]:
         novelty=None,
         threshold=None,
         model=row["model"],
-        text="\n".join([row["source"], place, *row["zones"]]).lower(),
+        text="\n".join([row["source"] + (f"#{frame}" if place else ""), place, *row["zones"]]).lower(),
         doubt=_doubt(count, low, high),
-        certainty="" if low is None or high is None else f"({whole(low)} to {whole(high)})",
+        certainty="" if low is None or high is None else f"({low:,.0f} to {high:,.0f})",
     )
     return [one]
 
@@ -111,7 +111,7 @@ def details(run: Run, item: Item) -> None:
     if row["status"] == "ok":
         if row["frame"] is not None:
             parts.append(f"frame {row['frame']}, {float(row['time']):.2f} s")
-        parts.append(f"counted at {row['width']:,} x {row['height']:,} px")
+        parts.append(f"{row['width']:,} x {row['height']:,} px")
         if row["people_per_m2"] is not None:
             parts.append(f"{row['people_per_m2']:.3g} people per m²")
         parts += [f"model {row['model']}", *row["notes"]]
@@ -149,7 +149,7 @@ def _draw(run: Run, item: Item, desk: Desk) -> None:
         found = None
         st.warning(visible(str(error)))
     key = _key(item)
-    tab, answered = st.session_state.get(HEARD, ("", -1))
+    tab, answered, have = st.session_state.get(HEARD, ("", -1, frozenset()))
     marks = marking.marks_of(run, item, desk.store, desk.reviewer)
     listed = marking.run_points(run, row)
     offer = None
@@ -169,10 +169,11 @@ def _draw(run: Run, item: Item, desk: Desk) -> None:
         own=marks.own,
         origin=marks.origin,
         predicted=listed or None,
-        can_begin=found is not None,
+        can_begin=found is not None and item.prediction != "0",
         offer=offer,
         tab=tab,
         answered=answered,
+        have=have,
         acked=_acked(desk, tab),
     )
     draw(shown, lambda message: _heard(run, desk, message))
@@ -186,24 +187,21 @@ def _acked(desk: Desk, tab: str) -> int:
 
 def _heard(run: Run, desk: Desk, message: Message) -> None:
     """Keep the steps of a message, remember what is looked at, and save if it is asked for."""
-    st.session_state[HEARD] = message.tab, message.number
+    st.session_state[HEARD] = message.tab, message.number, message.have
     st.session_state[LOOK] = message.key, message.box, message.pixels
     by_key = {_key(item): item for item in (_item(run, key) for key in _keys(message)) if item}
     try:
         for key in dict.fromkeys(key for key, _ in message.steps):
             if (item := by_key.get(key)) is not None:
-                seen = _seen(run.path, run.state, item.row, run)
                 sent = [step for name, step in message.steps if name == key]
-                steps = marking.checked_steps(sent, message.tab, seen.width, seen.height)
+                steps = marking.checked_steps(sent, message.tab, *_size(run, item))
                 Edits(desk.store).add(item.id, desk.reviewer, steps)
         item = by_key.get(message.key)
         if message.offer:
             st.session_state[OFFER] = message.key
         if message.save and item is not None:
-            seen = _seen(run.path, run.state, item.row, run)
             points = marking.marks_of(run, item, desk.store, desk.reviewer).points
-            detail = marking.as_detail(points, seen.width, seen.height)
-            desk.give(item, str(len(points)), detail)
+            desk.give(item, str(len(points)), marking.as_detail(points, *_size(run, item)))
             st.session_state[SAVED] = True
     except PROBLEMS as error:
         st.session_state["said"] = ("error", f"Not kept: {visible(str(error))}")
@@ -228,6 +226,12 @@ def _item(run: Run, key: str) -> Item | None:
     line = key.split(" ")[0]
     item = run.by_line.get(int(line)) if line.isdecimal() and len(line) < 12 else None
     return item if item is not None and _key(item) == key and item.reviewable else None
+
+
+def _size(run: Run, item: Item) -> tuple[int, int]:
+    """Width and height in px of the image in the file."""
+    row = run.row(item.row)
+    return int(row["width"]), int(row["height"])
 
 
 def _people(row: Row) -> str:

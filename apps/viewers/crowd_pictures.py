@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any, Final
 
 import cv2
@@ -23,16 +24,18 @@ AROUND: Final = 0.25  # of a part's sides, beyond each of them: a small move nee
 QUALITY: Final = 88
 # People per square px that get the strongest colour, at the least: one in 14 x 14 px.
 LEAST_FULL: Final = 5e-3
-GATE: Final = (0, 229, 255, 255)  # RGBA of a block that was refined
+GATE: Final = (255, 255, 255, 255)  # RGBA of a block that was refined
 
 Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A picture and where it lies: left, top, right and bottom in px of the image in the file."""
+    """A picture, what names its contents, and where it lies: left, top, right and bottom in px of the image
+    in the file."""
 
     url: str
+    id: str
     box: Box
 
 
@@ -40,7 +43,7 @@ def overview(seen: Seen) -> Part:
     """The whole image, its longer side at most OVERVIEW px."""
     height, width = seen.pixels.shape[:2]
     scale = min(1.0, OVERVIEW / max(height, width))
-    return Part(_jpeg(_resized(seen.pixels, scale)), (0.0, 0.0, float(seen.width), float(seen.height)))
+    return Part(*_jpeg(_resized(seen.pixels, scale)), (0.0, 0.0, float(seen.width), float(seen.height)))
 
 
 def part(seen: Seen, box: Box, pixels: int) -> Part | None:
@@ -61,7 +64,7 @@ def part(seen: Seen, box: Box, pixels: int) -> Part | None:
     if scale <= 1.05 * min(1.0, OVERVIEW / max(height, width)):
         return None
     picture = _resized(seen.pixels[y0:y1, x0:x1], scale)
-    return Part(_jpeg(picture), (x0 / across, y0 / down, x1 / across, y1 / down))
+    return Part(*_jpeg(picture), (x0 / across, y0 / down, x1 / across, y1 / down))
 
 
 def heat(found: CountMap, seen: Seen) -> Part:
@@ -72,7 +75,7 @@ def heat(found: CountMap, seen: Seen) -> Part:
     strength = np.clip(_few(density) / full, 0, 1)
     colours = cv2.applyColorMap(np.rint(strength * 255).astype(np.uint8), cv2.COLORMAP_TURBO)
     clear = np.rint(255 * np.clip(3 * strength, 0, 1)).astype(np.uint8)
-    return Part(_png(np.dstack([colours, clear])), _extent(found, seen))
+    return Part(*_png(np.dstack([colours, clear])), _extent(found, seen))
 
 
 def gate(found: CountMap, seen: Seen) -> Part | None:
@@ -84,7 +87,7 @@ def gate(found: CountMap, seen: Seen) -> Part | None:
     red, green, blue, alpha = GATE
     picture = np.zeros((*opened.shape, 4), np.uint8)
     picture[opened] = blue, green, red, alpha
-    return Part(_png(picture), _extent(found, seen))
+    return Part(*_png(picture), _extent(found, seen))
 
 
 def _few(values: NDArray[Any]) -> NDArray[np.float32]:
@@ -117,16 +120,18 @@ def _resized(pixels: NDArray[np.uint8], scale: float) -> NDArray[Any]:
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
 
 
-def _jpeg(pixels: NDArray[Any]) -> str:
-    return _url(".jpg", "jpeg", np.ascontiguousarray(pixels[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+def _jpeg(pixels: NDArray[Any]) -> tuple[str, str]:
+    picture = np.ascontiguousarray(pixels[..., ::-1])
+    return _url(".jpg", "jpeg", picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
 
 
-def _png(picture: NDArray[np.uint8]) -> str:
+def _png(picture: NDArray[np.uint8]) -> tuple[str, str]:
     return _url(".png", "png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 3])
 
 
-def _url(ending: str, kind: str, picture: NDArray[Any], how: list[int]) -> str:
+def _url(ending: str, kind: str, picture: NDArray[Any], how: list[int]) -> tuple[str, str]:
     done, content = cv2.imencode(ending, picture, how)
     if not done:
         raise ValueError("a picture could not be encoded")
-    return f"data:image/{kind};base64,{b64encode(content.tobytes()).decode()}"
+    url = f"data:image/{kind};base64,{b64encode(content.tobytes()).decode()}"
+    return url, blake2b(content.data, digest_size=12).hexdigest()

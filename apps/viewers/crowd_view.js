@@ -4,6 +4,7 @@
 const PATIENCE_MS = 3000; // after which an answer that did not come is not waited for
 const STILL_MS = 140; // without a move, before a sharper part is asked for
 const REACH_PX = 8; // how near to a head a click must be to remove it
+const STOCK = 12; // pictures that are kept decoded
 const SLIP_PX = 4; // how far the pointer may move and it is still a click
 const MOST_SCALE = 32; // px of the screen for one of the image
 const MARK = "#ff2e88", EDGE = "#fff", SHADE = "#000b", DOOMED = "#ff3b1f";
@@ -30,6 +31,8 @@ class View {
   constructor(root) {
     this.root = root;
     this.pictures = {};
+    this.stock = new Map(); // pictures that are decoded, by their id, the latest last
+    this.dots = {};
     this.points = [];
     this.pending = [];
     this.sent = 0;
@@ -98,17 +101,18 @@ class View {
   async show(data) {
     this.latest = data;
     const pictures = {};
-    await Promise.all(Object.entries(data.pictures).map(async ([name, { url, box }]) => {
-      const before = this.pictures[name];
-      if (before?.url === url) pictures[name] = before;
-      else {
-        const image = new Image();
+    await Promise.all(Object.entries(data.pictures).map(async ([name, { id, url, box }]) => {
+      let image = this.stock.get(id);
+      if (!image && url) {
+        image = new Image();
         image.src = url;
         await image.decode();
-        pictures[name] = { url, box, image };
       }
+      if (image) pictures[name] = { id, box, image };
     }));
     if (this.latest !== data) return;
+    const lacking = Object.keys(data.pictures).some((name) => !pictures[name]);
+    this.keep(pictures);
     const other = this.data?.key !== data.key;
     Object.assign(this, { data, pictures });
     if (data.tab === tab) {
@@ -127,7 +131,15 @@ class View {
     // What was sent and could not be kept is tried again, but not at once.
     const refused = this.pending.length && !this.until && this.pending[0].number <= (this.last ?? -1);
     if (refused) this.until = performance.now() + PATIENCE_MS;
-    if (this.pending.length) this.flush();
+    if (this.pending.length || lacking) this.flush(lacking);
+  }
+
+  keep(pictures) {
+    for (const { id, image } of Object.values(pictures)) {
+      this.stock.delete(id);
+      this.stock.set(id, image);
+    }
+    for (const id of [...this.stock.keys()].slice(0, -STOCK)) this.stock.delete(id);
   }
 
   showFacts(data) {
@@ -239,7 +251,15 @@ class View {
     return { box: seen.map(cents), pixels: canvas.width };
   }
 
+  // Once for all that changed since the last picture on the screen.
   draw() {
+    this.frame ??= requestAnimationFrame(() => {
+      this.frame = null;
+      this.paint();
+    });
+  }
+
+  paint() {
     const { pen, canvas, data, pictures } = this;
     if (!data || !this.scale || !pictures.whole) return;
     const unit = devicePixelRatio, [x, y] = this.place([0, 0]);
@@ -253,12 +273,13 @@ class View {
     pen.imageSmoothingQuality = "high";
     for (const name of ["whole", "part"]) this.drawPicture(name, 1, true);
     if (on.heat) this.drawPicture("heat", strength, true);
-    if (on.gate) this.drawPicture("gate", 0.3, false);
+    if (on.gate) this.drawPicture("gate", 0.4, false);
     pen.restore();
     pen.setTransform(unit, 0, 0, unit, 0, 0);
     if (on.zones) for (const zone of data.zones) this.drawZone(zone);
     if (on.predicted) this.drawHeads(this.predicted, false);
     if (on.marked) this.drawHeads(this.points, true);
+    if (on.zones) for (const zone of data.zones) this.labelZone(zone);
     if (this.hovered) this.drawDoomed();
   }
 
@@ -272,7 +293,7 @@ class View {
     this.pen.globalAlpha = 1;
   }
 
-  drawZone({ rings, colour, name, told }) {
+  drawZone({ rings, colour }) {
     const { pen } = this, path = new Path2D();
     for (const ring of rings) {
       pairs(ring).forEach((corner, i) => path[i ? "lineTo" : "moveTo"](...this.place(corner)));
@@ -283,7 +304,13 @@ class View {
       pen.strokeStyle = style;
       pen.stroke(path);
     }
-    const corners = pairs(rings[0]), [x, y] = this.place(corners.reduce((a, b) => (a[0] + a[1] <= b[0] + b[1] ? a : b)));
+  }
+
+  labelZone({ rings, colour, name, told }) {
+    const { pen, canvas } = this, corners = pairs(rings[0]), places = corners.map((corner) => this.place(corner));
+    const reach = [0, 1].map((i) => places.map((place) => place[i])).map((all) => [Math.min(...all), Math.max(...all)]);
+    if (reach[0][1] < 0 || reach[1][1] < 0 || reach[0][0] > canvas.clientWidth || reach[1][0] > canvas.clientHeight) return;
+    const [x, y] = this.place(corners.reduce((a, b) => (a[0] + a[1] <= b[0] + b[1] ? a : b)));
     const words = `${name.length > 40 ? `${name.slice(0, 39)}…` : name}: ${told}`;
     pen.font = "600 12px sans-serif";
     const width = pen.measureText(words).width + 10, left = clamp(x, 0, Math.max(0, this.canvas.clientWidth - width));
@@ -296,26 +323,42 @@ class View {
   }
 
   radius(many) {
-    return clamp((many > 400 ? 2.2 : many > 120 ? 3 : 4) + 1.1 * Math.log2(this.scale / this.fit), 2.2, 6);
+    return clamp((many > 400 ? 1.3 : many > 120 ? 2.4 : 4) + 1.1 * Math.log2(this.scale / this.fit), 1.3, 6);
   }
 
   drawHeads(points, marked) {
-    const { pen, canvas } = this, radius = this.radius(points.length) + (marked ? 0 : 1.5);
-    pen.beginPath();
-    for (const point of points) {
-      const [x, y] = this.place(point);
-      if (x < -9 || y < -9 || x > canvas.clientWidth + 9 || y > canvas.clientHeight + 9) continue;
-      pen.moveTo(x + radius, y);
-      pen.arc(x, y, radius, 0, 2 * Math.PI);
+    const { pen, canvas } = this, width = canvas.clientWidth, height = canvas.clientHeight;
+    const places = points.map((point) => this.place(point)).filter(([x, y]) => x > -9 && y > -9 && x < width + 9 && y < height + 9);
+    const radius = this.radius(points.length);
+    if (radius < 2) {
+      for (const [style, side] of [[SHADE, 2 * radius + 1], [marked ? MARK : EDGE, 2 * radius]]) {
+        pen.fillStyle = style;
+        for (const [x, y] of places) pen.fillRect(x - side / 2, y - side / 2, side, side);
+      }
+      return;
     }
-    pen.lineWidth = radius > 3 ? 3 : 2;
-    pen.strokeStyle = SHADE;
-    pen.stroke();
-    pen.lineWidth = radius > 3 ? 1.5 : 1;
-    pen.strokeStyle = EDGE;
+    const dot = this.dot(radius, marked), half = dot.width / 2 / devicePixelRatio;
+    for (const [x, y] of places) pen.drawImage(dot, x - half, y - half, 2 * half, 2 * half);
+  }
+
+  // One head, drawn once and copied. An edge around dots that are smaller would hide the image.
+  dot(radius, marked) {
+    const name = `${radius.toFixed(2)} ${devicePixelRatio}`, known = this.dots[marked];
+    if (known?.name === name) return known.dot;
+    const edge = radius > 3 ? 1.5 : 1;
+    const outer = radius + (marked ? 0 : 1.5), side = Math.ceil(2 * (outer + 3) * devicePixelRatio);
+    const dot = Object.assign(document.createElement("canvas"), { width: side, height: side }), pen = dot.getContext("2d");
+    pen.scale(devicePixelRatio, devicePixelRatio);
+    pen.arc(side / 2 / devicePixelRatio, side / 2 / devicePixelRatio, outer, 0, 2 * Math.PI);
     pen.fillStyle = MARK;
-    if (marked) pen.fill();
-    pen.stroke();
+    for (const [style, width] of [[SHADE, 2 * edge], [EDGE, edge]]) {
+      pen.strokeStyle = style;
+      pen.lineWidth = width;
+      pen.stroke();
+      if (marked) pen.fill();
+    }
+    this.dots[marked] = { name, dot };
+    return dot;
   }
 
   drawDoomed() {
@@ -459,7 +502,6 @@ class View {
       this.again = setTimeout(() => this.flush(), 100);
       return;
     }
-    if (!this.pending.length && !this.saving && !this.wanting && !this.looked) return;
     this.until = performance.now() + PATIENCE_MS;
     this.last = this.pending.at(-1)?.number ?? this.last;
     this.send("told", {
@@ -467,6 +509,7 @@ class View {
       message: ++this.sent,
       key: this.data.key,
       steps: this.pending.map(({ key, number, step }) => [key, number, ...step]),
+      have: [...this.stock.keys()],
       look: this.looked ?? null,
       save: Boolean(this.saving),
       offer: Boolean(this.wanting),

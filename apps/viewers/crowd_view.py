@@ -34,13 +34,15 @@ _component = st.components.v2.component(
 @dataclass(frozen=True, slots=True)
 class Message:
     """What the browser said. tab: its window. number: of the message. key: of the item that it shows. steps:
-    not yet checked, each with the key of its item in front. box, pixels: the part that is looked at, and how
-    many px it has across on the screen. save, offer: whether to save, and to offer the model's heads."""
+    not yet checked, each with the key of its item in front. have: pictures that need not be sent again. box,
+    pixels: the part that is looked at, and how many px it has across on the screen. save, offer: whether to
+    save, and to offer the model's heads."""
 
     tab: str
     number: int
     key: str
     steps: tuple[tuple[str, list[Any]], ...]
+    have: frozenset[str]
     box: Box | None
     pixels: int
     save: bool
@@ -52,7 +54,8 @@ class Shown:
     """What is to be seen. width, height: of the image in px. native: px that can be had of each of them, 1
     or less. zones: with what is said of each. points: the marked heads; own, origin: as `Marks` has them.
     predicted: the heads that the run lists, None without. offer: the model's heads, if they were asked for.
-    tab: of the message that was heard last, answered its number; acked: the last step that was kept of it."""
+    tab, answered, have: of the message that was heard last; acked: the last step of that window that is kept.
+    """
 
     key: str
     title: str
@@ -71,6 +74,7 @@ class Shown:
     offer: Sequence[Point] | None
     tab: str
     answered: int
+    have: frozenset[str]
     acked: int
 
 
@@ -95,12 +99,16 @@ def read(given: object) -> Message | None:
         return None
     if not isinstance(steps, list) or not all(_is_step(one) for one in steps):
         return None
+    have = given.get("have")
     box, pixels = _look(look) if isinstance(look, dict) else (None, 0)
     return Message(
         tab=str(texts[0]),
         number=number,
         key=str(texts[1]),
         steps=tuple((one[0], one[1:]) for one in steps),
+        have=frozenset(one for one in have if isinstance(one, str))
+        if isinstance(have, list)
+        else frozenset(),
         box=box,
         pixels=pixels,
         save=given.get("save") is True,
@@ -131,7 +139,10 @@ def _data(shown: Shown) -> dict[str, Any]:
         "native": shown.native,
         "count": shown.count,
         "interval": shown.interval,
-        "pictures": {name: {"url": one.url, "box": one.box} for name, one in shown.pictures.items()},
+        "pictures": {
+            name: {"id": one.id, "box": one.box, "url": None if one.id in shown.have else one.url}
+            for name, one in shown.pictures.items()
+        },
         "zones": [
             {
                 "name": visible(zone.name),
