@@ -2,7 +2,8 @@
 
 `read_dataset` finds the polyps and recordings of a data set, `frames_of` the frames of one; `read_frame` and
 `read_frames` read them. `find_field` finds what of a frame is picture, and not written around or over it.
-`folds` and `hold_out` split by patient, and `refuse_leaks` checks a split.
+`folds` and `hold_out` split by patient, `refuse_leaks` checks a split, and `survey` counts
+what is there.
 """
 
 from .boxes import box_of, clipped
@@ -28,6 +29,7 @@ from .record import (
 )
 from .sizes import Size, parse_size
 from .splits import Fold, folds, groups_of, hold_out, refuse_leaks
+from .survey import Survey, survey
 from .text import find_text
 
 __all__ = [
@@ -50,6 +52,8 @@ __all__ = [
     "read_frame",
     "read_frames",
     "without_labels",
+    "survey",
+    "Survey",
     "read_camera",
     "parse_size",
     "Size",
