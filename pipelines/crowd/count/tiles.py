@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from pipelines.crowd.count.field import GRID
+
+LEAST_SIDE: Final = 256  # px
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +60,24 @@ def tiles(image: Box, most: int, halo: int) -> list[Box]:
     """Boxes that tile an image, which begins at 0, 0; with the halo each has `most` px or fewer.
 
     They begin at multiples of GRID, so that blocks lie in tiles as they lie in the whole. Of all ways to
-    cut the image into rows and columns, the one with the least to compute. Where even the smallest tile with
-    its halo has more than `most` px, that one is taken.
+    cut the image into rows and columns, the one with the least to compute. No tile is smaller than
+    LEAST_SIDE, where hardly anything but halo would be computed, even if `most` is passed.
     """
     best: tuple[int, int, int] | None = None
-    across = [_cost(image.width, columns, halo) for columns in range(1, -(-image.width // GRID) + 1)]
-    for rows in range(1, -(-image.height // GRID) + 1):
-        tall, high, down = _cost(image.height, rows, halo)
+    across = list(_costs(image.width, halo))
+    for tall, high, down in _costs(image.height, halo):
         # The fewest columns that fit: more of them would only be more work.
         fits = next(((broad, work) for broad, wide, work in across if high * wide <= most), None)
         if fits is not None and (best is None or down * fits[1] < best[0]):
             best = down * fits[1], tall, fits[0]
-    tall, broad = best[1:] if best else (GRID, GRID)
+    tall, broad = best[1:] if best else (LEAST_SIDE, LEAST_SIDE)
     return list(_cut(image, tall, broad))
+
+
+def _costs(length: int, halo: int) -> Iterator[tuple[int, int, int]]:
+    """For one axis cut into 1, 2, ... tiles, the side of each, and as in `_cost` what they take."""
+    for parts in range(1, max(1, length // LEAST_SIDE) + 1):
+        yield _cost(length, parts, halo)
 
 
 def _cost(length: int, parts: int, halo: int) -> tuple[int, int, int]:
