@@ -147,8 +147,9 @@ class Viewer(Protocol):
 class Run:
     """A run folder, read once: items in memory, rows and companion lines by their place on the disk.
 
-    groups: the rows of what was classified, by group. state: changes when the files of the run do.
-    damaged: how many lines were no row of this task. truth: a folder that the user named, or None.
+    groups: the rows of what was classified, by group. ids: of the items that can be judged.
+    state: changes when the files of the run do. damaged: how many lines were no row of this task.
+    truth: a folder that the user named, or None.
     """
 
     def __init__(self, path: Path, viewer: Viewer, truth: Path | None = None) -> None:
@@ -167,6 +168,7 @@ class Run:
             except (LookupError, ValueError, TypeError):
                 self.damaged += 1
         self.items: tuple[Item, ...] = tuple(items)
+        self.ids = frozenset(item.id for item in items if item.reviewable)
         self.by_line = {item.line: item for item in items}
         self.groups: dict[str, list[int]] = {}
         for item in items:

@@ -26,7 +26,7 @@ from apps.store import (
 )
 from apps.viewers import viewer_of
 from apps.wording import badge, caption, mark_of, sure, titles, word
-from apps.worklist import ORDERS, Filters, arrange, neighbour, states
+from apps.worklist import ORDERS, Filters, neighbour, ordered, passing, states
 from pipelines.common.errors import UserError
 
 PAGE = 14  # items of the queue that are listed at a time
@@ -60,6 +60,11 @@ def _latest(path: Path, last: int, _store: Store) -> dict[ItemId, Verdict]:
     return _store.latest()
 
 
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _ordered(path: Path, state: tuple[int, ...], order: str, _run: Run) -> list[Item]:
+    return ordered(_run.items, order)
+
+
 class Page:
     """One drawing of the page. What outlives it is in the store and, for one tab, in the session:
 
@@ -73,10 +78,11 @@ class Page:
 
     def draw(self, reviewer: str) -> None:
         self._header(reviewer)
-        queue = arrange(
-            self.run.items,
+        filters = self._filters()
+        queue = passing(
+            _ordered(self.run.path, self.run.state, filters.order, self.run),
             self.verdicts,
-            self._filters(),
+            filters,
             keep=None if st.session_state.pop("refiltered", False) else st.session_state.get("line"),
             marks=self.viewer.marks,
             corrected=self.viewer.corrected,
@@ -103,10 +109,10 @@ class Page:
     def _header(self, reviewer: str) -> None:
         with st.container(key="header"):
             name, progress, who, undo, export = st.columns([3, 4, 2, 1.2, 1.4], vertical_alignment="bottom")
-        reviewable = [item for item in self.run.items if item.reviewable]
-        done = sum(item.id in self.verdicts for item in reviewable)
+        reviewable = len(self.run.ids)
+        done = sum(item in self.run.ids for item in self.verdicts)
         name.markdown(f"#### {plain(self.run.path.name)}")
-        progress.progress(done / max(len(reviewable), 1), f"{done:,} of {len(reviewable):,} reviewed")
+        progress.progress(done / max(reviewable, 1), f"{done:,} of {reviewable:,} reviewed")
         who.text_input("Reviewer", reviewer, MAX_REVIEWER, key="reviewer", placeholder="your name")
         undo.button("Undo", key="undo", shortcut="Z", on_click=self._undo, width="stretch")
         export.button(
@@ -353,7 +359,7 @@ class Page:
     def _export(self) -> None:
         file = self.run.path / EXPORT
         try:
-            count = self.store.export(file, {item.id for item in self.run.items})
+            count = self.store.export(file, self.run.ids)
             more = self.viewer.export(self.run, self.store.latest())
         except (UserError, OSError) as error:
             st.session_state["said"] = ("error", f"Not exported: {visible(str(error))}")

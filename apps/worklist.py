@@ -52,20 +52,37 @@ def arrange(
     marks: Sequence[Mark] = (),
     corrected: str = "",
 ) -> list[Item]:
-    """The items that pass the filters, in their order. marks, corrected: of the viewer.
+    """The items that pass the filters, in their order; see `passing`."""
+    return passing(ordered(items, filters.order), verdicts, filters, keep, marks, corrected)
+
+
+def ordered(items: Iterable[Item], order: str) -> list[Item]:
+    """All items in an order of ORDERS. Of a large run that takes longer than to filter them, and it never
+    changes."""
+    return sorted(items, key=ORDERS[order])
+
+
+def passing(
+    items: Iterable[Item],
+    verdicts: Mapping[ItemId, Verdict],
+    filters: Filters,
+    keep: int | None = None,
+    marks: Sequence[Mark] = (),
+    corrected: str = "",
+) -> list[Item]:
+    """The items that pass the filters, in the order in which they come. marks, corrected: of the viewer.
 
     keep: the line of an item that is shown whatever its verdict, so that it stays while one looks at it.
     """
     wanted, words = states(marks, corrected)[filters.state], filters.text.lower().split()
-    passing = [
+    return [
         item
         for item in items
         if (item.line == keep or wanted(item, verdicts.get(item.id)))
         and (not filters.decisions or item.decision in filters.decisions)
         and (not filters.classes or item.prediction in filters.classes)
-        and all(word in item.text for word in words)
+        and (not words or all(word in item.text for word in words))
     ]
-    return sorted(passing, key=ORDERS[filters.order])
 
 
 def neighbour(lines: Sequence[int], line: int | None, step: int) -> int | None:
