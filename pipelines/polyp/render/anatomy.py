@@ -94,8 +94,8 @@ def draw_lesion(
         )
         part = np.linspace(0, 1, 7)[:, None]
         nodes = (1 - part) ** 2 * foot + 2 * part * (1 - part) * knee + part**2 * centre
-        thick = max(size * rng.uniform(0.11, 0.24), 0.5)
-        stalk = Stalk(nodes, thick * (1 + rng.uniform(0.2, 0.8) * (1 - part[:, 0]) ** 3))
+        thick = max(size * rng.uniform(0.1, 0.21), 0.5)
+        stalk = Stalk(nodes, thick * (1 + rng.uniform(0.1, 0.6) * (1 - part[:, 0]) ** 3))
     lesion = Lesion(
         kind=kind,
         size=size,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from pipelines.polyp.render.scene import LESION, Scene
 from pipelines.polyp.render.sensor import Sensor, develop
 from pipelines.polyp.render.skin import Skin
 from pipelines.polyp.render.surface import look
+from pipelines.polyp.render.tool import Tool
 
 NORMAL_PX = 0.7  # normals are taken over this part of a pixel
 
@@ -37,22 +38,25 @@ class Frame:
 
 @dataclass(frozen=True)
 class Shot:
-    """What of a frame is its own. motion: px in x and y; defocus: px; rough: slopes of the wet film."""
+    """What of a frame is its own. tool: where the instrument is, if it is out; motion: px in x and y;
+    defocus: px; rough: slopes of the wet film."""
 
     pose: Pose
+    tool: Tool | None = None
     motion: tuple[float, float] = (0.0, 0.0)
     defocus: float = 0.0
     rough: float = 0.045
 
 
 def truth(
-    scene: Scene, camera: Camera, pose: Pose, seen: NDArray[np.bool_]
+    scene: Scene, camera: Camera, shot: Shot, seen: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Depth and label of `Frame`, without the picture."""
+    scene = replace(scene, tool=shot.tool)
     with torch.inference_mode():
-        hits = trace(scene, camera, pose, seen)
+        hits = trace(scene, camera, shot.pose, seen)
         label = scene.touch(hits.points).label
-    return _maps(camera, pose, hits.index.numpy(), hits.points.numpy(), label.numpy())
+    return _maps(camera, shot.pose, hits.index.numpy(), hits.points.numpy(), label.numpy())
 
 
 def render(
@@ -66,6 +70,7 @@ def render(
     shot: Shot,
 ) -> Frame:
     """The frame; `seen` (height, width) is the field that the optics leave open."""
+    scene = replace(scene, tool=shot.tool)
     with torch.inference_mode():
         hits = trace(scene, camera, shot.pose, seen)
         touch = scene.touch(hits.points)

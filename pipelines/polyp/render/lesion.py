@@ -110,7 +110,7 @@ class Lesion:
     def surface(self, wall: Wall) -> Floats:
         """Points (N, 3) of the body's surface that show above the wall, mm in the world."""
         rows, columns = self.radii.values.shape[2:]
-        grid = sphere_grid(2 * rows, 2 * columns).reshape(3, -1)
+        grid = sphere_grid(rows, columns).reshape(3, -1)
         unit = torch.from_numpy(grid)
         polar, azimuth = directions(unit, torch.ones(unit.shape[1]))
         radius = self.radii.at(azimuth, polar)[0]

@@ -12,8 +12,9 @@ from torch import Tensor
 from pipelines.polyp.render.camera import Camera, Pose
 from pipelines.polyp.render.filters import Image, blur, shrunk, stretched
 from pipelines.polyp.render.march import Hits
+from pipelines.polyp.render.shadows import lit_parts
 from pipelines.polyp.render.surface import Surface
-from pipelines.polyp.render.vectors import dot, unit
+from pipelines.polyp.render.vectors import column, dot, unit
 
 REFERENCE_MM = 20.0  # a white wall at this distance, face on, sends back 1
 WRAP = 0.12  # light that enters the tissue comes out beside where it fell
@@ -32,45 +33,54 @@ class Lamps:
     powers: tuple[float, ...]
 
 
-def irradiance(lamps: Lamps, pose: Pose, points: Tensor, normals: Tensor) -> Tensor:
-    """What falls on surfaces (N,), in units of REFERENCE_MM: inverse square of the distance, and the
-    cosine."""
-    total = torch.zeros(points.shape[1])
-    for strength, ahead in _each(lamps, pose, points):
-        total += strength * ((1 - WRAP) * dot(normals, ahead) + WRAP).clamp_min(0)
-    return total
+@dataclass(frozen=True)
+class Beam:
+    """Light of one lamp at N places. strength: (N,), in units of REFERENCE_MM, before the cosine; ahead: (3,
+    N), unit vectors towards the lamp."""
+
+    strength: Tensor
+    ahead: Tensor
 
 
-def _each(lamps: Lamps, pose: Pose, points: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """For each lamp its strength (N,) at the points and unit directions (3, N) towards it."""
+def beams(lamps: Lamps, pose: Pose, points: Tensor) -> list[Beam]:
+    """Of each lamp at points (3, N): inverse square of the distance, and the lamp's own spread."""
     axes = torch.as_tensor(pose.axes, dtype=points.dtype)
     found = []
     for (x, y), power in zip(lamps.offsets, lamps.powers, strict=True):
-        place = torch.as_tensor(pose.place + pose.axes @ np.array([x, y, 0.0]), dtype=points.dtype)
-        ahead = place[:, None] - points
+        ahead = column(pose.place + pose.axes @ np.array([x, y, 0.0]), points) - points
         square = dot(ahead, ahead)
         ahead = ahead / square.sqrt()
         off = -dot(axes[:, 2:], ahead)
-        found.append((power * REFERENCE_MM**2 / square * off.clamp_min(0.05) ** lamps.spread, ahead))
+        found.append(Beam(power * REFERENCE_MM**2 / square * off.clamp_min(0.05) ** lamps.spread, ahead))
     return found
 
 
-def glints(lamps: Lamps, pose: Pose, hits: Hits, surface: Surface, rough: float) -> Tensor:
+def irradiance(falling: list[Beam], normals: Tensor) -> Tensor:
+    """What falls (N,) on surfaces with these normals (3, N): the cosine, a little of it round the edge."""
+    total = torch.zeros(normals.shape[1])
+    for beam in falling:
+        total += beam.strength * ((1 - WRAP) * dot(normals, beam.ahead) + WRAP).clamp_min(0)
+    return total
+
+
+def glints(falling: list[Beam], rays: Tensor, surface: Surface, rough: float) -> Tensor:
     """Light (N,) that the wet film mirrors: Beckmann's distribution of slopes with Schlick's Fresnel term."""
-    total = torch.zeros(hits.far.shape[0])
-    for strength, ahead in _each(lamps, pose, hits.points):
-        half = unit(ahead - hits.rays)
-        facing = dot(half, surface.film).clamp(1e-3, 1)
-        square = facing * facing
+    total = torch.zeros(rays.shape[1])
+    for beam in falling:
+        half = unit(beam.ahead - rays)
+        square = dot(half, surface.film).clamp(1e-3, 1) ** 2
         slopes = torch.exp((square - 1) / (square * rough**2)) / (torch.pi * rough**2 * square * square)
-        mirror = 0.03 + 0.97 * (1 - dot(half, ahead).clamp(0, 1)) ** 5
-        total += strength * surface.gloss * mirror * slopes / 4
+        mirror = 0.03 + 0.97 * (1 - dot(half, beam.ahead).clamp(0, 1)) ** 5
+        total += beam.strength * surface.gloss * mirror * slopes / 4
     return total
 
 
 def lit(camera: Camera, pose: Pose, lamps: Lamps, hits: Hits, surface: Surface, rough: float) -> Image:
     """The light (height, width, 3) that reaches the lens, linear; 0 where no ray was followed."""
-    falling = irradiance(lamps, pose, hits.points, surface.normals)
+    parts = lit_parts(camera, pose, hits, lamps.offsets)
+    bare = beams(lamps, pose, hits.points)
+    shaded = [Beam(beam.strength * part, beam.ahead) for beam, part in zip(bare, parts, strict=True)]
+    falling = irradiance(shaded, surface.normals)
     square = (hits.far / REFERENCE_MM) ** 2
     seen = _image(camera, hits.index, torch.ones_like(hits.far))
     shading = _image(camera, hits.index, falling * square)
@@ -85,8 +95,8 @@ def lit(camera: Camera, pose: Pose, lamps: Lamps, hits: Hits, surface: Surface, 
         direct = soft.reshape(-1)[hits.index.numpy()] / square.numpy()
         colour = surface.colour[channel].numpy()
         colours.append(colour * (direct + BOUNCE * ambient * colour.mean()))
-    shine = glints(lamps, pose, hits, surface, rough)
-    shine += BROAD * glints(lamps, pose, hits, surface, 3.5 * rough)
+    shine = glints(shaded, hits.rays, surface, rough)
+    shine += BROAD * glints(shaded, hits.rays, surface, 3.5 * rough)
     image = np.zeros((camera.height * camera.width, 3), np.float32)
     image[hits.index.numpy()] = (np.stack(colours) + shine.numpy()).T
     return image.reshape(camera.height, camera.width, 3)

@@ -14,8 +14,9 @@ from pipelines.polyp.render.scene import Scene
 from pipelines.polyp.render.vectors import length
 
 CELL = 4  # px
-CONE_STEPS = 44
-RAY_STEPS = 48
+CONE_STEPS = 34
+RAY_STEPS, PATIENT_STEPS = 80, 16
+CLOSE_PX, LEAST_PX = 0.03, 0.35
 NEAR_MM = 0.5
 LEAP = 4.0
 MOST_MM = 600.0
@@ -75,20 +76,26 @@ def _follow(scene: Scene, place: Tensor, rays: Tensor, far: Tensor, pixel: float
     """How far (N,) in mm each ray goes until it is within a small part of a pixel of a surface.
 
     Close to a surface the distance along a ray is nearly a line, so its root is taken from the last two
-    places (the secant method) where that is not much further than the safe step.
+    places (the secant method) where that is not much further than the safe step. A ray that passes close by
+    an edge would take ever shorter steps; after a while it takes no shorter ones than a part of a pixel,
+    until it is past or inside.
     """
     done = far.clone()
     active, moving, along = torch.arange(far.numel()), rays, far
     last, step = torch.full_like(far, torch.inf), torch.zeros_like(far)
-    for _ in range(RAY_STEPS):
+    for number in range(RAY_STEPS):
         free = scene.free(place + moving * along)
         fall = last - free
         root = step * free / torch.where(fall.abs() < 1e-9, torch.inf, fall)
         trusted = (free < NEAR_MM) & (root.abs() < LEAP * free.abs()) & (root * free > 0)
         step = torch.where(trusted, root, free)
+        going = step.abs() > CLOSE_PX * pixel * along + 0.0005
+        if number >= PATIENT_STEPS:
+            going &= free > 0
+            step = torch.where(going, step.clamp_min(0).maximum(LEAST_PX * pixel * along), step)
         last, along = free, along + step
         done[active] = along
-        keep = ((step.abs() > 0.05 * pixel * along + 0.0005) & (along < MOST_MM)).nonzero()[:, 0]
+        keep = (going & (along < MOST_MM)).nonzero()[:, 0]
         if len(keep) < 0.8 * len(active):
             active, along, last, step = active[keep], along[keep], last[keep], step[keep]
             moving = moving.index_select(1, keep)

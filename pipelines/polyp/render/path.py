@@ -9,16 +9,19 @@ from typing import Literal
 import numpy as np
 import torch
 
-from pipelines.polyp.render.camera import Camera, Field, Floats, looking
-from pipelines.polyp.render.frame import Shot, truth
+from pipelines.polyp.render.camera import Floats, looking
+from pipelines.polyp.render.frame import Shot
 from pipelines.polyp.render.lesion import Lesion
 from pipelines.polyp.render.optics import Optics
-from pipelines.polyp.render.scene import LESION, Scene
+from pipelines.polyp.render.reach import held
+from pipelines.polyp.render.scene import Scene
+from pipelines.polyp.render.tool import ToolKind
+from pipelines.polyp.render.wall import Wall
 
 NEAREST, FURTHEST = 5.0, 60.0  # mm from the lens to the polyp's middle
 CLEAR_MM = 3.0  # that the tip of the endoscope keeps from everything
-COARSE = 4  # px of the frame in one of the quick look
-FEWEST_PX = 10  # of the polyp, or it does not count as seen
+LOOKED_AT, OFF_MM = 150, 0.25  # points around the polyp, and how far off its surface
+SHOWN = 0.12  # part of them that is seen, or the polyp does not count as seen
 TRIES = 6
 
 View = Literal["in", "edge", "away"]
@@ -35,13 +38,19 @@ class Planned:
     blurred: bool
 
 
-def plan(rng: np.random.Generator, scene: Scene, optics: Optics, frames: int) -> list[Planned]:
-    """A clip in which the polyp is seen in at least half of the frames, if that can be had."""
+def plan(
+    rng: np.random.Generator, scene: Scene, optics: Optics, frames: int, tool: ToolKind | None
+) -> list[Planned]:
+    """A clip in which the polyp is seen in at least half of the frames, if that can be had. tool: the
+    instrument that is held to the polyp in most of them."""
+    assert scene.lesion is not None
+    points = _around(scene.lesion, scene.wall)
     best: list[Planned] = []
     most = -1
     for attempt in range(TRIES):
-        clip = _clip(rng, scene, optics, frames, hidden=0.2 if attempt < TRIES // 2 else 0.0)
-        seen = sum(_shows(scene, optics, one) for one in clip if not one.blurred)
+        hidden = 0.2 if attempt < TRIES // 2 else 0.0
+        clip = _clip(rng, scene, optics, frames, tool, hidden)
+        seen = sum(_shows(scene, optics, points, one) for one in clip if not one.blurred)
         if seen > most:
             best, most = clip, seen
         if most >= max(1, frames // 2):
@@ -50,7 +59,12 @@ def plan(rng: np.random.Generator, scene: Scene, optics: Optics, frames: int) ->
 
 
 def _clip(
-    rng: np.random.Generator, scene: Scene, optics: Optics, frames: int, hidden: float
+    rng: np.random.Generator,
+    scene: Scene,
+    optics: Optics,
+    frames: int,
+    tool: ToolKind | None,
+    hidden: float,
 ) -> list[Planned]:
     lesion = scene.lesion
     assert lesion is not None
@@ -63,6 +77,9 @@ def _clip(
     off, towards = half * np.sqrt(rng.random()) * 0.8, rng.uniform(0, 2 * np.pi)
     roll = rng.uniform(0, 2 * np.pi)
     views = _views(rng, frames)
+    turn, shade = rng.uniform(0, 2 * np.pi), int(rng.integers(60))
+    if tool is not None:
+        off, last = 0.5 * off, min(last, max(nearest, 30.0))
     clip = []
     for number, view in enumerate(views):
         part = number / max(frames - 1, 1)
@@ -78,7 +95,10 @@ def _clip(
             view
         ]
         pose = looking(place, lesion.centre, float(angle), float(towards), float(roll))
-        shot, blurred = _quality(rng, Shot(pose), optics.camera.height)
+        out = None
+        if tool is not None and view != "away" and rng.random() < 0.8:
+            out = held(rng, scene, pose, optics.channel, tool, shade, turn)
+        shot, blurred = _quality(rng, Shot(pose, out), optics.camera.height)
         clip.append(Planned(shot, view, distance, blurred))
     return clip
 
@@ -158,19 +178,26 @@ def _units(rng: np.random.Generator, count: int) -> Floats:
     return found
 
 
-def _shows(scene: Scene, optics: Optics, planned: Planned) -> bool:
-    """Whether the polyp is seen, at a fraction of the resolution."""
-    camera, field = optics.camera, optics.field
-    small = Camera(
-        camera.width // COARSE,
-        camera.height // COARSE,
-        camera.fx / COARSE,
-        camera.fy / COARSE,
-        (camera.cx + 0.5) / COARSE - 0.5,
-        (camera.cy + 0.5) / COARSE - 0.5,
-        camera.k1,
-    )
-    middle = ((field.centre[0] + 0.5) / COARSE - 0.5, (field.centre[1] + 0.5) / COARSE - 0.5)
-    seen = Field(field.shape, middle, field.radius / COARSE).inside(small.width, small.height)
-    label = truth(scene, small, planned.shot.pose, seen)[1]
-    return bool((label == LESION).sum() * COARSE**2 >= 2 * FEWEST_PX)
+def _shows(scene: Scene, optics: Optics, points: Floats, planned: Planned) -> bool:
+    """Whether enough of the points (3, N) around the polyp are in the field with a free view."""
+    shot, camera = planned.shot, optics.camera
+    pixels = camera.project(shot.pose.to_camera(points))
+    inside = np.all((pixels > -0.5) & (pixels < np.array([[camera.width], [camera.height]]) - 0.5), axis=0)
+    column, row = np.rint(pixels[:, inside]).astype(int)
+    ahead = points[:, inside][:, optics.seen[row, column]]
+    part = np.linspace(0.08, 1, 40)
+    ways = shot.pose.place[:, None, None] + (ahead - shot.pose.place[:, None])[..., None] * part
+    room = replace(scene, tool=shot.tool).distance(torch.from_numpy(ways.reshape(3, -1).astype(np.float32)))
+    free = (room.view(-1, len(part)) > 0).all(dim=1)
+    return bool(int(free.sum()) >= SHOWN * points.shape[1])
+
+
+def _around(lesion: Lesion, wall: Wall) -> Floats:
+    """Points (3, N) just off the polyp's surface."""
+    surface = lesion.surface(wall)
+    surface = surface[:: max(len(surface) // LOOKED_AT, 1)]
+    away = surface - lesion.centre
+    away *= 1 + OFF_MM / np.linalg.norm(away, axis=1, keepdims=True)
+    up = -np.array([np.cos(lesion.angle), np.sin(lesion.angle), 0.0])  # across the tube, to its axis
+    lifted: Floats = (lesion.centre + away + OFF_MM * up).T
+    return lifted

@@ -35,9 +35,9 @@ class Sensor:
 
 
 def draw_sensor(rng: np.random.Generator) -> Sensor:
-    red, blue = rng.uniform(0.92, 1.12), rng.uniform(0.85, 1.2)
+    red, blue = rng.uniform(0.85, 1.1), rng.uniform(0.85, 1.25)
     return Sensor(
-        brightness=float(rng.uniform(0.12, 0.34)),
+        brightness=float(rng.uniform(0.12, 0.36)),
         peak=float(rng.uniform(0.9, 0.985)),
         balance=(float(red), 1.0, float(blue)),
         aperture=float(rng.uniform(0.08, 0.25)),
@@ -77,7 +77,8 @@ def develop(
     sigma = sensor.grain * amplified * np.sqrt(0.05 + np.clip(image, 0, 1))
     noise = rng.standard_normal(image.shape, np.float32)
     image = np.clip(image + sigma * (0.6 * noise + 0.8 * blur(noise, 0.8)), 0, None)
-    image = image / np.cbrt(1 + image**3)
+    # Linear almost to the top, then full: highlights burn out.
+    image = image / (1 + image**5) ** np.float32(0.2)
     grey = (image @ LUMA)[..., None]
     image = np.clip(grey + sensor.saturation * (image - grey), 0, 1) ** GAMMA
     if sensor.sharpen:

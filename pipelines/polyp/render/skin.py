@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.polyp.render.anatomy import HIGH, LOW
-from pipelines.polyp.render.filters import blur
+from pipelines.polyp.render.filters import blur, stretched
 from pipelines.polyp.render.lesion import Lesion
 from pipelines.polyp.render.noise import Field, band, step
 from pipelines.polyp.render.sampling import Chart, Tile, on_sphere, sphere_grid
@@ -16,12 +16,14 @@ from pipelines.polyp.render.styles import Pits, Style
 from pipelines.polyp.render.vessels import mesh, trees
 
 SCALE = 6.0  # px per mm on the wall
+COARSER = 3
 TILE_MM, TILE_PX = 9.0, 384
 
 
 @dataclass(frozen=True)
 class Skin:
-    """wall: chart of blood, bile, mucus and the slopes of the relief along and around; tile: fine detail of
+    """wall: chart of blood, bile, mucus and the slopes of the relief along and around, with
+    bubbles also those of their clear film; tile: fine detail of
     the wall, blood and two slopes, which repeats; polyp: chart by direction of blood, mucus and the relief's
     gradient in the polyp's axes; around: mm per radian round the wall; wet: gloss of all, 1 is usual; narrow:
     narrow-band light."""
@@ -41,7 +43,7 @@ def draw_skin(rng: np.random.Generator, style: Style, lesion: Lesion | None, aro
         tile=_tile(rng),
         polyp=None if lesion is None else _polyp(rng, style, lesion),
         around=around,
-        wet=float(np.exp(rng.uniform(np.log(0.4), np.log(2.5)))),
+        wet=float(np.exp(rng.uniform(np.log(0.6), np.log(4.0)))),
         narrow=bool(rng.random() < 0.06),
     )
 
@@ -49,7 +51,7 @@ def draw_skin(rng: np.random.Generator, style: Style, lesion: Lesion | None, aro
 def _wall(rng: np.random.Generator, style: Style, around: float) -> Chart:
     shape = (round((HIGH - LOW) * SCALE), round(2 * np.pi * around * SCALE))
     blood = np.full(shape, rng.uniform(*style.blood), np.float32)
-    blood *= 1 + rng.uniform(0.05, 0.16) * band(rng, shape, 1 / SCALE, 3, 50, 0.7)
+    blood *= 1 + rng.uniform(0.05, 0.16) * _slow(rng, shape, 3, 50, 0.7)
     if style.net == "trees":
         count = int(rng.uniform(0.002, 0.012) * shape[0] * shape[1] / SCALE**2)
         vessels = trees(rng, shape, SCALE, count)
@@ -61,17 +63,25 @@ def _wall(rng: np.random.Generator, style: Style, around: float) -> Chart:
     if rng.random() < 0.15:  # small spots of redness
         spots = band(rng, shape, 1 / SCALE, 0.8, 3)
         blood += rng.uniform(0.3, 1.0) * step(1.6, 2.4, spots)
-    patches = band(rng, shape, 1 / SCALE, 4, 40, 1.0)
+    patches = _slow(rng, shape, 4, 40, 1.0)
     bile = rng.uniform(*style.yellow) * (0.6 + 0.4 * step(-1, 1, patches[::-1]))
     edge = rng.uniform(1.3, 5.0)
     mucus = step(edge, edge + 1.2, patches + 0.25 * band(rng, shape, 1 / SCALE, 0.6, 4, 0.7))
     bile = bile + mucus * rng.uniform(0, 1.2)
     relief = 0.03 * rng.uniform(0.2, 1.0) * band(rng, shape, 1 / SCALE, 0.7, 5, 1.0) * (1 - 0.7 * mucus)
     relief += 0.25 * mucus
+    layers = [blood, bile, mucus, *np.gradient(relief, 1 / SCALE)]
     if rng.random() < 0.3:
-        relief += _bubbles(rng, shape, int(np.exp(rng.uniform(3, 7))))
-    along, across = np.gradient(relief, 1 / SCALE)
-    return Chart.of(np.stack([blood, bile, mucus, along, across]).astype(np.float32), LOW, HIGH)
+        layers += np.gradient(_bubbles(rng, shape, int(np.exp(rng.uniform(3, 7)))), 1 / SCALE)
+    return Chart.of(np.stack(layers).astype(np.float32), LOW, HIGH)
+
+
+def _slow(
+    rng: np.random.Generator, shape: tuple[int, int], shortest: float, longest: float, slope: float
+) -> Field:
+    """`noise.band` for wavelengths of some mm, made on fewer points."""
+    few = (shape[0] // COARSER, shape[1] // COARSER)
+    return stretched(band(rng, few, COARSER / SCALE, shortest, longest, slope), shape[1], shape[0])
 
 
 def _bubbles(rng: np.random.Generator, shape: tuple[int, int], count: int) -> Field:

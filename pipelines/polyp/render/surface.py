@@ -8,10 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pipelines.polyp.render.anatomy import HIGH, LOW
 from pipelines.polyp.render.lesion import Lesion, directions
 from pipelines.polyp.render.march import Hits
-from pipelines.polyp.render.scene import POOL, STALK, TOOL, Scene, Touch
+from pipelines.polyp.render.scene import POOL, STALK, TOOL, WALL, Scene, Touch
 from pipelines.polyp.render.skin import Skin
+from pipelines.polyp.render.tool import Tool
 from pipelines.polyp.render.vectors import column, dot, length, unit
 
 # Absorption of red, green and blue light by the blood of usual mucosa, by bile, and what tissue scatters back
@@ -20,8 +22,10 @@ from pipelines.polyp.render.vectors import column, dot, length, unit
 BLOOD, BILE, BARE = (0.13, 1.02, 1.12), (0.03, 0.16, 0.75), (0.92, 0.82, 0.68)
 NARROW_BLOOD, NARROW_BILE, NARROW_BARE = (0.75, 1.5, 1.45), (0.05, 0.5, 0.5), (0.62, 0.8, 0.72)
 MUCUS = (0.80, 0.74, 0.52)
-POOL_COLOUR = (0.42, 0.29, 0.06)
-TOOL_COLOURS = {"forceps": (0.42, 0.43, 0.45), "snare": (0.62, 0.70, 0.80)}
+POOL_COLOUR = (0.30, 0.20, 0.05)
+POOL_CLEAR_MM = 3.5
+COIL_MM = 0.7
+RIPPLE = 0.02
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class Surface:
 def look(scene: Scene, skin: Skin, hits: Hits, touch: Touch, normals: Tensor) -> Surface:
     """The surface at the hits (N), whose smooth normals are (3, N)."""
     along, around = _tangents(normals, touch.angle)
-    blood, bile, mucus, slope_z, slope_a = skin.wall.at(touch.angle, hits.points[2])
+    blood, bile, mucus, slope_z, slope_a, *bubbles = skin.wall.at(touch.angle, hits.points[2])
     arc = touch.angle * skin.around
     # Detail finer than a pixel averages out; left in, it would glitter.
     fine = torch.exp(-((hits.footprint / 0.16) ** 2))
@@ -67,15 +71,34 @@ def look(scene: Scene, skin: Skin, hits: Hits, touch: Touch, normals: Tensor) ->
     mucus = torch.where(stalk, 0.0, mucus)
     colour = _tissue(blood.clamp_min(0.05), bile, mucus, skin.narrow)
     gloss = skin.wet * (0.75 + 0.5 * mucus)
-    for label, what in ((TOOL, scene.tool), (POOL, scene.pool)):
-        if what is None:
-            continue
-        mine = touch.label == label
-        shade = torch.tensor(TOOL_COLOURS[scene.tool.kind] if label == TOOL and scene.tool else POOL_COLOUR)
-        colour = torch.where(mine, shade[:, None], colour)
+    gloss = torch.where((hits.points[2] > HIGH - 1) | (hits.points[2] < LOW + 1), 0.0, gloss)
+    if scene.pool is not None:
+        mine = touch.label == POOL
+        # Deeper liquid hides more of the wall under it.
+        through = torch.exp(-touch.gap.clamp_min(0) / POOL_CLEAR_MM)
+        turbid = torch.tensor(POOL_COLOUR)[:, None] * (1 + 0.6 * grain)
+        colour = torch.where(mine, turbid + through * (colour - turbid), colour)
+        bump = torch.where(mine, 0.5 * bump + RIPPLE * torch.sin(0.9 * hits.points[[1, 2, 0]]), bump)
+    if scene.tool is not None:
+        mine = touch.label == TOOL
+        colour = torch.where(mine, _tool(scene.tool, hits), colour)
         bump = torch.where(mine, 0.0, bump)
-        gloss = torch.where(mine, 1.6, gloss)
-    return Surface(colour, _tilted(normals, bump), _tilted(normals, 0.6 * bump), gloss)
+        gloss = torch.where(mine, 0.8, gloss)
+    film = 0.6 * bump
+    if bubbles:  # clear: only what they mirror is seen of them
+        film = film + torch.where(
+            touch.label == WALL, coarse * (bubbles[0] * along + bubbles[1] * around), 0.0
+        )
+    return Surface(colour, _tilted(normals, bump), _tilted(normals, film), gloss)
+
+
+def _tool(tool: Tool, hits: Hits) -> Tensor:
+    """Reflectance (3, N) of the instrument: plastic, or the windings of a coil."""
+    axis = (tool.tip - tool.start) / np.linalg.norm(tool.tip - tool.start)
+    along = dot(hits.points - column(tool.start, hits.points), column(axis, hits.points))
+    stripes = torch.sin(along * (2 * torch.pi / COIL_MM)) * torch.exp(-((hits.footprint / 0.25) ** 2))
+    depth = 0.35 if tool.kind == "forceps" else 0.0
+    return torch.tensor(tool.colour)[:, None] * (1 + depth * stripes)
 
 
 def _tissue(blood: Tensor, bile: Tensor, mucus: Tensor, narrow: bool) -> Tensor:
