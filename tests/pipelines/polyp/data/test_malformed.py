@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pipelines.polyp.data import (
     FailedFrame,
@@ -205,6 +206,19 @@ def test_a_mask_or_a_depth_of_another_image_is_a_failure(tmp_path: Path) -> None
         read_frame(FrameRef("a", path, mask=mask(tmp_path / "m.png", (1, 1, 5, 5))))
     with pytest.raises(PolypError, match=r"m2\.png"):
         read_frame(FrameRef("a", path, mask=write_text(tmp_path / "m2.png", "no mask")))
+
+
+def test_a_speck_of_a_mask_does_not_stretch_its_box(tmp_path: Path) -> None:
+    path, values = image(tmp_path / "a.png", 80, 60), np.zeros((60, 80), np.uint8)
+    values[10:50, 20:60] = 255
+    values[0, 0] = 255
+    Image.fromarray(values).save(tmp_path / "m.png")
+    frame = read_frame(FrameRef("a", path, mask=tmp_path / "m.png"))
+    assert frame.box == (20, 10, 60, 50) and "1 specks" in frame.notes[0]
+    values[:] = 0
+    values[3, 4] = 255
+    Image.fromarray(values).save(tmp_path / "m.png")
+    assert read_frame(FrameRef("a", path, mask=tmp_path / "m.png")).box == (4, 3, 5, 4)
 
 
 def test_a_mask_of_a_smaller_copy_is_scaled(tmp_path: Path) -> None:

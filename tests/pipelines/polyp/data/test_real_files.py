@@ -48,7 +48,7 @@ def test_boxes_of_kvasir_are_those_of_its_masks(shared_data: Path) -> None:
             assert around is not None
             exact.append(around == frame.box)
             np.testing.assert_allclose(around[2:], frame.box[2:], atol=1)
-    assert len(exact) > 30 and np.mean(exact) > 0.75
+    assert len(exact) > 30 and np.mean(exact) > 0.9
 
 
 def test_masks_of_polypgen_may_be_empty(shared_data: Path) -> None:
@@ -56,5 +56,5 @@ def test_masks_of_polypgen_may_be_empty(shared_data: Path) -> None:
     frames = [read(polyp) for polyp in polyps[::10]]
     for frame in frames:
         assert frame.mask is not None and (frame.box is None) == (not frame.mask.any())
-        assert frame.notes == ()
+        assert all("specks of the mask" in note for note in frame.notes)
     assert {frame.box is None for frame in frames} == {True, False}
