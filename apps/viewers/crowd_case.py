@@ -68,7 +68,11 @@ def read_areas(run: Run, width: int, height: int) -> tuple[Zone, ...]:
 
 
 def _frame(source: Path, number: int, item: str, most: int) -> Pixels:
-    """The frame that was counted. All before it are decoded, as later ones need them."""
+    """The frame that was counted: by the file's index if that leads to it, else by decoding all before it."""
+    with Video(source, max_pixels=most) as video:
+        found = video.frame(number)
+        if found is not None and _hash(found) == item:
+            return found
     with Video(source, max_pixels=most) as video:
         for frame in video.frames(max(number, 1)):
             if frame.number == number:

@@ -120,6 +120,19 @@ class Video:
                 f"the file states {self.frame_count} frames and ends after {number + 1}: it may be cut short"
             )
 
+    def frame(self, number: int) -> Pixels | None:
+        """RGB uint8 (H, W, 3) of one frame by its number, without going through those before it; None if that
+        cannot be done.
+
+        By the file's own index, which in files with odd times leads to a frame nearby: compare what comes
+        with what is known of the frame. May be asked again, and ends what `frames` goes through.
+        """
+        self._first = None
+        if not self._capture.set(cv2.CAP_PROP_POS_FRAMES, float(number)) or not self._capture.grab():
+            return None
+        done, frame = self._capture.retrieve()
+        return self._rgb(frame) if done and frame is not None else None
+
     def close(self) -> None:
         """Let go of the file; may be called more than once."""
         self._capture.release()

@@ -51,6 +51,18 @@ def test_a_stride_takes_every_nth_frame(tmp_path: Path) -> None:
     np.testing.assert_allclose([one.seconds for one in frames], [0, 0.7, 1.4, 2.1, 2.8], atol=1e-6)
 
 
+@pytest.mark.parametrize("ending", CODECS)
+def test_one_frame_is_found_by_its_number(tmp_path: Path, ending: str) -> None:
+    path = write_video(tmp_path / f"a{ending}")
+    with Video(path) as video:
+        frames = [one.pixels for one in video.frames()]
+    with Video(path) as video:
+        for number in (23, 4, 0, 4, COUNT - 1):
+            np.testing.assert_array_equal(video.frame(number), frames[number])
+        beyond = video.frame(COUNT + 20)  # some files give their last one again
+        assert beyond is None or np.array_equal(beyond, frames[-1])
+
+
 def test_a_turned_video_is_upright(tmp_path: Path) -> None:
     """Phones store how they were held as a matrix in the track's header: here a quarter turn to the right."""
     path = write_video(tmp_path / "a.mp4")
