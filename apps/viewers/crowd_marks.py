@@ -50,23 +50,20 @@ def marks_of(run: Run, item: Item, store: Store, reviewer: str) -> Marks:
     return Marks(tuple(run_points(run, run.row(item.row))), own=False, origin="as the model placed them")
 
 
-def after(steps: Iterable[str]) -> list[Point]:
+def after(steps: Sequence[str]) -> list[Point]:
     """The points after steps, each a JSON list: `["begin", [[x, y], ...]]`, `["add", x, y]` or `["remove",
     x, y]`. To remove a point that is not there changes nothing."""
+    last = max((number for number, text in enumerate(steps) if text.startswith(f'["{BEGIN}"')), default=None)
+    begun = [] if last is None else json.loads(steps[last])[1]
     points: dict[int, Point] = {}
     places: dict[Point, list[int]] = {}
-    for number, text in enumerate(steps):
-        kind, *rest = json.loads(text)
-        if kind == BEGIN:
-            # Keys of points stay in their order: those of a beginning come before what is added later.
-            begun = [(float(x), float(y)) for x, y in rest[0]]
-            points = {place - len(begun): point for place, point in enumerate(begun)}
-            places = {}
-            for key, point in points.items():
-                places.setdefault(point, []).append(key)
-            continue
-        point = (float(rest[0]), float(rest[1]))
+    for step in (
+        *((ADD, x, y) for x, y in begun),
+        *map(json.loads, steps[0 if last is None else last + 1 :]),
+    ):
+        kind, point = step[0], (float(step[1]), float(step[2]))
         if kind == ADD:
+            number = len(points) and next(reversed(points)) + 1
             points[number] = point
             places.setdefault(point, []).append(number)
         elif places.get(point):

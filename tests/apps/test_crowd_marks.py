@@ -60,7 +60,7 @@ def test_what_the_browser_sends_is_checked() -> None:
     sent = [[0, "begin", [[0, 0], [128, 96]]], [1, "add", 1.25, 2], [2, "remove", 1.25, 2]]
     steps = checked_steps(sent, "t", *SIZE)
     assert [(one.tab, one.number) for one in steps] == [("t", 0), ("t", 1), ("t", 2)]
-    assert after(one.edit for one in steps) == [(0, 0), (128, 96)]
+    assert after([one.edit for one in steps]) == [(0, 0), (128, 96)]
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,10 @@ from pipelines.common.errors import UserError
 from pipelines.crowd.count.rows import item_hash
 from pipelines.crowd.data import read_case, read_dataset
 from pipelines.crowd.data.record import LabelledImage
+from pipelines.crowd.train.run import train
 from tests.apps.crowd_runs import SIZE, corrected, counted, item_of
 from tests.apps.test_review import PAGE, press, shown, titles
+from tests.pipelines.crowd.train.builders import small
 
 
 @pytest.fixture(scope="module")
@@ -270,6 +272,17 @@ def test_the_export_is_a_data_set(run: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert isinstance(frame, LabelledImage)
     row = found.row(item_of(found, "film.avi, frame 2").row)
     assert item_hash(frame.picture.pixels) == row["item"]
+
+
+@pytest.mark.slow
+def test_a_network_is_trained_on_an_export(run: Path, tmp_path: Path) -> None:
+    corrected(run, "scene0.png", [(30.0, 40.0), (100.0, 90.0)])
+    corrected(run, "scene2.png", [])
+    corrected(run, "film.avi, frame 2", [(10.0, 20.0)])
+    write_data(Run(run, crowd), Store(run).latest())
+    cases = {"corrections": read_dataset(run / RETRAIN).cases}
+    metrics = train(cases, tmp_path / "better", small(held_out=0))
+    assert (metrics["images"], metrics["people"], metrics["left_out"]) == (3, 3, [])
 
 
 def test_an_export_is_repeated_and_changes_no_original(made: Path, run: Path) -> None:
