@@ -30,7 +30,7 @@ class Draws:
     cluster: of each item, int64 (items,). The same draws serve all scores of a table.
     """
 
-    times: NDArray[np.int64]
+    times: NDArray[np.int32]
     cluster: NDArray[np.int64]
 
     @property
@@ -43,7 +43,7 @@ class Draws:
         np.add.at(per_cluster, self.cluster[chosen], rows)
         return self.times @ per_cluster
 
-    def weights(self, chosen: NDArray[np.bool_]) -> Iterator[NDArray[np.int64]]:
+    def weights(self, chosen: NDArray[np.bool_]) -> Iterator[NDArray[np.int32]]:
         """How often each chosen item was drawn, (some draws, chosen items), a part of the draws at a time."""
         members = self.cluster[chosen]
         step = max(1, AT_ONCE // max(1, len(members)))
@@ -59,7 +59,7 @@ def draw(clusters: Sequence[str], *, draws: int = DRAWS, seed: int = 0) -> Draws
     names, cluster = np.unique(np.asarray(clusters), return_inverse=True)
     count = len(names)
     times = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=draws)
-    return Draws(times, cluster.astype(np.int64))
+    return Draws(times.astype(np.int32), cluster.astype(np.int64))
 
 
 def ends(scores: Floats, confidence: float = 0.95) -> Interval | None:
@@ -73,21 +73,24 @@ def ends(scores: Floats, confidence: float = 0.95) -> Interval | None:
 
 
 def of_weights(
-    draws: Draws, chosen: NDArray[np.bool_], score: Callable[[NDArray[np.int64]], Floats]
+    draws: Draws, chosen: NDArray[np.bool_], score: Callable[[NDArray[np.int32]], Floats]
 ) -> Floats:
     """Scores (draws,) that are no function of sums: `score` turns weights (some draws, items) into some."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.concatenate([score(one) for one in draws.weights(chosen)])
 
 
-def weighted_median(values: Floats, weights: NDArray[np.int64]) -> Floats:
+def weighted_median(values: Floats, weights: NDArray[np.int32]) -> Floats:
     """The median of values (items,), each taken as often as its weight (draws, items) says; NaN if never."""
     if not len(values):
         return np.full(len(weights), np.nan)
     order = np.argsort(values, kind="stable")
-    running = np.cumsum(weights[:, order], axis=1)
-    half = running[:, -1:] / 2
-    # With an even number, half lies between two items, and the median is their mean.
-    lower = values[order][np.argmax(running >= half, axis=1)]
-    upper = values[order][np.argmax(running > half, axis=1)]
-    return np.where(running[:, -1] > 0, (lower + upper) / 2, np.nan)
+    running = np.cumsum(weights[:, order], axis=1, dtype=np.int32)
+    ranked = values[order]
+    found = np.full(len(weights), np.nan)
+    for place, row in enumerate(running):
+        if row[-1] > 0:
+            # With an even number the middle lies between two items, and the median is their mean.
+            middle = np.array([(row[-1] + 1) // 2, row[-1] // 2 + 1], row.dtype)
+            found[place] = ranked[np.searchsorted(row, middle)].mean()
+    return found

@@ -211,13 +211,13 @@ def _median_mae(
     chosen = table.exact
     true = table.true[chosen]
 
-    def score(weights: NDArray[np.int64]) -> Floats:
+    def score(weights: NDArray[np.int32]) -> Floats:
         fixed = np.full(len(weights), median_mm) if median_mm is not None else weighted_median(true, weights)
-        errors = np.abs(true[None, :] - fixed[:, None]) * weights
-        found: Floats = errors.sum(axis=1) / weights.sum(axis=1)
+        errors = np.abs(true[None, :] - fixed[:, None])
+        found: Floats = np.einsum("ni,ni->n", errors, weights) / weights.sum(axis=1)
         return found
 
-    value = float(score(np.ones((1, len(true)), np.int64))[0])
+    value = float(score(np.ones((1, len(true)), np.int32))[0])
     return _entry(value, of_weights(drawn, chosen, score) if drawn else None, chosen, drawn, confidence)
 
 
