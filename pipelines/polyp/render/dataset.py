@@ -95,6 +95,7 @@ def render_video(out: Path, settings: Settings, number: int) -> int:
                     "distance_mm": round(planned.distance, 3),
                     "view": planned.view,
                     "blurred": planned.blurred,
+                    "tool": planned.shot.tool is not None,
                     "polyp_px": int(frame.mask.sum()),
                     "box": box,
                 }

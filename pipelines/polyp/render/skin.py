@@ -17,6 +17,7 @@ from pipelines.polyp.render.vessels import mesh, trees
 
 SCALE = 6.0  # px per mm on the wall
 COARSER = 3
+PALEST = 0.62  # blood of a polyp: less is white
 TILE_MM, TILE_PX = 9.0, 384
 
 
@@ -133,7 +134,9 @@ def _polyp(rng: np.random.Generator, style: Style, lesion: Lesion) -> Chart:
     patches = on_sphere(slow, places, 0.8 / max(lesion.size, 3.0))
     marks = on_sphere(pattern, places, turns)
     contrast = rng.uniform(0.0, 0.25)
-    blood = rng.uniform(*style.blood) * rng.uniform(0.75, 1.35) * (1 + 0.14 * patches - contrast * marks)
+    blood = max(rng.uniform(*style.blood) * rng.uniform(0.75, 1.35), PALEST) * (
+        1 + 0.14 * patches - contrast * marks
+    )
     veins = on_sphere(volume, places[[2, 0, 1]] + 0.2 * patches, 0.3 * turns)
     blood += rng.uniform(0, 0.7) * step(0.12, 0.0, np.abs(veins)) * step(-0.5, 0.8, patches[::-1])
     edge = rng.uniform(0.9, 4.0)

@@ -20,7 +20,7 @@ from pipelines.polyp.render.vectors import column, dot, length, unit
 # without either. Blood takes little red; narrow-band light is 540 nm (shown as red) and 415 nm (green and
 # blue), where blood absorbs most.
 BLOOD, BILE, BARE = (0.13, 1.02, 1.12), (0.03, 0.16, 0.75), (0.92, 0.82, 0.68)
-NARROW_BLOOD, NARROW_BILE, NARROW_BARE = (0.75, 1.5, 1.45), (0.05, 0.5, 0.5), (0.62, 0.8, 0.72)
+NARROW_BLOOD, NARROW_BILE, NARROW_BARE = (0.75, 1.5, 1.45), (0.05, 0.5, 0.5), (0.52, 0.8, 0.70)
 MUCUS = (0.80, 0.74, 0.52)
 POOL_COLOUR = (0.30, 0.20, 0.05)
 POOL_CLEAR_MM = 3.5
