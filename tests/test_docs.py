@@ -28,6 +28,7 @@ MADE = {
     *("latents.jsonl", "clusters.csv", "clusters.json", "points.csv", "excursions.csv", "monitor.json"),
     *("config.json", "metrics.json", "model.safetensors", "examples.safetensors", "README.md"),
     *("maps.npz", "mydata/maps.npz", "fullres/maps.npz", "results.klarf", "train.npz", "val.npz"),
+    *("heads.csv", "held_out.csv"),
     *(".npz", ".npy", "cases.csv", "cases.json", "dataset.json"),
 }
 MADE_FOLDERS = ("runs/", ".cache/", ".venv/", "FOLDER/", "RUN/")
