@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from pipelines.common.errors import UserError
-from pipelines.common.files import replacing
+from pipelines.common.files import FolderLock, replacing
 from pipelines.polyp.render.layout import (
     LESION_COLUMNS,
     VIDEO_COLUMNS,
@@ -66,11 +66,17 @@ def render_dataset(
     """
     settings = _checked(out, Settings(seed, frames, style, size, one_camera), polyps, workers)
     names = [video_name(number) for number in range(polyps)]
-    missing = [number for number in range(polyps) if not (out / f"{names[number]}_truth.json").exists()]
-    for number in _each(out, settings, missing, workers):
-        if done is not None:
-            done(names[number])
-    _write_tables(out, names, one_camera)
+    lock = FolderLock(out)
+    try:
+        for left in out.glob(".*.new-*"):  # by a run that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        missing = [number for number in range(polyps) if not (out / f"{names[number]}_truth.json").exists()]
+        for number in _each(out, settings, missing, workers):
+            if done is not None:
+                done(names[number])
+        _write_tables(out, names, one_camera)
+    finally:
+        lock.release()
     return names
 
 

@@ -69,7 +69,10 @@ def _clip(
     lesion = scene.lesion
     assert lesion is not None
     nearest = max(NEAREST, lesion.reach + CLEAR_MM + 0.5)
-    first = float(np.exp(rng.uniform(np.log(nearest), np.log(FURTHEST))))
+    # A large polyp has no near views. Its far ones are drawn less often, or distance would give the size
+    # away.
+    bias = 0.75 + 0.9 * np.log(nearest / NEAREST)
+    first = float(nearest * (FURTHEST / nearest) ** (rng.random() ** bias))
     last = float(np.clip(first * np.exp(rng.uniform(-1.1, 1.1)), nearest, FURTHEST))
     start = _direction(rng, scene, lesion, first, rng.random() < hidden)
     stop = start + rng.normal(0, 0.3, 3)

@@ -79,6 +79,8 @@ def test_a_run_that_was_killed_goes_on(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, out)
     (out / "001-002_truth.json").unlink()
     (out / "001-002_frames" / "001-002_0.jpg").write_bytes(b"torn")
+    (out / ".001-002.new-1" / "001-002_frames").mkdir(parents=True)
+    (out / ".001-002.new-1" / "001-002_frames" / "001-002_0.jpg").write_bytes(b"torn")
     rendered: list[str] = []
     render_dataset(out, **SMALL, done=rendered.append)
     assert rendered == ["001-002"]
