@@ -150,8 +150,12 @@ def _draw(run: Run, item: Item, desk: Desk) -> None:
         st.warning(visible(str(error)))
     key = _key(item)
     tab, answered, have = st.session_state.get(HEARD, ("", -1, frozenset()))
-    marks = marking.marks_of(run, item, desk.store, desk.reviewer)
-    listed = marking.run_points(run, row)
+    try:
+        listed = _listed(run.path, run.state, item.row, run)
+    except UserError as error:
+        listed = []
+        st.warning(visible(str(error)))
+    marks = marking.marks_of(item, desk.store, desk.reviewer, listed)
     offer = None
     if st.session_state.pop(OFFER, "") == key and found is not None:
         offer = marking.model_points(found, seen.width, seen.height)
@@ -189,32 +193,42 @@ def _heard(run: Run, desk: Desk, message: Message) -> None:
     """Keep the steps of a message, remember what is looked at, and save if it is asked for."""
     st.session_state[HEARD] = message.tab, message.number, message.have
     st.session_state[LOOK] = message.key, message.box, message.pixels
-    by_key = {_key(item): item for item in (_item(run, key) for key in _keys(message)) if item}
+    if message.offer:
+        st.session_state[OFFER] = message.key
     try:
-        for key in dict.fromkeys(key for key, _ in message.steps):
-            if (item := by_key.get(key)) is not None:
-                sent = [step for name, step in message.steps if name == key]
-                steps = marking.checked_steps(sent, message.tab, *_size(run, item))
-                Edits(desk.store).add(item.id, desk.reviewer, steps)
-        item = by_key.get(message.key)
-        if message.offer:
-            st.session_state[OFFER] = message.key
-        if message.save and item is not None:
-            points = marking.marks_of(run, item, desk.store, desk.reviewer).points
+        problem = _keep(run, desk, message)
+        item = _item(run, message.key)
+        if message.save and item is not None and not problem:
+            points = marking.marks_of(item, desk.store, desk.reviewer, []).points
             desk.give(item, str(len(points)), marking.as_detail(points, *_size(run, item)))
             st.session_state[SAVED] = True
     except PROBLEMS as error:
-        st.session_state["said"] = ("error", f"Not kept: {visible(str(error))}")
+        problem = str(error)
+    if problem:
+        st.session_state["said"] = ("error", f"Not kept: {visible(problem)}")
         st.session_state[SAVED] = True  # the page says why
-        if not isinstance(error, UserError | OSError):  # steps that never will be kept are not sent again
-            st.session_state[REFUSED] = (
-                message.tab,
-                max((int(one[0]) for _, one in message.steps), default=-1),
-            )
 
 
-def _keys(message: Message) -> set[str]:
-    return {message.key, *(key for key, _ in message.steps)}
+def _keep(run: Run, desk: Desk, message: Message) -> str:
+    """Keep the steps of each item; why some are none, which are not to be sent again, or empty.
+
+    Raises UserError if steps cannot be kept now.
+    """
+    problem = ""
+    for key in dict.fromkeys(key for key, _ in message.steps):
+        sent = [step for name, step in message.steps if name == key]
+        item = _item(run, key)
+        try:
+            if item is None:
+                raise ValueError("the run has changed, and what was marked is of another image")
+            steps = marking.checked_steps(sent, message.tab, *_size(run, item))
+        except ValueError as error:
+            problem = str(error)
+        else:
+            Edits(desk.store).add(item.id, desk.reviewer, steps)
+    if problem:
+        st.session_state[REFUSED] = message.tab, max(int(step[0]) for _, step in message.steps)
+    return problem
 
 
 def _key(item: Item) -> str:
@@ -273,6 +287,11 @@ def _seen(path: Path, state: tuple[int, ...], row_line: int, _run: Run) -> Seen:
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _counts(path: Path, state: tuple[int, ...], row_line: int, _run: Run) -> CountMap:
     return case.read_counts(_run, _run.row(row_line))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _listed(path: Path, state: tuple[int, ...], row_line: int, _run: Run) -> list[marking.Point]:
+    return marking.run_points(_run, _run.row(row_line))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

@@ -38,16 +38,16 @@ class Marks:
     origin: str = ""
 
 
-def marks_of(run: Run, item: Item, store: Store, reviewer: str) -> Marks:
-    """The heads of an item: of the reviewer's steps, else of the verdict that counts, else of the run's own
-    list of points, else none. A verdict with heads that came after the last step is newer than the steps."""
+def marks_of(item: Item, store: Store, reviewer: str, listed: Sequence[Point]) -> Marks:
+    """The heads of an item: of the reviewer's steps, else of the verdict that counts, else those that the run
+    listed. A verdict with heads that came after the last step is newer than the steps."""
     steps, since = Edits(store).of(item.id, reviewer)
     detail, time = store.detail(item.id)
     if steps and not (detail and time > since):
         return Marks(tuple(after(steps)), own=True)
     if detail:
         return Marks(tuple(saved_points(detail)), own=False, origin="as saved")
-    return Marks(tuple(run_points(run, run.row(item.row))), own=False, origin="as the model placed them")
+    return Marks(tuple(listed), own=False, origin="as the model placed them")
 
 
 def after(steps: Sequence[str]) -> list[Point]:
@@ -77,7 +77,7 @@ def checked_steps(sent: object, tab: object, width: int, height: int) -> list[St
         raise ValueError("the page sent no steps")
     steps = []
     for one in sent:
-        if not isinstance(one, list) or len(one) < 3 or not isinstance(one[0], int) or one[0] < 0:
+        if not isinstance(one, list) or len(one) < 3 or type(one[0]) is not int or not 0 <= one[0] < 2**53:
             raise ValueError("the page sent a step without a number")
         number, kind, *rest = one
         if kind == BEGIN and isinstance(rest[0], list) and len(rest[0]) <= MAX_POINTS:

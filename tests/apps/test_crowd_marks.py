@@ -70,6 +70,7 @@ def test_what_the_browser_sends_is_checked() -> None:
         [[0, "add", 1]],
         [[0, "add", 1, 2, 3]],
         [[-1, "add", 1, 2]],
+        [[2**63, "add", 1, 2]],
         [[0.5, "add", 1, 2]],
         [[0, "drop", 1, 2]],
         [[0, "add", 128.01, 2]],
@@ -126,13 +127,14 @@ def test_a_part_that_is_none_is_not_looked_at(look: dict[str, object]) -> None:
 def test_marking_begins_with_the_list_of_the_run(run: Run, tmp_path: Path) -> None:
     item = item_of(run, "scene1.png")
     store = Store(tmp_path)
-    begun = marks_of(run, item, store, "Ann")
+    listed = run_points(run, run.row(item.row))
+    begun = marks_of(item, store, "Ann", listed)
     assert len(begun.points) == int(item.prediction) > 0
     assert (begun.own, begun.origin) == (False, "as the model placed them")
     assert all(0 <= x <= SIZE[0] and 0 <= y <= SIZE[1] for x, y in begun.points)
     Edits(store).add(item.id, "Ann", [Step("t", 0, step("begin", [[1, 2]]))])
-    assert marks_of(run, item, store, "Ann").points == ((1, 2),)
-    assert marks_of(run, item, store, "Bob").points == begun.points  # each marks alone
+    assert marks_of(item, store, "Ann", listed).points == ((1, 2),)
+    assert marks_of(item, store, "Bob", listed).points == begun.points  # each marks alone
 
 
 def test_a_verdict_of_another_that_is_newer_goes_before_ones_steps(
@@ -144,10 +146,10 @@ def test_a_verdict_of_another_that_is_newer_goes_before_ones_steps(
     monkeypatch.setattr("apps.store.now", lambda: "2999-01-01T00:00:00+00:00")
     verdict = Verdict(*item.id, "m", item.prediction, None, "relabel", "1", reviewer="Bob")
     store.add(verdict, as_detail([(5.0, 6.0)], *SIZE))
-    found = marks_of(run, item, store, "Ann")
+    found = marks_of(item, store, "Ann", [])
     assert (found.points, found.own, found.origin) == (((5, 6),), False, "as saved")
     store.undo("Bob")
-    assert marks_of(run, item, store, "Ann").points == ((1, 2),)
+    assert marks_of(item, store, "Ann", []).points == ((1, 2),)
 
 
 def test_a_damaged_list_is_said(run: Run) -> None:

@@ -130,6 +130,14 @@ def test_what_is_said_of_a_broken_run(run: Path, monkeypatch: pytest.MonkeyPatch
     assert "cut short" in page.warning[0].value
 
 
+def test_a_damaged_list_of_heads_is_said(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (run / "points").mkdir()
+    (run / "points" / "scene1.csv").write_text("x,y\n1,?\n")
+    page = opened(run, monkeypatch)
+    page.text_input(key="text").set_value("scene1").run()
+    assert "scene1.csv is damaged" in page.warning[0].value and not page.error
+
+
 def test_an_image_that_has_changed_is_not_shown(made: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     shutil.copytree(made.parent, other)
@@ -230,6 +238,7 @@ def test_a_late_click_is_for_the_image_that_was_seen(run: Path) -> None:
     for key in ("", "x h", "-1 h", "99 h", f"{10**20} h"):
         message = read({"tab": "t", "message": 1, "key": key, "steps": [[key, 0, "add", 1, 2]], "save": True})
         assert message is not None and heard(found, message) == []
+        assert "of another image" in st.session_state["said"][1]
     assert Edits(Store(run)).last("t") == -1
 
 
@@ -239,6 +248,12 @@ def test_a_step_that_is_none_is_said_and_not_asked_for_again(run: Path) -> None:
     assert heard(found, said(item, [7, "add", 500, 1], save=True)) == []
     assert "not in the image" in st.session_state["said"][1]
     assert crowd._acked(Desk(Store(run), "Ann", lambda *_: None), "t") == 7
+    # What came with it is kept.
+    key = f"{item.line} {item.hash}"
+    both = [["9 gone", 8, "add", 1, 2], [key, 9, "add", 1, 2]]
+    message = read({"tab": "u", "message": 1, "key": key, "steps": both, "save": True})
+    assert message is not None and heard(found, message) == []
+    assert Edits(Store(run)).of(item.id, "Ann")[0] == ['["add",1.0,2.0]']
 
 
 def test_the_export_is_a_data_set(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
