@@ -29,7 +29,14 @@ MADE = {
     *("config.json", "metrics.json", "model.safetensors", "examples.safetensors", "README.md"),
     *("maps.npz", "mydata/maps.npz", "fullres/maps.npz", "results.klarf", "train.npz", "val.npz"),
     *("heads.csv", "held_out.csv", "polyps.csv", "frames.csv", "calibration.json", "settings.json"),
-    *("lesion_info.csv", "video_info.csv", "kavsir_bboxes.json", "annotation_txt/case1.txt", ".csv"),
+    *(
+        "_truth.json",
+        "lesion_info.csv",
+        "video_info.csv",
+        "kavsir_bboxes.json",
+        "annotation_txt/case1.txt",
+        ".csv",
+    ),
     *(".npz", ".npy", "cases.csv", "cases.json", "dataset.json"),
 }
 MADE_FOLDERS = ("runs/", ".cache/", ".venv/", "FOLDER/", "RUN/")
