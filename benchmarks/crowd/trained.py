@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,14 +54,16 @@ def trained(images: Images, config: TrainConfig, say: Say, cache: Path | None = 
     folder = cache_folder("crowd", cache) / name
     if (folder / METRICS).is_file():
         return folder
+    scratch = folder.with_name(f".{name}.training")
     found = train_one(
         images.training,
         images.held_out,
         config,
-        folder.with_name(f".{name}.training"),
+        scratch,
         device=torch.device("cpu"),
         progress=lambda text: say(f"{images.name}, {config.network.name}: {text}"),
     )
     metrics = metrics_of(found, [], COMMAND)
     write_model(folder, found, metrics, config, images.training, name=images.folder.name)
+    shutil.rmtree(scratch)
     return folder

@@ -75,7 +75,7 @@ class DenseSizer(Sizer):
             if name == "depth":
                 images = _depths(chosen, self.plan.side).to(device)
             else:
-                images = _images(np.stack([getattr(one, name) for one in chosen])).to(device)
+                images = as_images(np.stack([getattr(one, name) for one in chosen])).to(device)
             found.append(backbone(images))
         numbers = torch.from_numpy(np.stack([one.numbers for one in chosen])).to(device)
         logits: Tensor = self.hidden(torch.cat(found, 1), numbers)
@@ -155,7 +155,7 @@ def _width(plan: NetworkPlan) -> int:
     return ViT.width if plan.backbone == "vit-tiny" else ResNet18.width
 
 
-def _images(pixels: Pixels) -> Tensor:
+def as_images(pixels: Pixels) -> Tensor:
     """uint8 (B, side, side, 3) to float32 (B, 3, side, side), normalised as for ImageNet."""
     values = torch.from_numpy(pixels).float() / 255
     values = (values - torch.tensor(MEAN)) / torch.tensor(DEVIATION)

@@ -1,0 +1,53 @@
+"""How each network is trained: the same frames, batches and random changes, with or without gates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipelines.polyp.config import NetworkPlan
+from pipelines.polyp.train.config import TrainConfig
+
+EPOCHS = 10
+HELD_OUT = 0.15  # of the polyps to train on, to calibrate the intervals with
+RATES = {"resnet18": 5e-4, "vit-tiny": 3e-4, "sparse-resnet": 1e-3}
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """A network, with gates trained by gradient routing or without any."""
+
+    backbone: str
+    gated: bool
+
+    @property
+    def name(self) -> str:
+        """As the tables have it."""
+        return f"{self.backbone}{', gates' if self.gated else ''}"
+
+
+def recipe(contestant: Contestant, *, steps: int, seed: int, threads: int) -> TrainConfig:
+    """The settings of a training. All that matters is said: what is trained is kept under what is said."""
+    sizes = {"side": 256} if contestant.backbone == "sparse-resnet" else {"side": 128}
+    plan = NetworkPlan.model_validate(
+        {"backbone": contestant.backbone, "gated": contestant.gated, "streams": ("crop", "frame"), **sizes}
+    )
+    return TrainConfig(
+        network=plan,
+        seed=seed,
+        threads=threads,
+        held_out=HELD_OUT,
+        max_side=512,
+        frames_per_polyp=64,
+        jitter=0.05,
+        flip=0.5,
+        colour=1.0,
+        epochs=EPOCHS,
+        steps_per_epoch=max(1, round(steps / EPOCHS)),
+        batch_size=16,
+        learning_rate=RATES[contestant.backbone],
+        weight_decay=0.02,
+        routed=contestant.gated,
+        gate_rate=1e-3,
+        ema_decay=0.99,
+        validate_every=0,
+    )

@@ -1,0 +1,240 @@
+"""The whole benchmark: what is rendered and trained is kept, each contestant is measured once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.cache import cache_folder
+from benchmarks.common import Row, Section, Sections, interleaved, print_report
+from benchmarks.polyp.baselines import apparent_sizes, median_sizes
+from benchmarks.polyp.data import TEST, TRAINING, rendered
+from benchmarks.polyp.recipe import Contestant, recipe
+from pipelines.common.models import METRICS
+from pipelines.polyp.aggregate import size_polyp
+from pipelines.polyp.data import Polyp
+from pipelines.polyp.data.splits import hold_out
+from pipelines.polyp.metrics import Sized, summarise
+from pipelines.polyp.model.network import Seen, as_images
+from pipelines.polyp.model.resnet import ResNet18
+from pipelines.polyp.model.trained import TrainedModel, load_trained
+from pipelines.polyp.train.batches import seen
+from pipelines.polyp.train.measure import frame_sizes
+from pipelines.polyp.train.run import metrics_of, prepare, train_one, write_model
+from pipelines.polyp.train.store import StoredPolyp, store_polyps
+
+COMMAND = "python -m benchmarks.polyp --json FILE"
+CPU = torch.device("cpu")
+SHOWN = ("macro_f1", "accuracy", "kappa", "mae", "median_error", "bias", "loa_low", "loa_high", "coverage")
+TIMED = 16  # frames
+FULL_FRAME = "resnet18, full frame"
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """size: px of a frame. measure: False renders and trains only. cache: where, if not in the checkout."""
+
+    target: Path
+    networks: tuple[str, ...]
+    seeds: int = 3
+    polyps: int = 600
+    test_polyps: int = 180
+    steps: int = 1500
+    frames: int = 8
+    size: int = 384
+    threads: int = 1
+    workers: int = 1
+    measure: bool = True
+    cache: Path | None = None
+
+
+def run(settings: Settings) -> dict[str, Any]:
+    """Render and train what is missing, then measure, print and write everything."""
+    say = partial(print, file=sys.stderr, flush=True)
+    torch.set_num_threads(settings.threads)
+    look = partial(
+        rendered,
+        frames=settings.frames,
+        size=settings.size,
+        workers=settings.workers,
+        say=say,
+        cache=settings.cache,
+    )
+    training = look(*TRAINING, settings.polyps)
+    test = look(*TEST, settings.test_polyps)
+    contestants = [Contestant(name, gated) for name in settings.networks for gated in (True, False)]
+    models = {
+        one.name: [_trained(one, seed, training, settings, say) for seed in range(settings.seeds)]
+        for one in contestants
+    }
+    if not settings.measure:
+        return {}
+    stored = _stored(test, settings, say)
+    facts = {
+        name: getattr(settings, name)
+        for name in ("polyps", "test_polyps", "steps", "seeds", "size", "threads")
+    }
+    facts["models"] = {name: [one.name for one in folders] for name, folders in models.items()}
+    sections = Sections(settings.target, json.loads(json.dumps(facts)), say=say)
+    sections.run("baselines", lambda: _baselines(_trained_on(training, settings, say), stored))
+    for name, folders in models.items():
+        sections.run(name, partial(_accuracy, name, folders, stored))
+    sections.run("speed", lambda: _speed({name: one[0] for name, one in models.items()}, stored))
+    report = sections.finish()
+    print_report(report)
+    return report
+
+
+def _trained(
+    contestant: Contestant, seed: int, polyps: Sequence[Polyp], settings: Settings, say: Say
+) -> Path:
+    """The model folder of a contestant, trained now or in an earlier run."""
+    config = recipe(contestant, steps=settings.steps, seed=seed, threads=settings.threads)
+    facts = [len(polyps), settings.frames, settings.size, config.model_dump(mode="json", exclude_unset=True)]
+    key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
+    cache = cache_folder("polyp", settings.cache)
+    folder = cache / f"{contestant.backbone}{'-gated' if contestant.gated else ''}-{seed}-{key}"
+    if (folder / METRICS).is_file():
+        return folder
+    fold = hold_out(polyps, config.held_out, seed=0)
+    training, held_out, left_out = prepare(fold, config, _frames_folder(settings, "training"), say)
+    scratch = folder.with_name(f".{folder.name}.training")
+    done = train_one(
+        training,
+        held_out,
+        config,
+        scratch,
+        device=CPU,
+        progress=lambda text: say(f"{contestant.name}, seed {seed}: {text}"),
+    )
+    metrics = metrics_of(done, left_out, COMMAND)
+    write_model(folder, done, metrics, config, training, name="rendered polyps")
+    shutil.rmtree(scratch)
+    return folder
+
+
+def _frames_folder(settings: Settings, name: str) -> Path:
+    return cache_folder("polyp", settings.cache) / f"{name}-{settings.frames}x{settings.size}"
+
+
+def _stored(polyps: Sequence[Polyp], settings: Settings, say: Say) -> list[StoredPolyp]:
+    return store_polyps(polyps, 512, 64, _frames_folder(settings, "test"), say)[0]
+
+
+def _trained_on(polyps: Sequence[Polyp], settings: Settings, say: Say) -> list[StoredPolyp]:
+    config = recipe(Contestant("resnet18", False), steps=settings.steps, seed=0, threads=settings.threads)
+    fold = hold_out(polyps, config.held_out, seed=0)
+    return prepare(fold, config, _frames_folder(settings, "training"), say)[0]
+
+
+def _baselines(training: Sequence[StoredPolyp], test: Sequence[StoredPolyp]) -> Section:
+    found = {"median": median_sizes(training, test), "apparent size": apparent_sizes(training, test)}
+    rows: list[Row] = []
+    for name, sizes in found.items():
+        items = [Sized(one.id, one.mm, mm, one.id, one.patient) for one, mm in zip(test, sizes, strict=True)]
+        rows.append({"predictor": name, **_shown(items)})
+    return Section(rows, {f"mae_{row['predictor'].replace(' ', '_')}": row["mae"] for row in rows})
+
+
+def _accuracy(name: str, folders: Sequence[Path], test: Sequence[StoredPolyp]) -> Section:
+    """One row for each seed; means over seeds in the summary."""
+    rows: list[Row] = []
+    for seed, folder in enumerate(folders):
+        model = load_trained(folder)
+        sizes = [
+            size_polyp(frame_sizes(model.network, one, device=CPU, precision="float32"), model.calibration)
+            for one in test
+        ]
+        items = [
+            Sized(one.id, one.mm, size.mm, one.id, one.patient, False, size.low, size.high)
+            for one, size in zip(test, sizes, strict=True)
+        ]
+        rows.append(
+            {
+                "network": name,
+                "seed": seed,
+                "parameters": sum(one.numel() for one in model.network.parameters()),
+                **_shown(items),
+                "abstained": sum(one.mm is None for one in sizes),
+                "indeterminate": sum(one.mm is not None and one.near is not None for one in sizes),
+            }
+        )
+    means = {
+        f"{score}_{name.replace(', ', '_')}": float(np.mean([row[score] for row in rows]))
+        for score in ("mae", "macro_f1", "f1_10mm", "coverage")
+        if all(row.get(score) is not None for row in rows)
+    }
+    return Section(rows, means)
+
+
+def _shown(items: Sequence[Sized]) -> Row:
+    found = summarise(items, "polyp", draws=200)
+    row: Row = {score: found["metrics"][score]["value"] for score in SHOWN if score in found["metrics"]}
+    row["f1_10mm"] = binary_f1(items, 10.0)
+    return row
+
+
+def binary_f1(items: Sequence[Sized], mm: float) -> float | None:
+    """F1 of telling polyps of `mm` and more; None if there is none in truth or prediction."""
+    pairs = [
+        (one.true_mm >= mm, one.predicted_mm >= mm)
+        for one in items
+        if one.true_mm is not None and one.predicted_mm is not None
+    ]
+    hits = sum(true and said for true, said in pairs)
+    wrong = sum(true != said for true, said in pairs)
+    return 2 * hits / (2 * hits + wrong) if hits + wrong else None
+
+
+def _speed(models: dict[str, Path], test: Sequence[StoredPolyp]) -> Section:
+    """Milliseconds a frame, from stored pixels to a distribution, one frame at a time, networks in turns."""
+    frames = [seen(one.usable[0]) for one in test[:TIMED]]
+    calls = {name: _calls(load_trained(folder), frames) for name, folder in models.items()}
+    full = _full_frame(models, frames)
+    if full is not None:
+        calls[FULL_FRAME] = full
+    timings = interleaved(calls, repeats=5)
+    rows: list[Row] = [
+        {"network": name, "ms": 1e3 * one.median / len(frames), "repeats": one.repeats}
+        for name, one in timings.items()
+    ]
+    summary: dict[str, Any] = {}
+    if "sparse-resnet, gates" in timings and FULL_FRAME in timings:
+        ours = timings["sparse-resnet, gates"].median
+        summary["times_faster_than_full_frame"] = timings[FULL_FRAME].median / ours
+        summary["times_faster_than_streams"] = timings["resnet18, gates"].median / ours
+    return Section(rows, summary)
+
+
+def _calls(model: TrainedModel, frames: Sequence[Seen]) -> Callable[[], None]:
+    def call() -> None:
+        with torch.inference_mode():
+            for one in frames:
+                model.network([model.network.encode(one)])
+
+    return call
+
+
+def _full_frame(models: dict[str, Path], frames: Sequence[Seen]) -> Callable[[], None] | None:
+    """ResNet-18 on the whole frame at its full size, with untrained weights: only its time is asked for."""
+    if "resnet18, gates" not in models:
+        return None
+    network = ResNet18(gated=True).eval()
+
+    def call() -> None:
+        with torch.inference_mode():
+            for one in frames:
+                network(as_images(np.array(one.pixels)[None]))
+
+    return call

@@ -1,0 +1,86 @@
+"""The whole benchmark on next to nothing, the baselines, and what the command refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.polyp.__main__ import main
+from benchmarks.polyp.baselines import apparent_sizes, median_sizes
+from benchmarks.polyp.run import FULL_FRAME, Settings, binary_f1, run
+from pipelines.polyp.metrics import Sized
+from pipelines.polyp.train.store import store_polyps
+from tests.pipelines.polyp.train.builders import write_polyps
+
+
+@pytest.mark.slow
+def test_one_run_measures_everything_and_keeps_what_it_made(tmp_path: Path) -> None:
+    settings = Settings(
+        tmp_path / "f.json",
+        ("resnet18", "sparse-resnet"),
+        seeds=1,
+        polyps=9,
+        test_polyps=3,
+        steps=10,
+        frames=2,
+        size=96,
+        cache=tmp_path,
+    )
+    threads = torch.get_num_threads()
+    try:
+        report = run(settings)
+        kept = sorted((tmp_path / ".cache").rglob("model.safetensors"))
+        times = [path.stat().st_mtime_ns for path in kept]
+        again = run(settings)
+    finally:
+        torch.set_num_threads(threads)
+    assert json.loads(settings.target.read_text()) == again
+    sections = {row["section"] for row in report["rows"]}
+    assert sections == {
+        "baselines",
+        "speed",
+        *(f"{name}{gates}" for name in ("resnet18", "sparse-resnet") for gates in ("", ", gates")),
+    }
+    timed = {row["network"] for row in report["rows"] if row["section"] == "speed"}
+    assert FULL_FRAME in timed
+    assert report["summary"]["mae_median"] > 0
+    assert report["summary"]["times_faster_than_full_frame"] > 0
+    assert len(kept) == 4
+    assert [path.stat().st_mtime_ns for path in kept] == times, "it was trained again"
+    assert again["summary"]["mae_resnet18"] == report["summary"]["mae_resnet18"]
+
+
+def test_the_baselines_are_what_they_say(tmp_path: Path) -> None:
+    """Discs at nearly the same distance: apparent size tells much, the median nothing."""
+    sizes = np.exp(np.random.default_rng(0).uniform(np.log(2), np.log(14), 24)).tolist()
+    stored, _ = store_polyps(write_polyps(tmp_path / "p", sizes), 512, 8, tmp_path / "s", lambda text: None)
+    training, test = stored[:16], stored[16:]
+    median = median_sizes(training, test)
+    assert set(median) == {float(np.median([one.mm for one in training]))}
+    errors = np.abs(np.log(apparent_sizes(training, test)) - np.log([one.mm for one in test]))
+    assert errors.mean() < 0.2
+    assert np.abs(np.log(median) - np.log([one.mm for one in test])).mean() > 2 * errors.mean()
+
+
+def test_f1_of_large_polyps() -> None:
+    pairs = [(12.0, 11.0), (10.0, 9.0), (8.0, 10.5), (3.0, 4.0)]
+    items = [Sized(str(number), true, said) for number, (true, said) in enumerate(pairs)]
+    assert binary_f1(items, 10.0) == pytest.approx(2 / (2 + 2))
+    assert binary_f1(items[3:], 10.0) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [(["--networks", "vgg"], "invalid choice"), (["--seeds", "0"], "at least 1")],
+)
+def test_wrong_options_are_named(
+    tmp_path: Path, options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["--json", str(tmp_path / "f.json"), *options])
+    assert stopped.value.code == 2
+    assert said in capsys.readouterr().err
