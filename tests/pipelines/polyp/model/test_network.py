@@ -141,9 +141,9 @@ def test_a_sparse_network_does_not_see_what_lies_beyond_the_rim() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "steps"), [("resnet18", 50), ("vit-tiny", 100), ("sparse-resnet", 100)])
+@pytest.mark.parametrize(("name", "steps"), [("resnet18", 40), ("vit-tiny", 100), ("sparse-resnet", 100)])
 def test_apparent_size_is_learnt(name: str, steps: int) -> None:
-    network = build(name).train()
+    network = build(name, streams=("frame",)).train()
     sizes = torch.tensor([2.0, 4.0, 7.0, 12.0])
     batch = [network.encode(frame(4 * float(size), seed)) for seed, size in enumerate(sizes)]
     optimisers = make_optimisers(network, 1e-3, 0.0, gate_rate=1e-3, routed=True)
