@@ -41,7 +41,7 @@ def recipe(contestant: Contestant, *, steps: int, seed: int, threads: int) -> Tr
         jitter=0.05,
         flip=0.5,
         colour=1.0,
-        epochs=EPOCHS,
+        epochs=min(EPOCHS, steps),
         steps_per_epoch=max(1, round(steps / EPOCHS)),
         batch_size=16,
         learning_rate=RATES[contestant.backbone],

@@ -25,7 +25,7 @@ def test_one_run_measures_everything_and_keeps_what_it_made(tmp_path: Path) -> N
         seeds=1,
         polyps=9,
         test_polyps=3,
-        steps=10,
+        steps=2,
         frames=2,
         size=96,
         cache=tmp_path,
