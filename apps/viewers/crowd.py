@@ -19,11 +19,12 @@ from apps.viewers.crowd_pictures import Box, Part
 from apps.viewers.crowd_retrain import write_data
 from apps.viewers.crowd_view import Message, Shown, draw
 from pipelines.common.errors import UserError
+from pipelines.crowd.count.files import COMPANION
 from pipelines.crowd.count.maps import CountMap
 from pipelines.crowd.zones import Zone
 
 noun = "image"
-companion = "files.jsonl"
+companion = COMPANION
 finds = "file, frame or zone"
 marks: tuple[Mark, ...] = (Mark("reject", "rejected", "X"),)
 corrected, has_classes = "corrected", False

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from apps.items import Row, Run, visible
 from pipelines.common.errors import UserError
-from pipelines.crowd.count.files import MAPS, file_of
+from pipelines.crowd.count.files import MAPS, ZONES, file_of
 from pipelines.crowd.count.maps import CountMap, read_map
+from pipelines.crowd.count.rows import item_hash
 from pipelines.crowd.data import Pixels, Video, read_image
 from pipelines.crowd.data.limits import MAX_PIXELS
 from pipelines.crowd.zones import Zone, read_zones
-
-ZONES = "zones.json"  # of the run folder
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +33,7 @@ def read_seen(run: Run, row: Row) -> Seen:
     if row["frame"] is None:
         picture = read_image(source, max_pixels=most)
         pixels, (width, height) = picture.pixels, picture.full_size
-        if _hash(pixels) != row["item"]:
+        if item_hash(pixels) != row["item"]:
             raise UserError(f"{visible(str(row['source']))} has changed since the run")
         return Seen(pixels, width, height)
     pixels = _frame(source, int(row["frame"]), str(row["item"]), most)
@@ -71,12 +67,12 @@ def _frame(source: Path, number: int, item: str, most: int) -> Pixels:
     """The frame that was counted: by the file's index if that leads to it, else by decoding all before it."""
     with Video(source, max_pixels=most) as video:
         found = video.frame(number)
-        if found is not None and _hash(found) == item:
+        if found is not None and item_hash(found) == item:
             return found
     with Video(source, max_pixels=most) as video:
         for frame in video.frames(max(number, 1)):
             if frame.number == number:
-                if _hash(frame.pixels) == item:
+                if item_hash(frame.pixels) == item:
                     return frame.pixels
                 break
     raise UserError(f"{visible(str(source.name))} has changed since the run: frame {number} is another one")
@@ -87,10 +83,3 @@ def _max_pixels(run: Run) -> int:
     config: Any = run.record.get("config")
     found = config.get("max_pixels") if isinstance(config, dict) else None
     return found if isinstance(found, int) and found > 0 else MAX_PIXELS
-
-
-def _hash(pixels: Pixels) -> str:
-    """As `item_hash` of pipelines/crowd/count/rows.py, which would load torch."""
-    digest = blake2b(repr(pixels.shape).encode(), digest_size=12)
-    digest.update(np.ascontiguousarray(pixels).data)
-    return digest.hexdigest()

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apps.viewers.crowd_case import Seen
+from pipelines.crowd.count import pictures
 from pipelines.crowd.count.maps import CountMap
 
 OVERVIEW: Final = 1600  # px of the longest side of the whole image
@@ -22,8 +23,6 @@ MOST_PART: Final = 2400  # px of the longest side of a part of it
 MOST_BLOCKS: Final = 1200  # of the longest side of a map
 AROUND: Final = 0.25  # of a part's sides, beyond each of them: a small move needs no other part
 QUALITY: Final = 88
-# People per square px that get the strongest colour, at the least: one in 14 x 14 px.
-LEAST_FULL: Final = 5e-3
 GATE: Final = (255, 255, 255, 255)  # RGBA of a block that was refined
 
 Box = tuple[float, float, float, float]
@@ -70,9 +69,7 @@ def part(seen: Seen, box: Box, pixels: int) -> Part | None:
 def heat(found: CountMap, seen: Seen) -> Part:
     """People per area in colours, clear where nobody is; a pixel is a block, or several of a large map."""
     density = np.maximum(found.counts, 0) / found.stride**2
-    some = density[density > LEAST_FULL / 20]
-    full = max(LEAST_FULL, float(np.quantile(some, 0.98)) if some.size else 0.0)
-    strength = np.clip(_few(density) / full, 0, 1)
+    strength = np.clip(_few(density) / pictures.heat(found), 0, 1)
     colours = cv2.applyColorMap(np.rint(strength * 255).astype(np.uint8), cv2.COLORMAP_TURBO)
     clear = np.rint(255 * np.clip(3 * strength, 0, 1)).astype(np.uint8)
     return Part(*_png(np.dstack([colours, clear])), _extent(found, seen))

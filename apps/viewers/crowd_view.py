@@ -16,11 +16,11 @@ import streamlit as st
 from apps.items import visible
 from apps.viewers.crowd_marks import Point
 from apps.viewers.crowd_pictures import Box, Part
+from pipelines.crowd.count.pictures import ZONE_COLOURS
 from pipelines.crowd.zones import Zone
 
 COMPONENT: Final = "crowd view"
-# Of zones, in turn; as in the pictures of a run.
-COLOURS: Final = ("#00c8ff", "#ff7800", "#78ff50", "#ff50c8", "#ffe600", "#968cff")
+COLOURS: Final = tuple("#{:02x}{:02x}{:02x}".format(*colour) for colour in ZONE_COLOURS)
 MOST_PIXELS: Final = 8192  # that a browser may say its canvas is wide
 _HERE = Path(__file__).parent
 _component = st.components.v2.component(

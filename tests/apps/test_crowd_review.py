@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
@@ -330,8 +329,3 @@ def test_nothing_marked_makes_no_folder(run: Path) -> None:
     told = write_data(Run(run, crowd), Store(run).latest())
     assert told == "1 count without marked heads is in that table only"
     assert not (run / RETRAIN).exists()
-
-
-def test_the_hash_of_an_image_is_that_of_its_row() -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (7, 9, 3)).astype(np.uint8)
-    assert crowd_case._hash(pixels) == item_hash(pixels)

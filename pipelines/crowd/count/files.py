@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+ZONES: Final = "zones.json"
+COMPANION: Final = "files.jsonl"  # which files belong to a row
 MAPS, OVERLAYS, POINTS, VIDEOS = "maps", "overlays", "points", "videos"
 FOLDERS: Final = (MAPS, OVERLAYS, POINTS, VIDEOS)
 ENDINGS: Final = {MAPS: ".npz", OVERLAYS: ".jpg", POINTS: ".csv", VIDEOS: ".mp4"}

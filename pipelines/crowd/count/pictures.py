@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import cv2
 import numpy as np
@@ -12,17 +12,20 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from pipelines.crowd.count.maps import CountMap, replacing
-from pipelines.crowd.count.scene import Area, Measured, View
 from pipelines.crowd.data.record import Pixels
 from pipelines.crowd.zones import Zone
+
+if TYPE_CHECKING:  # they come with torch
+    from pipelines.crowd.count.scene import Area, Measured, View
 
 LONGEST: Final = 1600  # px of the longest side
 QUALITY: Final = 85
 STRONGEST: Final = 0.75  # how much of the image the heat map covers at most
-LEAST_FULL: Final = (
-    5e-3  # people per square px that are drawn in full colour, at the least: one in 14 x 14 px
+# People per square px that are drawn in full colour, at the least: one in 14 x 14 px.
+LEAST_FULL: Final = 5e-3
+ZONE_COLOURS: Final = (
+    *((0, 200, 255), (255, 120, 0), (120, 255, 80), (255, 80, 200), (255, 230, 0), (150, 140, 255)),
 )
-ZONES: Final = ((0, 200, 255), (255, 120, 0), (120, 255, 80), (255, 80, 200), (255, 230, 0), (150, 140, 255))
 INK, SHADE = (255, 255, 255), (0, 0, 0)
 
 
@@ -42,7 +45,7 @@ def draw(
     brush = ImageDraw.Draw(picture, "RGBA")
     text = max(13, round(min(max(size) / 45, min(size) / 14)))
     for number, zone in enumerate(view.zones):
-        _draw_zone(brush, zone, ZONES[number % len(ZONES)], size, found)
+        _draw_zone(brush, zone, ZONE_COLOURS[number % len(ZONE_COLOURS)], size, found)
     taken: list[tuple[float, float, float, float]] = []
     _label(brush, people(measured.whole), (0, 0), round(1.35 * text), size, INK, taken)
     for number, zone in enumerate(view.zones):
@@ -51,7 +54,7 @@ def draw(
             size[1] / found.height,
         )
         words = f"{zone.name}: {in_words(measured.zones[zone.name])}"
-        _label(brush, words, place, text, size, ZONES[number % len(ZONES)], taken)
+        _label(brush, words, place, text, size, ZONE_COLOURS[number % len(ZONE_COLOURS)], taken)
     return np.asarray(picture)
 
 

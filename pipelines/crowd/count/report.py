@@ -19,7 +19,7 @@ from pipelines.common.errors import UserError
 from pipelines.crowd.count.chart import chart, clock
 from pipelines.crowd.count.files import OVERLAYS, VIDEOS, file_of
 from pipelines.crowd.count.film import frames_to_show
-from pipelines.crowd.count.pictures import ZONES
+from pipelines.crowd.count.pictures import ZONE_COLOURS
 from pipelines.crowd.data.images import image_size
 
 INLINE_BYTES: Final = 20 * 2**20  # of all pictures; beyond this the page names the files in `overlays`
@@ -40,7 +40,7 @@ def write(file: IO[str], record: Row, rows: Sequence[Row], out: Path) -> None:
         "record": record,
         "counts": record["counts"],
         "settings": settings(record),
-        "colours": ["#{:02x}{:02x}{:02x}".format(*colour) for colour in ZONES],
+        "colours": ["#{:02x}{:02x}{:02x}".format(*colour) for colour in ZONE_COLOURS],
         "inline": inline,
         "zones": zones[:MOST_ZONES],
         "more_zones": max(0, len(zones) - MOST_ZONES),

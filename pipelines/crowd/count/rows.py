@@ -8,13 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from pipelines.crowd.count.maps import CountMap
-from pipelines.crowd.count.scene import Area, Measured
 from pipelines.crowd.data.record import Pixels
+
+if TYPE_CHECKING:  # they come with torch
+    from pipelines.crowd.count.scene import Area, Measured
 
 COLUMNS: Final = (
     *("source", "frame", "count", "low", "high", "zones", "people_per_m2"),

@@ -16,15 +16,13 @@ from pipelines.crowd.config import TASK
 from pipelines.crowd.count import report, rows
 from pipelines.crowd.count.changes import check_local
 from pipelines.crowd.count.config import CountConfig
-from pipelines.crowd.count.files import FOLDERS, files_of
+from pipelines.crowd.count.files import COMPANION, FOLDERS, ZONES, files_of
 from pipelines.crowd.count.items import Item, list_items
 from pipelines.crowd.count.job import Job
 from pipelines.crowd.count.predict import Predictor
 from pipelines.crowd.count.scene import Scene
 from pipelines.crowd.data.inputs import SkippedFile
 
-ZONES: Final = "zones.json"
-COMPANION: Final = "files.jsonl"  # which files belong to a row
 MAX_LISTED: Final = 1_000  # failures and skipped files that run.json lists; beyond that it only counts them
 
 Say = Callable[[str], None]
