@@ -39,20 +39,14 @@ def main() -> None:
 
     import torch
 
-    from benchmarks.crowd.speed import frame
+    from benchmarks.crowd.speed import counting, frame
     from benchmarks.engines.memory import rise
     from pipelines.crowd.data import read_image
     from pipelines.crowd.model.trained import load_trained
 
     torch.set_num_threads(given.threads)
-    network = load_trained(given.model).network
-    image = frame(read_image(given.image).pixels)
-
-    def count() -> None:
-        with torch.inference_mode():
-            network.count(image)
-
-    print(json.dumps({"peak_bytes": rise(count)}))
+    call = counting(load_trained(given.model), [frame(read_image(given.image).pixels)], "float32")
+    print(json.dumps({"peak_bytes": rise(call)}))
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ from pipelines.crowd.data import Pixels
 from pipelines.crowd.model.cost import dense_macs, parameters
 from pipelines.crowd.model.network import CrowdNetwork, as_input, filled_up
 from pipelines.crowd.model.sparse_counter import SparseCounter
-from pipelines.crowd.model.trained import load_trained
-from pipelines.crowd.train.images import TrainingImage
+from pipelines.crowd.model.trained import TrainedModel, load_trained
+from pipelines.crowd.train.images import TrainingImage, fitted
 from pipelines.crowd.train.measure import mean_absolute_error
 
 WIDTH, HEIGHT = 640, 480
@@ -26,10 +26,23 @@ CPU = torch.device("cpu")
 PEER = "m-segnet"
 
 
-def frame(pixels: Pixels) -> Tensor:
-    """A real photograph at 640 x 480 px, as networks take it: float32 (1, 3, 480, 640)."""
+def frame(pixels: Pixels) -> Pixels:
+    """A real photograph at 640 x 480 px: uint8 (480, 640, 3)."""
     resized = cv2.resize(np.array(pixels), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
-    return as_input(np.asarray(resized, np.uint8)[None])
+    return np.asarray(resized, np.uint8)
+
+
+def counting(model: TrainedModel, frames: Sequence[Pixels], precision: str) -> Callable[[], None]:
+    """A call that counts in each frame, from pixels on; enlarging, where the model does, is part of it."""
+    training = model.config["training"]
+
+    def call() -> None:
+        with torch.inference_mode(), autocast(precision, CPU):
+            for one in frames:
+                pixels = fitted(one, training["max_side"], training.get("enlarge", 1.0))
+                model.network.count(as_input(pixels[None]))
+
+    return call
 
 
 def measure(
@@ -40,12 +53,12 @@ def measure(
     The photographs are `images`, one after the other: what a sparse decoder takes depends on them.
     """
     frames = [frame(image.pixels) for image in images]
-    networks = {name: load_trained(folder).network for name, folder in models.items()}
+    loaded = {name: load_trained(folder) for name, folder in models.items()}
     precisions = ["float32", *(["bfloat16"] if half_is_fast(CPU) else [])]
     rows: list[Row] = []
     summary: dict[str, Any] = {}
     for precision in precisions:
-        calls = {name: _counting(network, frames, precision) for name, network in networks.items()}
+        calls = {name: counting(model, frames, precision) for name, model in loaded.items()}
         timings = interleaved(calls, repeats=repeats)
         for name, timing in timings.items():
             row: Row = {"network": name, "precision": precision, **_each(timing, len(frames))}
@@ -57,8 +70,8 @@ def measure(
                 summary[key] = timings[PEER].median / timing.median
     if macs:
         rows += [
-            {"network": name, "parameters": parameters(one), "gmac": _gmac(one)}
-            for name, one in networks.items()
+            {"network": name, "parameters": parameters(one.network), "gmac": _gmac(one)}
+            for name, one in loaded.items()
         ]
     return Section(rows, summary)
 
@@ -114,11 +127,13 @@ def _each(timing: Timing, calls: int) -> Row:
     return {name: value if name == "repeats" else value / calls for name, value in columns.items()}
 
 
-def _gmac(network: CrowdNetwork) -> float | None:
+def _gmac(model: TrainedModel) -> float | None:
     """Of dense convolutions, for 640 x 480 px; None for a sparse decoder, whose cost depends on the image."""
-    if isinstance(network, SparseCounter) and not network.dense:
+    if isinstance(model.network, SparseCounter) and not model.network.dense:
         return None
-    return dense_macs(network, torch.zeros(1, 3, HEIGHT, WIDTH)) / 1e9
+    enlarge = model.config["training"].get("enlarge", 1.0)
+    images = torch.zeros(1, 3, round(HEIGHT * enlarge), round(WIDTH * enlarge))
+    return dense_macs(model.network, filled_up(images, model.network.multiple)) / 1e9
 
 
 def errors(sparse_model: Path, images: Sequence[TrainingImage]) -> Section:

@@ -166,7 +166,7 @@ class Job:
 
     def _notes(self, pixels: Pixels, found: CountMap) -> tuple[str, ...]:
         notes = []
-        if pixels.shape[1] != found.width or pixels.shape[0] != found.height:
+        if found.width < pixels.shape[1] or found.height < pixels.shape[0]:
             notes.append(
                 f"its {pixels.shape[1]:,} x {pixels.shape[0]:,} pixels were reduced to {found.width:,} x"
                 f" {found.height:,}, as in the model's training"

@@ -22,7 +22,7 @@ from pipelines.crowd.data.record import Pixels
 from pipelines.crowd.density import grid_shape
 from pipelines.crowd.model.network import Counts, as_input, filled_up
 from pipelines.crowd.model.trained import TrainedModel, load_trained
-from pipelines.crowd.train.images import reduced
+from pipelines.crowd.train.images import fitted
 
 SOME_HALO: Final = 256  # px around a tile for a network that sees the whole image
 # Bytes that a network's features take per px at their peak, as measured on a CPU, rounded up; ours in its
@@ -41,7 +41,8 @@ USUAL_WIDTH: Final = 16  # channels at half resolution, where most of ours are
 class Predictor:
     """A model that is loaded once and counts image after image.
 
-    max_side: px, to which the longer side of larger images is reduced; 0 if none are. reach: px around a
+    max_side: px, to which the longer side of larger images is reduced; 0 if none are. enlarge: how many times
+    larger the others are made, as in the training. reach: px around a
     block that its count depends on; None if all of the image does, so that counts in tiles differ a little
     from those of the whole.
     """
@@ -50,7 +51,9 @@ class Predictor:
         self.model, self.config, self.engine = model, config, engine
         self.reach = reach(model.plan)
         self.halo = SOME_HALO if self.reach is None else self.reach
-        self.max_side = _max_side(model) if config.max_side is None else config.max_side
+        trained = model.config.get("training", {})
+        self.max_side = _positive(trained.get("max_side")) if config.max_side is None else config.max_side
+        self.enlarge = _positive(trained.get("enlarge")) or 1.0
         self.most_pixels = config.memory_mib * 2**20 // bytes_per_px(model.plan)
 
     @classmethod
@@ -78,6 +81,7 @@ class Predictor:
             "network": self.model.plan.name,
             "intervals": bool(self.model.calibration),
             "max_side": self.max_side,
+            "enlarge": self.enlarge,
         }
 
     def predict(self, pixels: Pixels, told: Callable[[float], None] = lambda share: None) -> CountMap:
@@ -88,8 +92,8 @@ class Predictor:
         return self.predict_prepared(self.prepared(pixels), told)
 
     def prepared(self, pixels: Pixels) -> Pixels:
-        """The image in the size in which it is counted: its longer side has `max_side` px at most."""
-        return reduced(pixels, self.max_side) if self.max_side else pixels
+        """The image in the size in which it is counted; see `fitted`."""
+        return fitted(pixels, self.max_side, self.enlarge)
 
     def predict_prepared(
         self, pixels: Pixels, told: Callable[[float], None] = lambda share: None
@@ -170,10 +174,9 @@ def bytes_per_px(plan: NetworkPlan) -> int:
     return round(BYTES_PER_PX[plan.name] * wider)
 
 
-def _max_side(model: TrainedModel) -> int:
-    """To what the training reduced its images, in px; 0 if it says nothing."""
-    found = model.config.get("training", {}).get("max_side")
-    return found if isinstance(found, int) and found > 0 else 0
+def _positive(found: object) -> Any:
+    """A number above 0 of a model's config; 0 if it is none."""
+    return found if isinstance(found, int | float) and found > 0 else 0
 
 
 def _bundled() -> str:

@@ -18,6 +18,8 @@ class TrainConfig(Strict):
     network: which network, and its sizes.
     held_out: share of the images that the network is not trained on, but measured and calibrated with; 0
         trains on all images, and then counts have no interval. Data sets that name a `val` split keep it.
+    enlarge: images are made so many times larger first, for training and for counting: heads of a few px
+        are told better so, at a cost that grows with its square. Never beyond max_side.
     max_side: images whose longer side has more px are reduced to it, for training and for counting.
     crop: side of the crops, in px. scale: how much larger or smaller a crop is made at random, from 1 / scale
         to scale.
@@ -39,6 +41,7 @@ class TrainConfig(Strict):
     threads: int | None = Field(None, ge=1)
     network: NetworkPlan = NetworkPlan()
     held_out: float = Field(0.2, ge=0, lt=1)
+    enlarge: float = Field(1.0, ge=1, le=4)
     max_side: int = Field(2048, ge=64)
     crop: int = Field(256, ge=64)
     scale: float = Field(1.4, ge=1, le=4)

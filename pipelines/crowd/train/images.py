@@ -47,12 +47,17 @@ class LeftOut:
 
 
 def prepare_images(
-    cases: Sequence[Case], max_side: int, folder: Path, progress: Callable[[str], None]
+    cases: Sequence[Case],
+    max_side: int,
+    folder: Path,
+    progress: Callable[[str], None],
+    *,
+    enlarge: float = 1.0,
 ) -> tuple[list[TrainingImage], list[LeftOut]]:
     """Decode labelled images into `folder`, or take what lies there for the same files.
 
-    max_side: longer images are reduced to it, in px. An image that cannot be read, or whose labels cannot, is
-    left out with its reason. Raises UserError if none is left.
+    max_side, enlarge: see `fitted`. An image that cannot be read, or whose labels cannot, is left out with
+    its reason. Raises UserError if none is left.
     """
     folder.mkdir(parents=True, exist_ok=True)
     found, left_out = [], []
@@ -61,9 +66,9 @@ def prepare_images(
             progress(f"preparing image {number + 1} of {len(cases)}")
         target = folder / f"{number:06d}"
         try:
-            key = _key(case, max_side)
+            key = _key(case, max_side, enlarge)
             if _stored_key(target) != key:
-                _prepare_one(case, max_side, target, key)
+                _prepare_one(case, max_side, enlarge, target, key)
             pixels = mapped(target.with_suffix(".npy"))
             found.append(TrainingImage(case.name, pixels, np.load(_points(target), allow_pickle=False)))
         except CrowdError as error:
@@ -74,21 +79,27 @@ def prepare_images(
     return found, left_out
 
 
-def reduced(pixels: Pixels, max_side: int) -> Pixels:
-    """The image with its longer side of `max_side` px at most, each pixel the mean of what it covers."""
+def fitted(pixels: Pixels, max_side: int, enlarge: float = 1.0) -> Pixels:
+    """The image in the size in which it is trained on and counted.
+
+    enlarge: so many times larger, unless the longer side would have more than `max_side` px then: such an
+    image gets just that, and a larger one is reduced to it, each pixel the mean of what it covers. max_side:
+    0 is no limit.
+    """
     height, width = pixels.shape[:2]
-    share = max_side / max(height, width)
-    if share >= 1:
-        return pixels
+    share = min(enlarge, max_side / max(height, width)) if max_side else enlarge
     size = (max(1, round(width * share)), max(1, round(height * share)))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    if size == (width, height):
+        return pixels
+    how = cv2.INTER_AREA if share < 1 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(pixels, size, interpolation=how), np.uint8)
 
 
-def _prepare_one(case: Case, max_side: int, target: Path, key: list[Any]) -> None:
+def _prepare_one(case: Case, max_side: int, enlarge: float, target: Path, key: list[Any]) -> None:
     read = read_case(case)
     if read.heads is None:
         raise CrowdError(f"{case.image}: its heads are not marked")
-    pixels = reduced(read.picture.pixels, max_side)
+    pixels = fitted(read.picture.pixels, max_side, enlarge)
     factors = pixels.shape[1] / read.picture.width, pixels.shape[0] / read.picture.height
     target.with_suffix(".json").unlink(missing_ok=True)
     np.save(target.with_suffix(".npy"), np.ascontiguousarray(pixels))
@@ -108,7 +119,7 @@ def _stored_key(target: Path) -> list[Any] | None:
     return found if isinstance(found, list) else None
 
 
-def _key(case: Case, max_side: int) -> list[Any]:
+def _key(case: Case, max_side: int, enlarge: float) -> list[Any]:
     """What the prepared arrays follow from: the files as they are now, heads from a list, the size."""
     states = []
     for path in (case.image, case.labels):
@@ -120,4 +131,4 @@ def _key(case: Case, max_side: int) -> list[Any]:
             raise CrowdError(f"{path}: it cannot be read: {error.strerror}") from error
         states.append([str(path.absolute()), stat.st_size, stat.st_mtime_ns])
     heads: NDArray[Any] | None = None if case.marks is None else case.marks.points
-    return [states, None if heads is None else heads.tolist(), max_side]
+    return [states, None if heads is None else heads.tolist(), max_side, enlarge]

@@ -98,7 +98,9 @@ def read_images(
         inside, outside = split_cases(named, config.held_out, config.seed)
         training += inside
         held_out += outside
-    images, left_out = prepare_images([*training, *held_out], config.max_side, folder, progress)
+    images, left_out = prepare_images(
+        [*training, *held_out], config.max_side, folder, progress, enlarge=config.enlarge
+    )
     images = [replace(one, data=source[one.name]) for one in images]
     kept = {case.name for case in held_out}
     inner = [one for one in images if one.name not in kept]

@@ -166,6 +166,24 @@ def test_large_images_are_reduced_as_in_training_and_points_are_in_px_of_the_fil
     assert read_map(tmp_path / "full" / "maps" / "a.npz").width == 300
 
 
+def test_images_are_enlarged_as_in_training_and_rows_are_in_px_of_the_file(tmp_path: Path) -> None:
+    Image.fromarray(rough(200, 300)).save(tmp_path / "a.png")
+    zone = {"name": "all", "polygon": [[0, 0], [300, 0], [300, 200], [0, 200]]}
+    (tmp_path / "zones.json").write_text(json.dumps({"units": "pixels", "zones": [zone]}))
+    model = trained()
+    model.config["training"] = {"max_side": 400, "enlarge": 1.3}  # type: ignore[index]
+    by = Predictor(model, CountConfig())
+    run(tmp_path / "run", tmp_path / "a.png", by=by, points=True, zones=tmp_path / "zones.json")
+    row = rows_of(tmp_path / "run")[0]
+    assert (row["width"], row["height"]) == (300, 200)
+    assert not any("reduced" in note for note in row["notes"])
+    assert read_map(tmp_path / "run" / "maps" / "a.npz").width == 390
+    assert row["zones"]["all"] == pytest.approx(row["count"], rel=1e-3)
+    with (tmp_path / "run" / "points" / "a.csv").open() as file:
+        points = [(float(one["x"]), float(one["y"])) for one in csv.DictReader(file)]
+    assert all(0 <= x <= 300 and 0 <= y <= 200 for x, y in points)
+
+
 def test_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
     for folder in ("x", "y"):
         write_scene(tmp_path / folder / "1.png")

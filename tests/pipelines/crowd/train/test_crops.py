@@ -11,7 +11,7 @@ from pipelines.common.errors import UserError
 from pipelines.crowd.data import Case, read_dataset
 from pipelines.crowd.train.config import TrainConfig
 from pipelines.crowd.train.crops import Crops, chances, cut, recoloured
-from pipelines.crowd.train.images import TrainingImage, prepare_images, reduced
+from pipelines.crowd.train.images import TrainingImage, fitted, prepare_images
 from pipelines.crowd.train.run import new_network
 from pipelines.crowd.train.split import split_cases
 from tests.pipelines.crowd.train.builders import scene, small, write_scenes
@@ -81,7 +81,25 @@ def test_large_images_are_reduced_with_their_heads(tmp_path: Path) -> None:
     (half,), _ = prepare_images(read_dataset(data).cases, 64, tmp_path / "b", lambda text: None)
     assert half.pixels.shape == (48, 64, 3)
     assert half.points == pytest.approx(whole.points / 2)
-    assert reduced(np.zeros((10, 20, 3), np.uint8), 20).shape == (10, 20, 3)
+    assert fitted(np.zeros((10, 20, 3), np.uint8), 20).shape == (10, 20, 3)
+
+
+@pytest.mark.parametrize(
+    ("max_side", "enlarge", "width"), [(2048, 1.5, 192), (160, 1.5, 160), (64, 1.5, 64), (0, 2.0, 256)]
+)
+def test_images_are_enlarged_but_not_beyond_the_largest(max_side: int, enlarge: float, width: int) -> None:
+    pixels, _ = scene(5)  # 96 x 128 px
+    assert fitted(pixels, max_side, enlarge).shape[1] == width
+
+
+def test_heads_are_enlarged_with_their_image(tmp_path: Path) -> None:
+    data = write_scenes(tmp_path / "scenes", [6])
+    (whole,), _ = prepare_images(read_dataset(data).cases, 2048, tmp_path / "a", lambda text: None)
+    (large,), _ = prepare_images(
+        read_dataset(data).cases, 2048, tmp_path / "a", lambda text: None, enlarge=1.5
+    )
+    assert large.pixels.shape == (144, 192, 3)
+    assert large.points == pytest.approx(whole.points * 1.5)
 
 
 def test_prepared_images_are_read_again_only_if_their_files_changed(tmp_path: Path) -> None:
