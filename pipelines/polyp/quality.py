@@ -19,13 +19,15 @@ MOST_BRIGHT: Final = 0.35
 SHARP: Final = 6.0  # deviation of the Laplacian, gray levels, on a box of SIDE px: half weight
 LEAST_SHARP: Final = 1.5
 SIDE: Final = 96
+LEAST_SEEN: Final = 48  # px around the middle of a box that blur is judged on: a small polyp has no detail
 EDGE: Final = 2.0  # px
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
     """weight: 0 to 1, how much a frame counts. reasons: why it is not used, empty if it is. sharpness:
-    deviation of the Laplacian in gray levels. dark, bright: shares of the box. cut: it touches the edge."""
+    deviation of the Laplacian in gray levels, on and around the lesion. dark, bright: shares of the box. cut:
+    it touches the edge."""
 
     weight: float
     sharpness: float
@@ -52,10 +54,7 @@ def quality_of(pixels: Pixels, box: Box) -> Quality:
     if right <= left or bottom <= top:
         return Quality(0.0, 0.0, 0.0, 0.0, True, ("its box lies outside the frame",))
     gray = cv2.cvtColor(np.ascontiguousarray(pixels[top:bottom, left:right]), cv2.COLOR_RGB2GRAY)
-    factor = SIDE / max(gray.shape)
-    size = (max(3, round(gray.shape[1] * factor)), max(3, round(gray.shape[0] * factor)))
-    scaled = cv2.resize(gray, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
-    sharpness = float(cv2.Laplacian(scaled, cv2.CV_64F).std())
+    sharpness = _sharpness(pixels, box)
     dark, bright = float((gray < DARK).mean()), float((gray > BRIGHT).mean())
     reasons = []
     if max(x1 - x0, y1 - y0) < SMALLEST:
@@ -68,3 +67,18 @@ def quality_of(pixels: Pixels, box: Box) -> Quality:
         reasons.append("the lesion is overexposed")
     weight = sharpness / (sharpness + SHARP) * (1 - dark) * (1 - bright) * (0.3 if cut else 1.0)
     return Quality(float(weight), sharpness, dark, bright, cut, tuple(reasons))
+
+
+def _sharpness(pixels: Pixels, box: Box) -> float:
+    """The deviation of the Laplacian on a box, or on what is around it if it is small; large ones reduced."""
+    height, width = pixels.shape[:2]
+    spans = []
+    for low, high, length in ((box[1], box[3], height), (box[0], box[2], width)):
+        half, middle = max(high - low, LEAST_SEEN) / 2, (low + high) / 2
+        begin, end = max(int(np.floor(middle - half)), 0), min(int(np.ceil(middle + half)), length)
+        spans.append(slice(begin, max(end, begin + 1)))
+    gray = cv2.cvtColor(np.ascontiguousarray(pixels[spans[0], spans[1]]), cv2.COLOR_RGB2GRAY)
+    factor = min(1.0, SIDE / max(gray.shape))
+    size = (max(3, round(gray.shape[1] * factor)), max(3, round(gray.shape[0] * factor)))
+    scaled = cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
+    return float(cv2.Laplacian(scaled, cv2.CV_64F).std())

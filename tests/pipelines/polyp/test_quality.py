@@ -59,5 +59,12 @@ def test_a_box_outside_the_frame_is_no_use(box: tuple[float, float, float, float
     assert not found.usable
 
 
+def test_a_small_lesion_in_a_sharp_frame_is_not_blurred() -> None:
+    pixels = mucosa()
+    cv2.circle(pixels, (65, 55), 9, (190, 90, 90), -1)  # smooth itself
+    assert quality_of(pixels, (56.0, 46.0, 75.0, 65.0)).usable
+    assert not quality_of(blurred(25.0), (56.0, 46.0, 75.0, 65.0)).usable
+
+
 def test_a_few_pixels_are_too_few() -> None:
     assert any("smaller than" in one for one in quality_of(mucosa(), (40.0, 30.0, 48.0, 37.0)).reasons)
