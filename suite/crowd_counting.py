@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipelines.common.errors import UserError
-from suite import exits, options, settings, terminal
+from suite import exits, options, results, settings, terminal
 from suite.folders import new_folder
 
 if TYPE_CHECKING:
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
     from pipelines.crowd.count.predict import Predictor
     from pipelines.crowd.count.run import RunSummary
 
-MAX_LISTED = 20  # failures, and notes
 COLUMNS = ("source", "frame", "people", "interval", "per m2", "seconds", "status")
 WHERE, FILMS = "Zones and ground", "Videos"
 
@@ -230,16 +227,12 @@ def _print(summary: RunSummary, quiet: bool) -> None:
     counts = summary.counts
     terminal.print_table(
         COLUMNS,
-        lambda: (_cells(row) for row in _rows(summary.out)),
+        lambda: (_cells(row) for row in results.rows(summary.out)),
         right=COLUMNS[1:-1],
         tone=lambda cells: "red" if cells[-1] == "failed" else "",
         count=counts["rows"],
     )
-    failed = [row for row in _rows(summary.out) if row["status"] != "ok"]
-    for row in failed[:MAX_LISTED]:
-        terminal.error(f"{row['source']}: {row['error']}")
-    if len(failed) > MAX_LISTED:
-        terminal.error(f"and {len(failed) - MAX_LISTED:,} more, in results.csv")
+    results.print_failures(summary.out)
     _print_notes(summary, quiet)
     typer.echo(
         f"\n{counts['rows']:,} {'row' if counts['rows'] == 1 else 'rows'}: {counts['ok']:,} counted"
@@ -252,14 +245,11 @@ def _print(summary: RunSummary, quiet: bool) -> None:
 def _print_notes(summary: RunSummary, quiet: bool) -> None:
     """What was assumed of single images and videos, and what speaks against their counts."""
     frames: dict[tuple[str, str], list[int | None]] = {}
-    for row in _rows(summary.out):
+    for row in results.rows(summary.out):
         for text in row.get("notes", ()):
             frames.setdefault((row["source"], text), []).append(row["frame"])
     notes = [*summary.notes, *(_where(*key, of) for key, of in frames.items())]
-    for text in notes[:MAX_LISTED]:
-        terminal.note(text, quiet)
-    if len(notes) > MAX_LISTED:
-        terminal.note(f"and {len(notes) - MAX_LISTED:,} more, in the report", quiet)
+    results.print_notes(notes, quiet)
 
 
 def _print_json(summary: RunSummary) -> None:
@@ -270,15 +260,9 @@ def _print_json(summary: RunSummary) -> None:
             "seconds": round(summary.seconds, 3),
             "counts": summary.counts,
             "notes": summary.notes,
-            "results": list(_rows(summary.out)),
+            "results": list(results.rows(summary.out)),
         }
     )
-
-
-def _rows(out: Path) -> Iterator[dict[str, Any]]:
-    with (out / "results.jsonl").open(encoding="utf-8") as lines:
-        for line in lines:
-            yield json.loads(line)
 
 
 def _where(source: str, text: str, frames: list[int | None]) -> str:

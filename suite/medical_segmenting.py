@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipelines.common.errors import UserError
-from suite import exits, options, settings, terminal
+from suite import exits, options, results, settings, terminal
 from suite.folders import new_folder
 
 if TYPE_CHECKING:
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     from pipelines.medical.segment.run import RunSummary
 
 MAX_COLUMNS = 6  # labels that the table on the terminal has a column for
-MAX_LISTED = 20  # failures, and notes
 HOW = "How to segment"
 
 
@@ -260,14 +257,14 @@ def _print(summary: RunSummary, names: list[str], quiet: bool) -> None:
     columns = ("case", *shown, "confidence", "seconds", "status")
     terminal.print_table(
         columns,
-        lambda: (_cells(row, shown) for row in _rows(summary.out)),
+        lambda: (_cells(row, shown) for row in results.rows(summary.out)),
         right=(*shown, "confidence", "seconds"),
         tone=lambda cells: "red" if cells[-1] == "failed" else "",
         count=summary.counts["cases"],
     )
     if len(names) > MAX_COLUMNS:
         typer.echo(f"and {len(names) - MAX_COLUMNS:,} more labels, in results.csv")
-    _print_failures(summary)
+    results.print_failures(summary.out)
     _print_notes(summary, quiet)
     counts = summary.counts
     typer.echo(
@@ -280,21 +277,10 @@ def _print(summary: RunSummary, names: list[str], quiet: bool) -> None:
     typer.echo(f"Report: {terminal.printable(str(summary.report))}")
 
 
-def _print_failures(summary: RunSummary) -> None:
-    failed = [row for row in _rows(summary.out) if row["status"] != "ok"]
-    for row in failed[:MAX_LISTED]:
-        terminal.error(f"{row['source']}: {row['error']}")
-    if len(failed) > MAX_LISTED:
-        terminal.error(f"and {len(failed) - MAX_LISTED:,} more, in results.csv")
-
-
 def _print_notes(summary: RunSummary, quiet: bool) -> None:
     """What was assumed of single cases, and what speaks against their masks."""
-    notes = [f"{row['case']}: {text}" for row in _rows(summary.out) for text in row.get("notes", ())]
-    for text in notes[:MAX_LISTED]:
-        terminal.note(text, quiet)
-    if len(notes) > MAX_LISTED:
-        terminal.note(f"and {len(notes) - MAX_LISTED:,} more, in the report", quiet)
+    notes = [f"{row['case']}: {text}" for row in results.rows(summary.out) for text in row.get("notes", ())]
+    results.print_notes(notes, quiet)
 
 
 def _print_json(summary: RunSummary) -> None:
@@ -305,15 +291,9 @@ def _print_json(summary: RunSummary) -> None:
             "seconds": round(summary.seconds, 3),
             "memory_mib": summary.memory_mib,
             "counts": summary.counts,
-            "results": list(_rows(summary.out)),
+            "results": list(results.rows(summary.out)),
         }
     )
-
-
-def _rows(out: Path) -> Iterator[dict[str, Any]]:
-    with (out / "results.jsonl").open(encoding="utf-8") as lines:
-        for line in lines:
-            yield json.loads(line)
 
 
 def _cells(row: dict[str, Any], names: list[str]) -> tuple[str, ...]:

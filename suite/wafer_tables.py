@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from suite import results
 from suite.terminal import print_table, printable
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def print_run(summary: RunSummary, klarf: Path | None) -> None:
     """One row per wafer, the reasons of what failed, and the counts."""
     print_table(
         COLUMNS,
-        lambda: map(_cells, read_rows(summary.out)),
+        lambda: map(_cells, results.rows(summary.out)),
         right=NUMBERS,
         tone=lambda cells: TONES.get(cells[-1], ""),
         count=summary.counts["maps"],
@@ -47,7 +48,7 @@ def print_run_json(summary: RunSummary) -> None:
         "counts": summary.counts,
     }
     sys.stdout.write(json.dumps(head)[:-1] + ', "results": [')
-    for number, row in enumerate(read_rows(summary.out)):
+    for number, row in enumerate(results.rows(summary.out)):
         sys.stdout.write((",\n" if number else "\n") + json.dumps(row))
     sys.stdout.write("\n]}\n")
 
@@ -86,13 +87,6 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
         print_table(("", "class", *numbered), lambda: matrix, right=("", *numbered))
 
 
-def read_rows(out: Path) -> Iterator[Row]:
-    """The rows of a run, one at a time."""
-    with (out / "results.jsonl").open(encoding="utf-8") as lines:
-        for line in lines:
-            yield json.loads(line)
-
-
 def _cells(row: Row) -> tuple[str, ...]:
     failed = row["status"] != "ok"
     return (
@@ -114,7 +108,7 @@ def _print_failures(summary: RunSummary) -> None:
         return
     sys.stdout.write("\nFailed:\n")
     shown = 0
-    for row in read_rows(summary.out):
+    for row in results.rows(summary.out):
         if row["status"] != "ok":
             sys.stdout.write(printable(f"  {row['source']}#{row['map']}: {row['error']}") + "\n")
             shown += 1

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from pipelines.common.errors import UserError
 
@@ -18,9 +18,22 @@ def replacing(path: Path) -> Iterator[IO[str]]:
 
     File names that are not UTF-8 reach us as lone surrogates; they are written as backslash escapes.
     """
+    with _replacing(path, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        yield file
+
+
+@contextmanager
+def replacing_bytes(path: Path) -> Iterator[IO[bytes]]:
+    """A file of bytes, as `replacing` writes text."""
+    with _replacing(path, "wb") as file:
+        yield file
+
+
+@contextmanager
+def _replacing(path: Path, mode: str, **options: str) -> Iterator[IO[Any]]:
     temporary = path.with_name(f".{path.name}.new-{os.getpid()}")
     try:
-        with temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        with open(temporary, mode, **options) as file:  # type: ignore[call-overload]  # noqa: PTH123
             yield file
             file.flush()
             os.fsync(file.fileno())

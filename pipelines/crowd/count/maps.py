@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pipelines.common.files import replacing_bytes
 
 Floats = NDArray[np.float32]
 
@@ -47,7 +46,7 @@ def write_map(path: Path, found: CountMap) -> None:
     where there are any."""
     arrays: dict[str, Any] = {"counts": found.counts, "variance": found.variance, "gate": found.gate}
     arrays |= {name: np.int32(getattr(found, name)) for name in ("stride", "height", "width")}
-    with replacing(path) as file:
+    with replacing_bytes(path) as file:
         np.savez_compressed(file, **{name: one for name, one in arrays.items() if one is not None})
 
 
@@ -63,15 +62,3 @@ def read_map(path: Path) -> CountMap:
         variance=arrays.get("variance"),
         gate=arrays.get("gate"),
     )
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A file of bytes, under a temporary name until the block ends well; then it takes `path`'s place."""
-    temporary = path.with_name(f".{path.name}.new-{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            yield file
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

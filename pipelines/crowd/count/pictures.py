@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from pipelines.crowd.count.maps import CountMap, replacing
+from pipelines.common.files import replacing_bytes
+from pipelines.crowd.count.maps import CountMap
 from pipelines.crowd.data.record import Pixels
 from pipelines.crowd.zones import Zone
 
@@ -77,7 +78,7 @@ def write_picture(path: Path, picture: Pixels) -> int:
     )
     if not done:
         raise ValueError("a picture could not be written as JPEG")
-    with replacing(path) as file:
+    with replacing_bytes(path) as file:
         file.write(content.tobytes())
     return len(content)
 

@@ -17,9 +17,10 @@ import pydicom
 from numpy.typing import NDArray
 from pydicom.uid import generate_uid
 
+from pipelines.common.files import replacing_bytes
+
 from .dicom.reading import DAMAGED
 from .record import Volume, VolumeError
-from .write import replacing
 
 HIGHDICOM = "pip install 'sparse-suite[dicom-seg]'"
 SERIES_NUMBER = 900
@@ -67,7 +68,7 @@ def write_dicom_seg(
                 software_versions=version(_MAKER),
                 device_serial_number="none",
             )
-            with replacing(path) as file:
+            with replacing_bytes(path) as file:
                 found.save_as(file)
     except DAMAGED as error:
         # Without the words of the error, which may repeat what the source says about the patient.

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import gzip
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from nibabel.nifti1 import Nifti1Header
 from nibabel.nifti2 import Nifti2Header
 from numpy.typing import NDArray
+
+from pipelines.common.files import replacing_bytes
 
 from .record import Volume, VolumeError
 
@@ -55,7 +54,7 @@ def _write(path: Path, array: NDArray[Any], like: Volume, intent: str, slope: fl
     header["scl_slope"], header["scl_inter"] = slope, 0.0
     header["magic"] = b"n+2" if isinstance(header, Nifti2Header) else b"n+1"
     header["vox_offset"] = header.template_dtype.itemsize + 4
-    with replacing(path) as file, gzip.GzipFile("", "wb", GZIP_LEVEL, file, mtime=0) as packed:
+    with replacing_bytes(path) as file, gzip.GzipFile("", "wb", GZIP_LEVEL, file, mtime=0) as packed:
         packed.write(header.binaryblock + bytes(4))  # the four bytes say that no extension follows
         for number in range(array.shape[2]):
             packed.write(array[:, :, number].tobytes(order="F"))
@@ -77,17 +76,3 @@ def _header_like(like: Volume) -> Nifti1Header:
     if np.abs(axes.T @ axes - np.eye(3)).max() < RIGHT_ANGLE:
         header.set_qform(like.affine, code="scanner")
     return header
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A file of bytes, under a temporary name until the block ends well; then it takes `path`'s place."""
-    temporary = path.with_name(f".{path.name}.new-{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.common.files import replacing_bytes
 from pipelines.medical.colours import colour
 from pipelines.medical.data.record import Volume
-from pipelines.medical.data.write import replacing
 from pipelines.medical.geometry import Turn
 from pipelines.medical.prepare import spacing_of
 
@@ -81,7 +81,7 @@ def write_pictures(folder: Path, case: str, pictures: Pictures) -> dict[str, Any
     files = {}
     for plane, (content, width, height) in pictures.png.items():
         path = folder / f"{case}-{plane}.png"
-        with replacing(path) as file:
+        with replacing_bytes(path) as file:
             file.write(content)
         files[plane] = {"file": path.name, "width": width, "height": height, "bytes": len(content)}
     return {"planes": files, "labels": pictures.labels, "window": list(pictures.window)}

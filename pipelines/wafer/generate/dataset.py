@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
+from pipelines.common.files import replacing_bytes
 from pipelines.wafer.generate.patterns import PATTERNS, make_map
 
 WAFERS_PER_LOT = 25
@@ -57,10 +57,5 @@ def write_dataset(
         "wafer": np.char.zfill((wafer + 1).astype(np.str_), 2),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.new-{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing_bytes(path) as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
