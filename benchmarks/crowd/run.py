@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.cache import fingerprint
+from benchmarks.cache import contents
 from benchmarks.common import Row, Section, Sections, print_report
 from benchmarks.crowd import memory, speed
 from benchmarks.crowd.recipe import recipe
@@ -55,26 +55,22 @@ def run(settings: Settings) -> dict[str, Any]:
     """Train what is missing, then measure, print and write everything."""
     say = partial(print, file=sys.stderr, flush=True)
     torch.set_num_threads(settings.training_threads)
-    models, images = {}, {}
+    models: dict[str, dict[str, Path]] = {}
+    images: dict[str, dict[str, Images]] = {}
     for name, folder in settings.folders.items():
-        configs = {
-            network: recipe(
+        models[name], images[name] = {}, {}
+        for network in settings.networks:
+            config = recipe(
                 network, name, quick=settings.quick, seed=settings.seed, threads=settings.training_threads
             )
-            for network in settings.networks
-        }
-        first = next(iter(configs.values()))
-        images[name] = read_images(
-            name, folder, first, QUICK_IMAGES if settings.quick else None, say, settings.cache
-        )
-        models[name] = {
-            network: trained(images[name], one, say, settings.cache) for network, one in configs.items()
-        }
+            limit = QUICK_IMAGES if settings.quick else None
+            images[name][network] = read_images(name, folder, config, limit, say, settings.cache)
+            models[name][network] = trained(images[name][network], config, say, settings.cache)
     if not settings.parts:
         return {}
     torch.set_num_threads(settings.threads)
     facts = {
-        "data": {name: fingerprint(folder) for name, folder in settings.folders.items()},
+        "data": {name: contents(folder) for name, folder in settings.folders.items()},
         "models": {name: {key: path.name for key, path in one.items()} for name, one in models.items()},
         **{name: getattr(settings, name) for name in ("quick", "seed", "threads", "repeats")},
     }
@@ -87,20 +83,27 @@ def run(settings: Settings) -> dict[str, Any]:
 
 
 def _measure(
-    sections: Sections, name: str, models: Mapping[str, Path], images: Images, settings: Settings
+    sections: Sections,
+    name: str,
+    models: Mapping[str, Path],
+    images: Mapping[str, Images],
+    settings: Settings,
 ) -> None:
+    """images: of each network, in the size that it is trained on; the same ones are held out for all."""
     if "accuracy" in settings.parts:
         sections.run(f"{name}, accuracy", lambda: _accuracy(name, models))
+    last = images[settings.networks[-1]]
     if name == "sha" and "speed" in settings.parts:
-        chosen = images.held_out[:PHOTOGRAPHS]
+        chosen = last.held_out[:PHOTOGRAPHS]
         sections.run("speed", lambda: speed.measure(models, chosen, repeats=settings.repeats))
     if name == "sha" and "memory" in settings.parts:
         for network, folder in models.items():
-            sections.run(f"memory of {network}", partial(_memory, network, folder, images, settings.threads))
+            sections.run(f"memory of {network}", partial(_memory, network, folder, last, settings.threads))
     if "decoder" in settings.parts and OURS[0] in models:
-        frames = images.held_out[:FRAMES]
+        ours = images[OURS[0]]
+        frames = ours.held_out[:FRAMES]
         sections.run(
-            f"{name}, decoder", lambda: _decoder(name, models[OURS[0]], images, frames, settings.repeats)
+            f"{name}, decoder", lambda: _decoder(name, models[OURS[0]], ours, frames, settings.repeats)
         )
 
 

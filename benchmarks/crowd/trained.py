@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.cache import cache_folder, fingerprint
+from benchmarks.cache import cache_folder, contents
 from pipelines.common.models import METRICS
 from pipelines.crowd.data import read_dataset
 from pipelines.crowd.train.config import TrainConfig
@@ -37,9 +37,9 @@ def read_images(
     name: str, data: Path, config: TrainConfig, limit: int | None, say: Say, cache: Path | None = None
 ) -> Images:
     """The data set `data`, split as the config says. limit: the first so many cases only."""
-    folder = (
-        cache_folder("crowd", cache) / f"{name}-images-{config.seed}{'' if limit is None else f'-{limit}'}"
-    )
+    larger = "" if config.enlarge == 1 else f"-{config.enlarge:g}"
+    first = "" if limit is None else f"-{limit}"
+    folder = cache_folder("crowd", cache) / f"{name}-images-{config.seed}{larger}{first}"
     training, held_out, _ = prepared({name: read_dataset(data).cases[:limit]}, config, folder, say)
     return Images(name, data, training, held_out)
 
@@ -48,7 +48,7 @@ def trained(images: Images, config: TrainConfig, say: Say, cache: Path | None = 
     """The model folder of a network trained by this config, now or in an earlier run."""
     # What the recipe sets, and not what it leaves to defaults: hours of training outlive a new setting.
     settings = config.model_dump(mode="json", exclude={"threads"}, exclude_unset=True)
-    content = json.dumps([fingerprint(images.folder), len(images.training), settings], sort_keys=True)
+    content = json.dumps([contents(images.folder), len(images.training), settings], sort_keys=True)
     key = hashlib.sha256(content.encode()).hexdigest()[:12]
     name = f"{images.name}-{config.network.name}-{key}"
     folder = cache_folder("crowd", cache) / name

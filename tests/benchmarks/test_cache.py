@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.cache import cache_folder, fingerprint, replace_file
+from benchmarks.cache import cache_folder, contents, fingerprint, replace_file
 
 
 def test_git_is_told_to_ignore_it(tmp_path: Path) -> None:
@@ -30,3 +30,15 @@ def test_a_changed_file_has_another_fingerprint(tmp_path: Path) -> None:
     assert fingerprint(file) == before
     file.write_bytes(b"other")
     assert fingerprint(file) != before
+
+
+def test_a_copied_folder_has_the_same_contents(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name / "inner").mkdir(parents=True)
+        (tmp_path / name / "inner" / "image.jpg").write_bytes(b"123")
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    (tmp_path / "two" / "inner" / "image.jpg").write_bytes(b"1234")
+    assert contents(tmp_path / "one") != contents(tmp_path / "two")
+    (tmp_path / "two" / "inner" / "image.jpg").write_bytes(b"321")
+    (tmp_path / "two" / "other.jpg").write_bytes(b"")
+    assert contents(tmp_path / "one") != contents(tmp_path / "two")

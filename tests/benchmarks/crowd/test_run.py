@@ -58,7 +58,10 @@ def test_every_network_has_a_recipe(network: str) -> None:
     config = recipe(network, "sha", quick=False, seed=3, threads=1)
     assert config.network.name == network
     assert config.seed == 3
-    assert config.epochs * config.steps_per_epoch == pytest.approx(STEPS[network], rel=0.01)
+    assert (config.epochs, config.steps_per_epoch) == STEPS[network]
+    shorter = recipe(network, "brt", quick=False, seed=3, threads=1)
+    assert 0 < shorter.steps_per_epoch < config.steps_per_epoch
+    assert (config.enlarge > 1) == network.endswith("-counter"), "published networks see images as they are"
 
 
 @pytest.mark.parametrize(
