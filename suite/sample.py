@@ -39,6 +39,14 @@ Cases = Annotated[
         "this many made-up bodies with four labels.",
     ),
 ]
+Images = Annotated[
+    int | None,
+    typer.Option(
+        "--images",
+        min=1,
+        help="Write a labelled training set instead: this many made-up photographs, and heads.csv.",
+    ),
+]
 
 
 @app.command("wafer")
@@ -83,6 +91,27 @@ def medical(
             from pipelines.medical.generate.dataset import write_dataset
 
             written = write_dataset(out, cases=cases, seed=seed or 0)
+        _print(out, written, as_json)
+
+
+@app.command("crowd")
+def crowd(
+    out: SampleOut,
+    images: Images = None,
+    seed: options.Seed = None,
+    as_json: options.Json = False,
+) -> None:
+    """Drawn pictures and a video of a square with people whose heads are known, zones, and broken files."""
+    with exits():
+        _check_empty(out)
+        if images is None:
+            from pipelines.crowd.generate.samples import write_samples
+
+            written = write_samples(out, seed=seed or 0)
+        else:
+            from pipelines.crowd.generate.dataset import write_dataset
+
+            written = write_dataset(out, images=images, seed=seed or 0)
         _print(out, written, as_json)
 
 

@@ -1,0 +1,1 @@
+"""Made-up street scenes with people whose heads are known. Nobody was photographed."""
