@@ -24,9 +24,9 @@ STEPS: Final = {
 SHARE: Final = {"sha": 1.0, "brt": 0.2, "both": 1.0}  # of the steps
 # All that matters is said here, since what is trained is kept under what is said.
 CROPS: Final[dict[str, Any]] = {"held_out": 0.2, "crop": 256, "flip": 0.5, "gray": 0.1, "gamma": 0.4}
-# Heads in photographs of dense crowds are a few px wide.
+# Heads in photographs of dense crowds are a few px wide, and most of such a photograph is decoded.
 ENLARGE: Final = {"sha": 1.3, "brt": 1.0, "both": 1.3}
-OUR_NETWORK: Final[dict[str, Any]] = {"decoder": [48, 72, 96]}
+DECODER: Final = {"sha": [48, 72, 96], "brt": [64, 96, 128], "both": [48, 72, 96]}
 OURS: Final[dict[str, Any]] = {
     "gray": 0.2,
     "scale": 1.4,
@@ -53,7 +53,7 @@ def recipe(network: str, data: str, *, quick: bool, seed: int, threads: int) -> 
         settings |= {"batch_size": 8}
     epochs, steps = (1, 2) if quick else STEPS[network]
     return TrainConfig(
-        network=NetworkPlan.model_validate({"name": network, **(OUR_NETWORK if ours else {})}),
+        network=NetworkPlan.model_validate({"name": network, **({"decoder": DECODER[data]} if ours else {})}),
         seed=seed,
         threads=threads,
         epochs=epochs,

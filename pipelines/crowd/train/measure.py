@@ -11,9 +11,13 @@ from numpy.typing import NDArray
 
 from pipelines.common.precision import autocast
 from pipelines.crowd.density import block_counts
-from pipelines.crowd.model.gate import gate_recall
-from pipelines.crowd.model.network import CrowdNetwork, as_input
+from pipelines.crowd.model import zero_inflated
+from pipelines.crowd.model.gate import gate_recall, threshold_for
+from pipelines.crowd.model.network import CrowdNetwork, as_input, filled_up
+from pipelines.crowd.model.sparse_counter import COARSE, SparseCounter
 from pipelines.crowd.train.images import TrainingImage
+
+MAX_THRESHOLD = 0.5  # where people are as likely as not, the decoder looks
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,3 +81,30 @@ def count_images(
             recall,
             refined,
         )
+
+
+@torch.inference_mode()
+def gate_threshold(
+    network: SparseCounter,
+    images: Sequence[TrainingImage],
+    recall: float,
+    *,
+    device: torch.device,
+    precision: str,
+) -> float:
+    """The highest threshold of the gate at which this share of all heads lies in blocks that are refined.
+
+    Never above MAX_THRESHOLD; the network's own one where there is no head. recall: above 0, to 1.
+    """
+    occupied, counts = [], []
+    for image in images:
+        pixels = filled_up(as_input(np.array(image.pixels)[None]).to(device), network.multiple)
+        with autocast(precision, device):
+            _, coarse = network.look(pixels)
+        occupied.append(zero_inflated.occupied(coarse[0, 0]).flatten().cpu())
+        height, width = pixels.shape[2:]
+        truth = block_counts(image.points, height, width, COARSE)
+        counts.append(torch.from_numpy(truth).flatten())
+    if not sum(float(one.sum()) for one in counts):
+        return network.threshold
+    return min(threshold_for(torch.cat(occupied), torch.cat(counts), recall), MAX_THRESHOLD)

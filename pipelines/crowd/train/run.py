@@ -20,26 +20,32 @@ from pipelines.common.errors import UserError
 from pipelines.common.hardware import environment, resolve_device, suite_version
 from pipelines.common.models import check_model_target
 from pipelines.crowd.calibration import calibrate, cross_intervals
+from pipelines.crowd.config import NetworkPlan
 from pipelines.crowd.data import Case
 from pipelines.crowd.metrics import score_image, summarise
 from pipelines.crowd.model.cost import parameters
 from pipelines.crowd.model.network import CrowdNetwork
 from pipelines.crowd.model.networks import build_network, start_from
+from pipelines.crowd.model.sparse_counter import SparseCounter
 from pipelines.crowd.model.trained import save_trained
 from pipelines.crowd.train.card import card
 from pipelines.crowd.train.config import TrainConfig
 from pipelines.crowd.train.fit import fit
 from pipelines.crowd.train.images import LeftOut, TrainingImage, prepare_images
-from pipelines.crowd.train.measure import Counted, count_images
+from pipelines.crowd.train.measure import Counted, count_images, gate_threshold
 from pipelines.crowd.train.split import split_cases
 
 Say = Callable[[str], None]
+# Settings that do not change what is learnt.
+AFTERWARDS = {"device", "threads", "notes", "data_terms", "confidence", "gate_recall", "tensorboard"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trained:
-    """A trained network: its shared weights, its calibration, what is said of it, and files of its folder."""
+    """A trained network: its plan with the gate's threshold, its shared weights, its calibration, what is
+    said of it, and files of its folder."""
 
+    plan: NetworkPlan
     weights: dict[str, Tensor]
     calibration: dict[str, Tensor]
     record: dict[str, Any]
@@ -140,6 +146,11 @@ def train_one(
         fingerprint=_fingerprint(training, held_out, config, encoder_weights),
         progress=progress,
     )
+    if config.gate_recall and isinstance(network, SparseCounter) and not network.dense:
+        progress("setting the threshold of the gate")
+        network.threshold = gate_threshold(
+            network, training, config.gate_recall, device=device, precision=config.precision
+        )
     progress("measuring the held-out images")
     counted = list(count_images(network, held_out, device=device, precision=config.precision))
     record = {
@@ -154,7 +165,9 @@ def train_one(
     }
     weights = {name: value.detach().cpu().clone() for name, value in network.shared_weights().items()}
     table = {"held_out.csv": held_out_table(counted, config.confidence), "log.csv": _log(scratch)}
-    return Trained(weights, calibrate(*_columns(counted)), record, table)
+    threshold = network.threshold if isinstance(network, SparseCounter) else config.network.threshold
+    plan = config.network.model_copy(update={"threshold": threshold})
+    return Trained(plan, weights, calibrate(*_columns(counted)), record, table)
 
 
 def scores_of(counted: Sequence[Counted], confidence: float) -> dict[str, Any]:
@@ -232,7 +245,7 @@ def write_model(
     }
     save_trained(
         out,
-        plan=config.network,
+        plan=trained.plan,
         weights=trained.weights,
         training=facts,
         metrics=metrics,
@@ -277,9 +290,7 @@ def _fingerprint(
     encoder_weights: Path | None,
 ) -> str:
     """Data, labels and settings, but for those that change nothing in the result."""
-    settings = config.model_dump(
-        mode="json", exclude={"device", "threads", "notes", "data_terms", "confidence", "tensorboard"}
-    )
+    settings = config.model_dump(mode="json", exclude=AFTERWARDS)
     digest = hashlib.sha256()
     for part in (training, held_out):
         for one in part:

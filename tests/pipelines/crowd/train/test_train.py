@@ -17,6 +17,8 @@ from pipelines.crowd.model.network import as_input
 from pipelines.crowd.model.trained import load_trained
 from pipelines.crowd.train import fit as fitting
 from pipelines.crowd.train.config import TrainConfig
+from pipelines.crowd.train.images import prepare_images
+from pipelines.crowd.train.measure import MAX_THRESHOLD, count_images
 from pipelines.crowd.train.run import train
 from tests.pipelines.crowd.train.builders import scene, small, write_scenes
 
@@ -36,7 +38,7 @@ def test_a_model_folder_holds_weights_calibration_scores_and_card(scenes: Path, 
     assert metrics["images"] == 1
     assert metrics["scores"]["images"] == 9
     model = load_trained(tmp_path / "model")
-    assert model.plan == config.network
+    assert model.plan.model_copy(update={"threshold": config.network.threshold}) == config.network
     assert len(model.calibration["interval.scores"]) == 9
     stored = json.loads((tmp_path / "model" / "metrics.json").read_text())
     assert stored["scores"]["metrics"]["mae"]["value"] == metrics["scores"]["metrics"]["mae"]["value"]
@@ -133,3 +135,25 @@ def test_a_training_learns_to_count(tmp_path: Path, name: str) -> None:
     with torch.inference_mode():
         found = model.network.count(as_input(pixels[None]))
     assert float(found.counts.sum()) == pytest.approx(len(points), abs=5)
+
+
+def test_the_gate_reaches_the_share_of_heads_that_was_asked_for(scenes: Path, tmp_path: Path) -> None:
+    plans = {}
+    for recall in (0, 0.5, 0.9):
+        config = small(held_out=0, gate_recall=recall, epochs=8)
+        run(scenes, tmp_path / f"model-{recall}", config)
+        plans[recall] = load_trained(tmp_path / f"model-{recall}")
+    assert plans[0].plan.threshold == small().network.threshold
+    assert 0 < plans[0.9].plan.threshold < plans[0.5].plan.threshold <= MAX_THRESHOLD
+    cases = read_dataset(scenes).cases
+    images, _ = prepare_images(cases, 0, tmp_path / "images", lambda text: None)
+    network = plans[0.9].network
+    counted = list(count_images(network, images, device=torch.device("cpu"), precision="float32"))
+    reached = sum((one.recall or 0) * len(one.image.points) for one in counted)
+    assert reached / sum(len(one.points) for one in images) >= 0.9 - 1e-3
+
+
+def test_a_gate_without_a_head_to_reach_keeps_its_threshold(tmp_path: Path) -> None:
+    data = write_scenes(tmp_path / "scenes", [0, 0])
+    run(data, tmp_path / "model", small(held_out=0))
+    assert load_trained(tmp_path / "model").plan.threshold == small().network.threshold
