@@ -65,7 +65,7 @@ class DenseSizer(Sizer):
 
     def encode(self, seen: Seen) -> Views:
         depth = seen.depth if self.plan.depth else None
-        return views(seen.pixels, seen.box, self.plan.side, camera=seen.camera, depth=depth)
+        return views(seen.pixels, seen.box, self.plan.side, camera=seen.camera, depth=depth, mask=seen.mask)
 
     def forward(self, batch: Sequence[Views | Sites]) -> Tensor:
         device = self.hidden.last.weight.device
@@ -105,7 +105,13 @@ class SparseSizer(Sizer):
 
     def encode(self, seen: Seen) -> Sites:
         return sites_of(
-            seen.pixels, seen.box, self.plan.side, rim=self.plan.rim, mask=seen.mask, camera=seen.camera
+            seen.pixels,
+            seen.box,
+            self.plan.side,
+            rim=self.plan.rim,
+            mask=seen.mask,
+            camera=seen.camera,
+            depth=seen.depth if self.plan.depth else None,
         )
 
     def forward(self, batch: Sequence[Views | Sites]) -> Tensor:

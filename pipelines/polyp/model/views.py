@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from pipelines.common.media.record import Pixels
 from pipelines.polyp.data.record import Box, Camera
-from pipelines.polyp.geometry import apparent_size
+from pipelines.polyp.geometry import apparent_size, measured_size, resized
 
-NUMBERS = 9
+NUMBERS = 11
 MARGIN = 0.5  # on each side of the box, as a share of its longer side
 SMALLEST = 1.0  # px
 
@@ -35,10 +35,12 @@ def views(
     *,
     camera: Camera | None = None,
     depth: NDArray[np.float32] | None = None,
+    mask: NDArray[np.bool_] | None = None,
 ) -> Views:
     """The views of a frame.
 
     pixels: RGB uint8 (H, W, 3). box: of the lesion, in px. side: of the squares. depth: float32 (H, W), mm.
+    mask: bool (H, W), of the lesion; it is measured by it where depths and the camera are known.
     """
     height, width = pixels.shape[:2]
     square = around(box, MARGIN)
@@ -58,7 +60,7 @@ def views(
         cut(pixels, square, side),
         cut(alone, (0.0, 0.0, float(longest), float(longest)), side),
         relative,
-        numbers_of(box, width, height, camera),
+        numbers_of(box, width, height, camera, depth, mask),
     )
 
 
@@ -85,31 +87,36 @@ def cut(values: NDArray, box: Box, side: int) -> NDArray:  # type: ignore[type-a
     return np.asarray(cv2.resize(whole, (side, side), interpolation=how), values.dtype)
 
 
-def numbers_of(box: Box, width: int, height: int, camera: Camera | None) -> NDArray[np.float32]:
+def numbers_of(
+    box: Box,
+    width: int,
+    height: int,
+    camera: Camera | None,
+    depth: NDArray[np.float32] | None = None,
+    mask: NDArray[np.bool_] | None = None,
+) -> NDArray[np.float32]:
     """What is known of the lesion's place and apparent size: float32 (NUMBERS,).
 
     Logarithms of the box's width and height as shares of the frame's longer side, and of its longer side;
     the distance of its middle from that of the frame, as a share; then 1 if the camera is known and, only
     then, logarithms of its apparent width and height (`geometry.apparent_size`), the logarithm of the focal
-    length as a share of the longer side, and k1.
+    length as a share of the longer side, and k1. Then 1 if depths are known too and, only then, the logarithm
+    of the measured size in mm (`geometry.measured_size`).
     """
     x0, y0, x1, y1 = box
     longest = max(width, height)
     sides = [max(x1 - x0, SMALLEST) / longest, max(y1 - y0, SMALLEST) / longest]
     off = np.hypot((x0 + x1) / 2 - width / 2, (y0 + y1) / 2 - height / 2) / longest
-    found = [*np.log(sides), np.log(max(sides)), off, 0.0, 0.0, 0.0, 0.0, 0.0]
+    found = [*np.log(sides), np.log(max(sides)), off, *([0.0] * (NUMBERS - 4))]
     if camera is not None:
-        scaled = _of_this_size(box, width, height, camera)
-        across, down = (max(one, 1e-4) for one in apparent_size(scaled, camera))
+        camera = resized(camera, width, height)
+        across, down = (max(one, 1e-4) for one in apparent_size(box, camera))
         focal = np.log(camera.fx / max(camera.width, camera.height))
-        found[4:] = [1.0, np.log(across), np.log(down), focal, camera.k1]
+        found[4:9] = [1.0, np.log(across), np.log(down), focal, camera.k1]
+        mm = None if depth is None else measured_size(depth, camera, box, mask)
+        if mm:
+            found[9:] = [1.0, np.log(mm)]
     return np.asarray(found, np.float32)
-
-
-def _of_this_size(box: Box, width: int, height: int, camera: Camera) -> Box:
-    """The box in px of the image that the camera was calibrated on."""
-    x, y = camera.width / width, camera.height / height
-    return box[0] * x, box[1] * y, box[2] * x, box[3] * y
 
 
 def _part(box: Box, height: int, width: int) -> tuple[slice, slice]:

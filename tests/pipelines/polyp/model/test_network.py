@@ -97,6 +97,13 @@ def test_numbers_of_a_known_camera_do_not_change_with_the_resolution() -> None:
     assert one == pytest.approx(other, abs=1e-6)
     assert len(one) == NUMBERS
     assert (numbers_of(box, 120, 80, None)[4:] == 0).all()
+    depth = np.full((80, 120), 25.0, np.float32)
+    known = numbers_of(box, 120, 80, CAMERA, depth)
+    assert (known[:9] == one[:9]).all()
+    assert known[9] == 1
+    assert known[10] == pytest.approx(np.log(25 * np.exp(max(one[5:7]))), abs=1e-5)
+    assert (numbers_of(box, 120, 80, None, depth)[4:] == 0).all(), "depths alone give no width"
+    assert (numbers_of(box, 120, 80, CAMERA, np.full_like(depth, np.nan))[9:] == 0).all()
 
 
 def test_sites_are_the_lesion_and_its_rim() -> None:
