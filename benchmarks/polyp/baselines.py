@@ -1,4 +1,4 @@
-"""What needs no network: the median of the training's sizes, and a regression on the apparent size."""
+"""What needs no network: the training's median, a regression on the apparent size, a map of depths."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.polyp.geometry import measured_size
 from pipelines.polyp.model.views import numbers_of
 from pipelines.polyp.train.store import StoredFrame, StoredPolyp
 
@@ -34,6 +35,23 @@ def apparent_sizes(training: Sequence[StoredPolyp], polyps: Sequence[StoredPolyp
     for polyp in polyps:
         own = np.stack([features(frame) for frame in polyp.usable])
         found.append(float(np.exp(np.median(_terms((own - mean) / deviation) @ weights))))
+    return found
+
+
+def measured_sizes(polyps: Sequence[StoredPolyp]) -> list[float | None]:
+    """The size in mm that depths, mask and camera give, without any learning.
+
+    The median over a polyp's usable frames; None for a polyp without any that can be measured.
+    """
+    found: list[float | None] = []
+    for polyp in polyps:
+        sizes = [
+            measured_size(frame.depth, frame.camera, frame.box, frame.mask)
+            for frame in polyp.usable
+            if frame.depth is not None and frame.camera is not None
+        ]
+        known = [one for one in sizes if one is not None]
+        found.append(float(np.median(known)) if known else None)
     return found
 
 

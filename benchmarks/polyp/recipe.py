@@ -1,4 +1,4 @@
-"""How each network is trained: the same frames, batches and random changes, with or without gates."""
+"""How each network is trained: the same frames and random changes, with or without gates or depths."""
 
 from __future__ import annotations
 
@@ -14,23 +14,30 @@ RATES = {"resnet18": 5e-4, "vit-tiny": 3e-4, "sparse-resnet": 1e-3}
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """A network, with gates trained by gradient routing or without any."""
+    """A network; gates are trained by gradient routing; depth is a map in mm."""
 
     backbone: str
     gated: bool
+    depth: bool = False
 
     @property
     def name(self) -> str:
         """As the tables have it."""
-        return f"{self.backbone}{', gates' if self.gated else ''}"
+        return f"{self.backbone}{', gates' if self.gated else ''}{', depth' if self.depth else ''}"
 
 
 def recipe(contestant: Contestant, *, steps: int, seed: int, threads: int) -> TrainConfig:
     """The settings of a training. All that matters is said: what is trained is kept under what is said."""
     sizes = {"side": 256} if contestant.backbone == "sparse-resnet" else {"side": 128}
-    plan = NetworkPlan.model_validate(
-        {"backbone": contestant.backbone, "gated": contestant.gated, "streams": ("crop", "frame"), **sizes}
-    )
+    chosen = {
+        "backbone": contestant.backbone,
+        "gated": contestant.gated,
+        "streams": ("crop", "frame"),
+        **sizes,
+    }
+    if contestant.depth:
+        chosen |= {"depth": True}
+    plan = NetworkPlan.model_validate(chosen)
     return TrainConfig(
         network=plan,
         seed=seed,

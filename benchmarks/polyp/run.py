@@ -17,7 +17,7 @@ import torch
 
 from benchmarks.cache import cache_folder
 from benchmarks.common import Row, Section, Sections, interleaved, print_report
-from benchmarks.polyp.baselines import apparent_sizes, median_sizes
+from benchmarks.polyp.baselines import apparent_sizes, measured_sizes, median_sizes
 from benchmarks.polyp.data import TEST, TRAINING, rendered
 from benchmarks.polyp.recipe import Contestant, recipe
 from pipelines.common.models import METRICS
@@ -38,6 +38,7 @@ CPU = torch.device("cpu")
 SHOWN = ("macro_f1", "accuracy", "kappa", "mae", "median_error", "bias", "loa_low", "loa_high", "coverage")
 TIMED = 16  # frames
 FULL_FRAME = "resnet18, full frame"
+WITH_DEPTH = ("resnet18", "sparse-resnet")
 Say = Callable[[str], None]
 
 
@@ -74,6 +75,7 @@ def run(settings: Settings) -> dict[str, Any]:
     training = look(*TRAINING, settings.polyps)
     test = look(*TEST, settings.test_polyps)
     contestants = [Contestant(name, gated) for name in settings.networks for gated in (True, False)]
+    contestants += [Contestant(name, True, depth=True) for name in WITH_DEPTH if name in settings.networks]
     models = {
         one.name: [_trained(one, seed, training, settings, say) for seed in range(settings.seeds)]
         for one in contestants
@@ -104,11 +106,12 @@ def _trained(
     facts = [len(polyps), settings.frames, settings.size, config.model_dump(mode="json", exclude_unset=True)]
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
     cache = cache_folder("polyp", settings.cache)
-    folder = cache / f"{contestant.backbone}{'-gated' if contestant.gated else ''}-{seed}-{key}"
+    folder = cache / f"{contestant.name.replace(', ', '-')}-{seed}-{key}"
     if (folder / METRICS).is_file():
         return folder
     fold = hold_out(polyps, config.held_out, seed=0)
-    training, held_out, left_out = prepare(fold, config, _frames_folder(settings, "training"), say)
+    name = "training-depth" if contestant.depth else "training"
+    training, held_out, left_out = prepare(fold, config, _frames_folder(settings, name), say)
     scratch = folder.with_name(f".{folder.name}.training")
     done = train_one(
         training,
@@ -129,7 +132,7 @@ def _frames_folder(settings: Settings, name: str) -> Path:
 
 
 def _stored(polyps: Sequence[Polyp], settings: Settings, say: Say) -> list[StoredPolyp]:
-    return store_polyps(polyps, 512, 64, _frames_folder(settings, "test"), say)[0]
+    return store_polyps(polyps, 512, 64, _frames_folder(settings, "test"), say, depth=True)[0]
 
 
 def _trained_on(polyps: Sequence[Polyp], settings: Settings, say: Say) -> list[StoredPolyp]:
@@ -139,7 +142,11 @@ def _trained_on(polyps: Sequence[Polyp], settings: Settings, say: Say) -> list[S
 
 
 def _baselines(training: Sequence[StoredPolyp], test: Sequence[StoredPolyp]) -> Section:
-    found = {"median": median_sizes(training, test), "apparent size": apparent_sizes(training, test)}
+    found: dict[str, Sequence[float | None]] = {
+        "median": median_sizes(training, test),
+        "apparent size": apparent_sizes(training, test),
+        "measured by depth": measured_sizes(test),
+    }
     rows: list[Row] = []
     for name, sizes in found.items():
         items = [Sized(one.id, one.mm, mm, one.id, one.patient) for one, mm in zip(test, sizes, strict=True)]
