@@ -1,0 +1,1 @@
+"""Whether feature gates and gradient routing help, on a small public task: digits among clutter."""
