@@ -1,0 +1,1 @@
+"""How well lesions are found in real frames held out: from scratch, and after masked pretraining."""
