@@ -22,4 +22,5 @@ TASKS: tuple[Task, ...] = (
     Task("wafer", "pipelines.wafer", "classify", "Known and unknown defect patterns on wafer maps."),
     Task("medical", "pipelines.medical", "segment", "Organs and lesions in CT and MRI volumes."),
     Task("crowd", "pipelines.crowd", "count", "People in images and videos, with an interval and by zone."),
+    Task("polyp", "pipelines.polyp", "size", "The size of polyps in frames of colonoscopy. For research."),
 )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -18,6 +18,7 @@ from pipelines.common.media.record import Pixels
 from pipelines.polyp.data import (
     Camera,
     FailedFrame,
+    Field,
     Frame,
     FrameRef,
     Polyp,
@@ -28,7 +29,10 @@ from pipelines.polyp.data import (
     without_surroundings,
 )
 from pipelines.polyp.data.record import Box
+from pipelines.polyp.geometry import resized
 from pipelines.polyp.quality import Quality, quality_of
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,15 +104,17 @@ def store_polyps(
     return found, left_out
 
 
-def ready(frame: Frame, max_side: int, camera: Camera | None) -> StoredFrame | None:
+def ready(
+    frame: Frame, max_side: int, camera: Camera | None, field: Field | None = None
+) -> StoredFrame | None:
     """A frame as networks see it; None if it shows no lesion.
 
     What lies outside the optical field, writing above all, is black, and the frame is reduced to a longer
-    side of `max_side` px at most.
+    side of `max_side` px at most. field: if it is known, else it is found in the frame.
     """
     if frame.box is None:
         return None
-    pixels = without_surroundings(frame.pixels, find_field(frame.pixels))
+    pixels = without_surroundings(frame.pixels, field or find_field(frame.pixels))
     share = min(1.0, max_side / max(frame.height, frame.width))
     size = (max(1, round(frame.width * share)), max(1, round(frame.height * share)))
     x, y = size[0] / frame.width, size[1] / frame.height
@@ -126,20 +132,6 @@ def ready(frame: Frame, max_side: int, camera: Camera | None) -> StoredFrame | N
     return StoredFrame(frame.ref.name, pixels, box, quality, mask, depth, camera)
 
 
-def resized(camera: Camera, width: int, height: int) -> Camera:
-    """The camera of the same frame with another number of pixels."""
-    x, y = width / camera.width, height / camera.height
-    return replace(
-        camera,
-        width=width,
-        height=height,
-        fx=camera.fx * x,
-        fy=camera.fy * y,
-        cx=camera.cx * x,
-        cy=camera.cy * y,
-    )
-
-
 def _stored(
     polyp: Polyp, max_side: int, most: int, target: Path, left_out: list[LeftOut], depth: bool
 ) -> StoredPolyp:
@@ -148,7 +140,9 @@ def _stored(
     listing = frames_of(polyp)
     left_out += [LeftOut(f"{polyp.id}/{one.name}", one.error) for one in listing.failed]
     refs = spread([one for one in listing.frames if one.box is not None or one.mask is not None], most)
-    key = json.dumps([max_side, depth, [_state(one) for one in refs], _camera_key(polyp.camera)], default=str)
+    key = json.dumps(
+        [max_side, depth, [frame_state(one) for one in refs], _camera_key(polyp.camera)], default=str
+    )
     if not target.with_suffix(".json").is_file() or _read(target)["key"] != key:
         _write(polyp, refs, max_side, target, key, depth)
     record = _read(target)
@@ -159,11 +153,11 @@ def _stored(
     return StoredPolyp(polyp.id, polyp.patient, polyp.size_mm, polyp.censored, frames)
 
 
-def spread(refs: Sequence[FrameRef], most: int) -> list[FrameRef]:
+def spread(items: Sequence[Item], most: int) -> list[Item]:
     """So many at most, evenly over their order."""
-    if len(refs) <= most:
-        return list(refs)
-    return [refs[i] for i in np.linspace(0, len(refs) - 1, most).round().astype(int)]
+    if len(items) <= most:
+        return list(items)
+    return [items[i] for i in np.linspace(0, len(items) - 1, most).round().astype(int)]
 
 
 def _write(
@@ -219,7 +213,7 @@ def _part(target: Path, number: int, what: str) -> Path:
     return target.with_name(f"{target.name}-{number:04d}-{what}.npy")
 
 
-def _state(ref: FrameRef) -> list[Any]:
+def frame_state(ref: FrameRef) -> list[Any]:
     """What a stored frame follows from: its files as they are now, and its labels."""
     states: list[Any] = [ref.name, ref.number, ref.box, ref.label_size]
     for path in (ref.image, ref.video, ref.mask, None if ref.depth is None else ref.depth.path):

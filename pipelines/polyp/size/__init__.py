@@ -1,0 +1,1 @@
+"""Sizing: frames of polyps to a run folder."""

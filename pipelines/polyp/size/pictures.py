@@ -1,0 +1,94 @@
+"""Frames drawn small: the lesion's outline, its size, and whether the frame was used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from pipelines.common.files import replacing_bytes
+from pipelines.common.media.record import Pixels
+from pipelines.polyp.model.views import MARGIN, around, cut
+from pipelines.polyp.size.look import FrameLook
+
+SIDE: Final = 384  # px of the longer side, and of the crops
+QUALITY: Final = 85
+USED, NOT_USED = (86, 204, 242), (240, 178, 90)
+INK, SHADE = (255, 255, 255), (0, 0, 0)
+STRONGEST: Final = 0.6  # how much of the crop the map of features covers at most
+
+
+def draw(look: FrameLook, words: str, *, used: bool) -> Pixels:
+    """RGB uint8 (h, w, 3) of a frame that could be read. words: written into its upper left corner."""
+    pixels = _decoded(look.picture)
+    height, width = pixels.shape[:2]
+    scale = SIDE / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    picture = Image.fromarray(np.asarray(cv2.resize(pixels, size, interpolation=how), np.uint8))
+    brush = ImageDraw.Draw(picture, "RGBA")
+    colour = USED if used else NOT_USED
+    for line, ink in ((4, (*SHADE, 150)), (2, (*colour, 255))):
+        if look.outline:
+            for corners in look.outline:
+                points = [((x + 0.5) * scale, (y + 0.5) * scale) for x, y in corners]
+                brush.line([*points, points[0]], fill=ink, width=line, joint="curve")
+        elif look.box is not None:
+            x, y = size[0] / look.width, size[1] / look.height
+            box = (look.box[0] * x, look.box[1] * y, look.box[2] * x, look.box[3] * y)
+            brush.rectangle(box, outline=ink, width=line)
+    _label(brush, words, colour)
+    return np.asarray(picture)
+
+
+def draw_features(look: FrameLook) -> Pixels | None:
+    """The crop around the lesion with the map of features over it, RGB uint8 (SIDE, SIDE, 3); None without
+    a map."""
+    if look.answer is None or look.answer.features is None or look.box is None:
+        return None
+    pixels = _decoded(look.picture)
+    x, y = pixels.shape[1] / look.width, pixels.shape[0] / look.height
+    box = (look.box[0] * x, look.box[1] * y, look.box[2] * x, look.box[3] * y)
+    crop = cut(pixels, around(box, MARGIN), SIDE)
+    strength = cv2.resize(_scaled(look.answer.features), (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+    strength = np.clip(strength, 0, 1)
+    colours = cv2.applyColorMap((strength * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)[..., ::-1]
+    share = STRONGEST * np.clip(0.25 + strength, 0, 1)[..., None]
+    mixed: NDArray[np.float32] = crop * (1 - share) + colours * share
+    return mixed.round().astype(np.uint8)
+
+
+def write_picture(path: Path, picture: Pixels) -> None:
+    """Write a JPEG that is whole or absent."""
+    done, content = cv2.imencode(
+        ".jpg", np.ascontiguousarray(picture[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
+    )
+    if not done:
+        raise ValueError("a picture could not be written as JPEG")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing_bytes(path) as file:
+        file.write(content.tobytes())
+
+
+def _decoded(content: bytes) -> Pixels:
+    found = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    if found is None:
+        raise ValueError("a picture of a frame could not be decoded")
+    return np.asarray(found[..., ::-1], np.uint8)
+
+
+def _scaled(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """From 0 at the least value to 1 at the largest; 0 where all are equal."""
+    low, high = float(values.min()), float(values.max())
+    return (values - low) / (high - low) if high > low else np.zeros_like(values)
+
+
+def _label(brush: ImageDraw.ImageDraw, words: str, colour: tuple[int, int, int]) -> None:
+    font = ImageFont.load_default(15)
+    left, top, right, bottom = brush.textbbox((0, 0), words, font=font)
+    brush.rectangle((0, 0, right - left + 12, bottom - top + 10), fill=(*SHADE, 190))
+    brush.text((6 - left, 5 - top), words, font=font, fill=(*colour, 255))

@@ -1,0 +1,118 @@
+"""A model of sizes, loaded once and asked frame after frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipelines.common.errors import UserError
+from pipelines.common.hardware import resolve_device
+from pipelines.common.models import find_model
+from pipelines.polyp.config import TASK
+from pipelines.polyp.data import Camera
+from pipelines.polyp.data.camera import read_camera
+from pipelines.polyp.model.gates import gates_of
+from pipelines.polyp.model.trained import TrainedModel, load_trained
+from pipelines.polyp.size.config import PredictConfig
+from pipelines.polyp.size.features import described, feature_maps
+from pipelines.polyp.size.finder import NamedFinder, bundled_of, load_named
+from pipelines.polyp.train.measure import frame_shares
+from pipelines.polyp.train.store import StoredFrame
+
+USUAL_SIDE: Final = 512  # px, where a model does not say to what its frames were reduced
+NOT_STATED: Final = "data that the model does not name"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameAnswer:
+    """shares: float32 (BINS,), the distribution over sizes. features: float32 (h, w), see `features`."""
+
+    shares: Tensor
+    features: NDArray[np.float32] | None
+
+
+class Predictor:
+    """max_side: px, to which the longer side of larger frames is reduced. camera: the one that the user gave,
+    for all frames. finder: None if there is none."""
+
+    def __init__(
+        self,
+        model: TrainedModel,
+        config: PredictConfig,
+        engine: str = "native",
+        finder: NamedFinder | None = None,
+    ) -> None:
+        self.model, self.config, self.engine, self.finder = model, config, engine, finder
+        self.training: dict[str, Any] = dict(model.config.get("training") or {})
+        side = self.training.get("max_side")
+        self.max_side = side if isinstance(side, int) and side > 0 else USUAL_SIDE
+        self.camera: Camera | None = read_camera(config.calibration) if config.calibration else None
+
+    @classmethod
+    def load(cls, config: PredictConfig) -> Predictor:
+        """Load the models that the config names. Raises UserError."""
+        device = resolve_device(config.device)
+        folder = find_model(TASK, config.model if config.model != "auto" else _bundled())
+        model = load_trained(folder, engine=config.engine, device=device)
+        engine = "native" if config.engine == "auto" else config.engine
+        return cls(model, config, engine, load_named(config.finder, device))
+
+    @property
+    def knows_cameras(self) -> bool:
+        """Whether some of the frames that the model learnt from had a calibration, or it does not say."""
+        return bool(self.training.get("cameras", True))
+
+    @property
+    def data(self) -> str:
+        """What the model was trained on, in its own words."""
+        return str(self.training.get("data") or NOT_STATED)
+
+    def describe(self) -> dict[str, Any]:
+        """The models, as `run.json` holds them."""
+        plan = self.model.plan
+        return {
+            "name": self.model.name,
+            "sha256": self.model.sha256,
+            "network": plan.backbone,
+            "gated": plan.gated,
+            "streams": list(plan.streams) if plan.backbone != "sparse-resnet" else [],
+            "data": self.data,
+            "data_terms": str(self.training.get("data_terms") or ""),
+            "intervals": bool(self.model.calibration),
+            "features": described(self.model.network),
+            "finder": None if self.finder is None else [self.finder.name, self.finder.sha256],
+        }
+
+    def gates(self) -> dict[str, list[float]]:
+        """How far each gate is open, 0 to 1, by the place of the gate; empty for a model without gates."""
+        return {
+            name: [round(one, 4) for one in gate.open().detach().float().cpu().tolist()]
+            for name, gate in gates_of(self.model.network).items()
+        }
+
+    def look(self, frames: Sequence[StoredFrame]) -> list[FrameAnswer]:
+        """What the network says of frames that `train.store.ready` has made ready; at least one."""
+        network = self.model.network
+        with feature_maps(network) as maps:
+            shares = frame_shares(network, frames, device=self.model.device, precision=self.config.precision)
+        places = [one for part in maps for one in part.numpy()]
+        return [
+            FrameAnswer(row, places[number] if places else None) for number, row in enumerate(shares.unbind())
+        ]
+
+
+def _bundled() -> str:
+    """The bundled model that `auto` stands for. Raises UserError."""
+    names = [path.name for path in bundled_of(TASK)]
+    if len(names) == 1:
+        return names[0]
+    if not names:
+        raise UserError(
+            "no model of sizes is bundled: name a model folder with --model; suite polyp train makes one"
+        )
+    raise UserError(f"--model is needed, as several models are bundled: {', '.join(names)}")

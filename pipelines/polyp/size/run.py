@@ -1,0 +1,225 @@
+"""From frames to a run folder: a row per polyp with its frames and pictures, then tables and the report."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from pipelines.common.errors import UserError
+from pipelines.common.files import replacing
+from pipelines.common.runs import REPORT, TABLE, RunFolder
+from pipelines.polyp.config import TASK
+from pipelines.polyp.size import rows
+from pipelines.polyp.size.config import PredictConfig, SizeConfig
+from pipelines.polyp.size.items import Inputs, Item, list_items
+from pipelines.polyp.size.job import OVERLAYS, Job
+from pipelines.polyp.size.marks import read_marks
+from pipelines.polyp.size.predict import Predictor
+
+COMPANION: Final = "frames.jsonl"
+FRAMES: Final = "frames.csv"
+MAX_LISTED: Final = 1_000  # failures and skipped files that run.json lists; beyond that it only counts them
+
+Say = Callable[[str], None]
+
+
+def _silent(text: str) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What a run came to. counts: as in `run.json`. notes: what the results do not show by themselves."""
+
+    out: Path
+    counts: dict[str, int]
+    seconds: float
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def report(self) -> Path:
+        return self.out / REPORT
+
+
+def size(
+    paths: Sequence[Path],
+    *,
+    predictor: Predictor,
+    config: SizeConfig,
+    out: Path,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Say = _silent,
+    note: Say = _silent,
+) -> RunSummary:
+    """Size every polyp among data sets, folders, images and videos.
+
+    There is one row per polyp in the run folder `out`; one whose frames cannot be read has the status
+    `failed` and the reason, one of which the model says no size has a `reason`. progress: gets a line for the
+    screen. note: gets what the user should know. Raises UserError if the folder may not be written to, if the
+    run in it is another one (`resume`), if there is nothing to size, or nobody says where lesions are.
+    """
+    progress("looking for polyps")
+    inputs = find(paths, predictor, config)
+    for text in [*about_the_model(predictor), *inputs.notes]:
+        note(text)
+    return size_items(
+        inputs,
+        predictor=predictor,
+        record=record_of("size", paths, predictor, config),
+        marks=marks_of(config),
+        out=out,
+        resume=resume,
+        overwrite=overwrite,
+        progress=progress,
+    )
+
+
+def find(paths: Sequence[Path], predictor: Predictor, config: SizeConfig) -> Inputs:
+    """The polyps of a run. Raises UserError; see `size`."""
+    inputs = list_items(paths, read_marks(config.boxes, config.masks), config.layout)
+    if not inputs.items:
+        text = f"there is no polyp, no image and no video in {', '.join(map(str, paths))}"
+        raise UserError(
+            text + (f"; {inputs.skipped[0][0]}: {inputs.skipped[0][1]}" if inputs.skipped else "")
+        )
+    if predictor.finder is None and not any(item.labelled for item in inputs.items):
+        raise UserError(
+            "nothing says where the lesions are: give --boxes (a CSV or a folder of VOC annotations), --masks"
+            " (a folder of images), or --finder with a model that finds them"
+        )
+    if predictor.finder is None and config.ignore_labels:
+        raise UserError("ignore_labels needs a model that finds lesions: name one with --finder")
+    return inputs
+
+
+def marks_of(config: SizeConfig) -> str:
+    """Where boxes come from, unless a finder looks for them."""
+    return "boxes" if config.boxes is not None else "masks" if config.masks is not None else "labels"
+
+
+def size_items(
+    inputs: Inputs,
+    *,
+    predictor: Predictor,
+    record: dict[str, Any],
+    marks: str,
+    out: Path,
+    resume: bool,
+    overwrite: bool,
+    progress: Say,
+    conclude: Callable[[RunFolder, dict[str, Any]], dict[str, Any]] | None = None,
+) -> RunSummary:
+    """Size the polyps of `inputs` into the run folder `out`. record: of `record_of`.
+
+    conclude: gets the run and its facts before the report is written, and returns further facts.
+    """
+    started = time.monotonic()
+    with RunFolder(out, key=rows.KEY, companion=COMPANION, resume=resume, overwrite=overwrite) as run:
+        if overwrite:
+            _remove(out)
+        run.begin(record)
+        job = Job(run, predictor, marks)
+        if resume:
+            _check_unchanged(run, inputs.items, job)
+        for number, item in enumerate(inputs.items):
+            job.do(item, _teller(progress, number, len(inputs.items), item.polyp.id))
+        progress("writing the report")
+        counts = _conclude(run, inputs, predictor, conclude)
+    return RunSummary(out, counts, time.monotonic() - started)
+
+
+def record_of(
+    verb: str, paths: Sequence[Path], predictor: Predictor, config: PredictConfig
+) -> dict[str, Any]:
+    """What `run.json` says of a run when it begins."""
+    return {
+        "task": TASK,
+        "verb": verb,
+        "inputs": [str(path) for path in paths],
+        # Where the sources of the rows are relative to; of no account if all inputs are absolute.
+        "folder": "" if all(path.is_absolute() for path in paths) else str(Path.cwd()),
+        "model": predictor.describe(),
+        "model_folder": str(Path(config.model).resolve()) if Path(config.model).is_dir() else "",
+        "engine": predictor.engine,
+        "device": str(predictor.model.device),
+        "seed": config.seed,
+        "config": config.model_dump(mode="json"),
+    }
+
+
+def about_the_model(predictor: Predictor) -> list[str]:
+    """What the user should know of the model before its sizes."""
+    name = predictor.model.name
+    notes = [f"{name} was trained on {predictor.data}; for research, not a medical device"]
+    if not predictor.model.calibration:
+        notes.append(f"{name} was not calibrated, so its sizes have no interval (low and high stay empty)")
+    if predictor.camera is not None and not predictor.knows_cameras:
+        notes.append(f"{name} never saw a calibrated frame in its training, so --calibration changes nothing")
+    return notes
+
+
+def _teller(progress: Say, done: int, total: int, name: str) -> Callable[[float], None]:
+    return lambda share: progress(f"{done:,} of {total:,} done, {name}: {share:.0%}")
+
+
+def _check_unchanged(run: RunFolder, items: Sequence[Item], job: Job) -> None:
+    """Raises UserError if the frames of a polyp with a row have changed since, or the polyp is gone."""
+    known = {(item.source, item.polyp.id): item for item in items}
+    for row, _ in run.rows():
+        item = known.get((row["source"], row["polyp"]))
+        if item is None or row["name"] != item.name:
+            raise UserError(
+                f"other polyps are there than when the run began ({row['polyp']} of {row['source']}); start"
+                " again with --overwrite or a new folder"
+            )
+        if row["status"] == "ok" and row["item"] != job.fingerprint(item):
+            raise UserError(
+                f"the frames or boxes of {row['polyp']} of {row['source']} have changed since the run began;"
+                " start again with --overwrite or a new folder"
+            )
+
+
+def _conclude(
+    run: RunFolder,
+    inputs: Inputs,
+    predictor: Predictor,
+    conclude: Callable[[RunFolder, dict[str, Any]], dict[str, Any]] | None,
+) -> dict[str, int]:
+    """Write the tables, the report and run.json from the rows, read back one at a time."""
+    counts = {"rows": 0, "ok": 0, "abstained": 0, "indeterminate": 0, "failed": 0}
+    counts["skipped"] = len(inputs.skipped)
+    failures: list[dict[str, Any]] = []
+    with replacing(run.path / TABLE) as file, replacing(run.path / FRAMES) as frames_file:
+        table, frames = rows.Table(file), rows.FrameTable(frames_file)
+        for row, line in run.rows():
+            table.write(row)
+            frames.write(row, json.loads(line)["frames"])
+            counts["rows"] += 1
+            counts["ok" if row["status"] == "ok" else "failed"] += 1
+            counts["abstained"] += row["decision"] == rows.ABSTAINED
+            counts["indeterminate"] += row["decision"] == "indeterminate"
+            if row["status"] != "ok" and len(failures) < MAX_LISTED:
+                failures.append({name: row[name] for name in ("source", "polyp", "error")})
+    facts: dict[str, Any] = {
+        "counts": counts,
+        "failures": failures,
+        "skipped": [{"source": path, "reason": why} for path, why in inputs.skipped[:MAX_LISTED]],
+        "notes": inputs.notes[:MAX_LISTED],
+        "gates": predictor.gates(),
+    }
+    if conclude is not None:
+        facts |= conclude(run, facts)
+    run.finish(facts)
+    return counts
+
+
+def _remove(out: Path) -> None:
+    """What an earlier run wrote beside its rows."""
+    shutil.rmtree(out / OVERLAYS, ignore_errors=True)
+    (out / FRAMES).unlink(missing_ok=True)
