@@ -49,6 +49,23 @@ Images = Annotated[
 ]
 
 
+Polyps = Annotated[
+    int | None,
+    typer.Option(
+        "--polyps",
+        min=1,
+        help="Write a training set instead: this many rendered polyps of known size, eight frames each. "
+        "A polyp takes about four seconds.",
+    ),
+]
+SAMPLES = {
+    "wafer": "pipelines.wafer.generate.samples",
+    "medical": "pipelines.medical.generate.samples",
+    "crowd": "pipelines.crowd.generate.samples",
+    "polyp": "pipelines.polyp.render.samples",
+}
+
+
 @app.command("wafer")
 def wafer(
     out: SampleOut,
@@ -112,6 +129,45 @@ def crowd(
             from pipelines.crowd.generate.dataset import write_dataset
 
             written = write_dataset(out, images=images, seed=seed or 0)
+        _print(out, written, as_json)
+
+
+@app.command("polyp")
+def polyp(
+    out: SampleOut,
+    polyps: Polyps = None,
+    seed: options.Seed = None,
+    as_json: options.Json = False,
+) -> None:
+    """A few rendered clips of colonoscopy in the layout of REAL-Colon, with true sizes, and broken ones."""
+    with exits():
+        _check_empty(out)
+        if polyps is None:
+            from pipelines.polyp.render.samples import write_samples
+
+            written = write_samples(out, seed=seed or 0)
+        else:
+            from pipelines.polyp.render import render_dataset
+
+            render_dataset(out, polyps=polyps, seed=seed or 0)
+            written = [out]
+        _print(out, written, as_json)
+
+
+@app.command("all")
+def everything(
+    out: SampleOut,
+    seed: options.Seed = None,
+    as_json: options.Json = False,
+) -> None:
+    """The samples of every task, each in a folder of its own."""
+    from importlib import import_module
+
+    with exits():
+        _check_empty(out)
+        written: list[Path] = []
+        for task, module in SAMPLES.items():
+            written += import_module(module).write_samples(out / task, seed=seed or 0)
         _print(out, written, as_json)
 
 

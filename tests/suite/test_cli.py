@@ -11,7 +11,9 @@ from typer.testing import CliRunner
 
 from pipelines.common import models
 from pipelines.common.hardware import suite_version
+from pipelines.registry import TASKS
 from suite.cli import app
+from suite.sample import SAMPLES
 
 HEAVY = ("torch", "numpy", "sklearn", "scipy", "pydantic", "jinja2", "streamlit")
 
@@ -143,3 +145,12 @@ def test_samples_are_written_and_not_over_other_files(tmp_path: Path) -> None:
     again = CliRunner().invoke(app, ["sample", "wafer", "--out", str(tmp_path / "maps")])
     assert again.exit_code == 2
     assert "not empty" in again.stderr
+
+
+@pytest.mark.slow
+def test_samples_of_every_task_are_written_at_once(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["sample", "all", "--out", str(tmp_path / "all"), "--json"])
+    assert result.exit_code == 0
+    files = [Path(file).relative_to(tmp_path / "all") for file in json.loads(result.stdout)["files"]]
+    assert {file.parts[0] for file in files} == {task.name for task in TASKS} == set(SAMPLES)
+    assert all((tmp_path / "all" / file).is_file() for file in files)
