@@ -9,7 +9,7 @@ from typing import Final
 
 from pipelines.polyp.data import Camera, FrameListing, FrameRef, PolypError, without_labels
 from pipelines.polyp.size.config import PredictConfig
-from pipelines.polyp.size.finder import Finder, NamedFinder
+from pipelines.polyp.size.finder import Finder
 from pipelines.polyp.size.items import Item
 from pipelines.polyp.train.store import frame_state, spread
 
@@ -30,7 +30,7 @@ class Chosen:
 
 
 def choose(
-    item: Item, listing: FrameListing, config: PredictConfig, finder: NamedFinder | None, marks: str
+    item: Item, listing: FrameListing, config: PredictConfig, finder: Finder | None, marks: str
 ) -> Chosen:
     """The frames of a polyp. marks: `boxes` or `masks` where the user gave them, else `labels`.
 
@@ -46,7 +46,7 @@ def choose(
         before = "no frame of it has a box or a mask, and " if item.labelled and not marked else ""
         raise PolypError(before + NO_WAY)
     refs = [without_labels(one) for one in listing.frames]
-    return Chosen(spread(refs, most), [], finder.finder, "finder")
+    return Chosen(spread(refs, most), [], finder, "finder")
 
 
 def fingerprint(chosen: Chosen, camera: Camera | None) -> str:

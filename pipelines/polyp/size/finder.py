@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import torch
@@ -13,9 +11,9 @@ from numpy.typing import NDArray
 
 from pipelines.common.errors import UserError
 from pipelines.common.media.record import Pixels
-from pipelines.common.models import bundled_models, find_model, model_hash, read_config
+from pipelines.common.models import bundled_models, find_model, read_config
 from pipelines.polyp.config import TASK
-from pipelines.polyp.data import Box
+from pipelines.polyp.data import Box, Field
 
 FINDER_TASK: Final = f"{TASK}-lesion"
 
@@ -34,23 +32,20 @@ class FoundLesion(Protocol):
 
 
 class Finder(Protocol):
-    """Finds lesions."""
+    """Finds lesions. name, sha256: of its model folder."""
 
-    def find(self, pixels: Pixels) -> tuple[FoundLesion, ...]:
-        """The lesions of a frame, RGB uint8 (H, W, 3), that is black outside the field; the best first."""
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def sha256(self) -> str: ...
+
+    def find(self, pixels: Pixels, *, field: Field | None = None) -> tuple[FoundLesion, ...]:
+        """The lesions of a frame, RGB uint8 (H, W, 3), the best first. field: its optical field, if known."""
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class NamedFinder:
-    """A finder with the name and the hash of its model folder."""
-
-    finder: Finder
-    name: str
-    sha256: str
-
-
-def load_named(name: str, device: torch.device) -> NamedFinder | None:
+def load(name: str, device: torch.device) -> Finder | None:
     """The finder of a name or a folder; None for `none`, and for `auto` if no finder is bundled.
 
     Raises UserError.
@@ -58,14 +53,13 @@ def load_named(name: str, device: torch.device) -> NamedFinder | None:
     folder = finder_folder(name)
     if folder is None:
         return None
-    read_config(folder, task=FINDER_TASK)
-    module: Any = import_module("pipelines.polyp.lesion.predict")
-    found: Finder = module.load_finder(folder, device=device)
-    return NamedFinder(found, folder.resolve().name, model_hash(folder, task=FINDER_TASK))
+    from pipelines.polyp.lesion.predict import load_finder
+
+    return load_finder(folder, device=device)
 
 
 def finder_folder(name: str) -> Path | None:
-    """The model folder that a name stands for; see `load_named`. Raises UserError."""
+    """The model folder that a name stands for; see `load`. Raises UserError."""
     if name == "none":
         return None
     if name != "auto":

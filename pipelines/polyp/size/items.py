@@ -25,12 +25,14 @@ _UNSAFE: Final = re.compile(r"[^\w-]+")
 @dataclass(frozen=True, slots=True)
 class Item:
     """A polyp to size. source: the data set, folder, image or video that was named or found. name: of its
-    files, unique in the run. labelled: it comes from a data set, whose own boxes and masks count."""
+    files, unique in the run. labelled: it comes from a data set, whose own boxes and masks count. trained_on:
+    the model is known to have been trained on it, or on another polyp of its patient."""
 
     polyp: Polyp
     source: str
     name: str
     labelled: bool
+    trained_on: bool = False
 
 
 @dataclass(slots=True)
@@ -80,11 +82,20 @@ def list_items(paths: Sequence[Path], marks: Marks | None, layout: str = "") -> 
     return found
 
 
-def _dataset(path: Path, layout: str, found: Inputs) -> bool:
+def list_data_sets(paths: Sequence[Path], layout: str = "") -> Inputs:
+    """The polyps of data sets. Raises UserError for a path that is none."""
+    found = Inputs()
+    for path in paths:
+        _dataset(path, layout, found, must=True)
+    return found
+
+
+def _dataset(path: Path, layout: str, found: Inputs, *, must: bool = False) -> bool:
+    """Whether a folder is a data set; its polyps are added then. must: it is an error if it is none."""
     try:
         dataset = read_dataset(path, layout=layout)
     except PolypError:
-        if layout:
+        if layout or must:
             raise
         return False
     found.notes.append(f"{path} is read as a data set of the layout {dataset.layout}")

@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from torch import Tensor
@@ -71,6 +71,8 @@ class Job:
         of_frames = [rows.frame_row(look, reasons[look.name]) for look in looks]
         self._draw(item, looks, of_frames)
         total = len(listing.frames) + len(listing.failed)
+        if not item.trained_on and self.predictor.was_trained_on(item.polyp.id, listing.frames):
+            item = replace(item, trained_on=True)
         row = rows.ok_row(
             item,
             found,

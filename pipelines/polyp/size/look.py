@@ -161,7 +161,7 @@ def _ask(waiting: list[tuple[int, StoredFrame]], predictor: Predictor, found: li
 
 def _found(frame: Frame, field: Field, finder: Finder, least: float) -> tuple[Frame, float | None]:
     """The frame with the best lesion that is found in it, if any."""
-    lesions = finder.find(without_surroundings(frame.pixels, field))
+    lesions = finder.find(without_surroundings(frame.pixels, field), field=field)
     best = next((one for one in lesions if one.score >= least), None)
     if best is None:
         return replace(frame, box=None, mask=None), max((one.score for one in lesions), default=None)

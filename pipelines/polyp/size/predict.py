@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -12,17 +14,18 @@ from torch import Tensor
 
 from pipelines.common.errors import UserError
 from pipelines.common.hardware import resolve_device
-from pipelines.common.models import find_model
+from pipelines.common.models import METRICS, find_model
 from pipelines.polyp.config import TASK
-from pipelines.polyp.data import Camera
+from pipelines.polyp.data import Camera, FrameRef
 from pipelines.polyp.data.camera import read_camera
 from pipelines.polyp.model.gates import gates_of
 from pipelines.polyp.model.trained import TrainedModel, load_trained
+from pipelines.polyp.size import finder as finders
 from pipelines.polyp.size.config import PredictConfig
 from pipelines.polyp.size.features import described, feature_maps
-from pipelines.polyp.size.finder import NamedFinder, bundled_of, load_named
+from pipelines.polyp.size.finder import Finder, bundled_of
 from pipelines.polyp.train.measure import frame_shares
-from pipelines.polyp.train.store import StoredFrame
+from pipelines.polyp.train.store import StoredFrame, content_hash, marked
 
 USUAL_SIDE: Final = 512  # px, where a model does not say to what its frames were reduced
 NOT_STATED: Final = "data that the model does not name"
@@ -38,16 +41,19 @@ class FrameAnswer:
 
 class Predictor:
     """max_side: px, to which the longer side of larger frames is reduced. camera: the one that the user gave,
-    for all frames. finder: None if there is none."""
+    for all frames. finder: None if there is none. median_mm: of the polyps that the model was trained on,
+    None if it does not say."""
 
     def __init__(
         self,
         model: TrainedModel,
         config: PredictConfig,
         engine: str = "native",
-        finder: NamedFinder | None = None,
+        finder: Finder | None = None,
+        median_mm: float | None = None,
     ) -> None:
         self.model, self.config, self.engine, self.finder = model, config, engine, finder
+        self.median_mm = median_mm
         self.training: dict[str, Any] = dict(model.config.get("training") or {})
         side = self.training.get("max_side")
         self.max_side = side if isinstance(side, int) and side > 0 else USUAL_SIDE
@@ -60,12 +66,24 @@ class Predictor:
         folder = find_model(TASK, config.model if config.model != "auto" else _bundled())
         model = load_trained(folder, engine=config.engine, device=device)
         engine = "native" if config.engine == "auto" else config.engine
-        return cls(model, config, engine, load_named(config.finder, device))
+        return cls(model, config, engine, finders.load(config.finder, device), _median_mm(folder))
 
     @property
     def knows_cameras(self) -> bool:
         """Whether some of the frames that the model learnt from had a calibration, or it does not say."""
         return bool(self.training.get("cameras", True))
+
+    def was_trained_on(self, id: str, frames: Sequence[FrameRef]) -> bool:
+        """Whether the model was trained on a polyp with these frames.
+
+        Told by the content of the first frame with a box or a mask; by the id for a model that does not keep
+        contents, and then another polyp of the same id is taken for it.
+        """
+        contents = self.training.get("contents")
+        if not isinstance(contents, list):
+            return id in self.training.get("polyps", ())
+        content = next((content_hash(one) for one in marked(frames)), "")
+        return bool(content) and content in contents
 
     @property
     def data(self) -> str:
@@ -104,6 +122,15 @@ class Predictor:
         return [
             FrameAnswer(row, places[number] if places else None) for number, row in enumerate(shares.unbind())
         ]
+
+
+def _median_mm(folder: Path) -> float | None:
+    path = folder / METRICS
+    try:
+        found = json.loads(path.read_text(encoding="utf-8")).get("median_mm") if path.is_file() else None
+    except (OSError, ValueError, AttributeError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    return float(found) if isinstance(found, int | float) and found > 0 else None
 
 
 def _bundled() -> str:

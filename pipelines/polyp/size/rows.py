@@ -104,6 +104,7 @@ def frame_row(look: FrameLook, reason: str) -> Row:
         "cut": None if quality is None else quality.cut,
         "score": number(look.score),
         "calibrated": look.calibrated,
+        "usable": not look.reason,
         "used": not reason,
         "reason": reason,
     }
@@ -155,6 +156,7 @@ def _about(item: Item) -> Row:
         "name": item.name,
         "patient": polyp.patient,
         "video": polyp.video,
+        "trained_on": item.trained_on,
     }
 
 

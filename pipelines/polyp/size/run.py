@@ -20,9 +20,11 @@ from pipelines.polyp.size.items import Inputs, Item, list_items
 from pipelines.polyp.size.job import OVERLAYS, Job
 from pipelines.polyp.size.marks import read_marks
 from pipelines.polyp.size.predict import Predictor
+from pipelines.polyp.size.scores import scores_of
 
 COMPANION: Final = "frames.jsonl"
 FRAMES: Final = "frames.csv"
+SCORES: Final = "metrics.json"  # of an evaluation
 MAX_LISTED: Final = 1_000  # failures and skipped files that run.json lists; beyond that it only counts them
 
 Say = Callable[[str], None]
@@ -113,11 +115,12 @@ def size_items(
     resume: bool,
     overwrite: bool,
     progress: Say,
-    conclude: Callable[[RunFolder, dict[str, Any]], dict[str, Any]] | None = None,
+    keep_trained: bool = False,
 ) -> RunSummary:
-    """Size the polyps of `inputs` into the run folder `out`. record: of `record_of`.
+    """Size the polyps of `inputs` into the run folder `out`.
 
-    conclude: gets the run and its facts before the report is written, and returns further facts.
+    Where sizes are known, scores go into `run.json`. record: of `record_of`. marks: of `marks_of`.
+    keep_trained: polyps that the model was trained on count in the scores.
     """
     started = time.monotonic()
     with RunFolder(out, key=rows.KEY, companion=COMPANION, resume=resume, overwrite=overwrite) as run:
@@ -130,7 +133,7 @@ def size_items(
         for number, item in enumerate(inputs.items):
             job.do(item, _teller(progress, number, len(inputs.items), item.polyp.id))
         progress("writing the report")
-        counts = _conclude(run, inputs, predictor, conclude)
+        counts = _conclude(run, inputs, predictor, keep_trained)
     return RunSummary(out, counts, time.monotonic() - started)
 
 
@@ -185,12 +188,7 @@ def _check_unchanged(run: RunFolder, items: Sequence[Item], job: Job) -> None:
             )
 
 
-def _conclude(
-    run: RunFolder,
-    inputs: Inputs,
-    predictor: Predictor,
-    conclude: Callable[[RunFolder, dict[str, Any]], dict[str, Any]] | None,
-) -> dict[str, int]:
+def _conclude(run: RunFolder, inputs: Inputs, predictor: Predictor, keep_trained: bool) -> dict[str, int]:
     """Write the tables, the report and run.json from the rows, read back one at a time."""
     counts = {"rows": 0, "ok": 0, "abstained": 0, "indeterminate": 0, "failed": 0}
     counts["skipped"] = len(inputs.skipped)
@@ -212,9 +210,10 @@ def _conclude(
         "skipped": [{"source": path, "reason": why} for path, why in inputs.skipped[:MAX_LISTED]],
         "notes": inputs.notes[:MAX_LISTED],
         "gates": predictor.gates(),
+        "scores": scores_of(
+            run.rows(), predictor.median_mm, predictor.config.confidence, keep_trained=keep_trained
+        ),
     }
-    if conclude is not None:
-        facts |= conclude(run, facts)
     run.finish(facts)
     return counts
 
@@ -222,4 +221,5 @@ def _conclude(
 def _remove(out: Path) -> None:
     """What an earlier run wrote beside its rows."""
     shutil.rmtree(out / OVERLAYS, ignore_errors=True)
-    (out / FRAMES).unlink(missing_ok=True)
+    for name in (FRAMES, SCORES):
+        (out / name).unlink(missing_ok=True)

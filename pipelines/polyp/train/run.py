@@ -252,6 +252,7 @@ def write_model(
         **config.model_dump(mode="json", exclude={"network"}),
         "data": name,
         "polyps": [one.id for one in training],
+        "contents": [one.content for one in training],
         "cameras": sum(any(frame.camera for frame in one.frames) for one in training),
     }
     save_trained(

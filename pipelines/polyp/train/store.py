@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,6 +33,7 @@ from pipelines.polyp.data.record import Box
 from pipelines.polyp.geometry import resized
 from pipelines.polyp.quality import Quality, quality_of
 
+HASHED_BYTES = 2**20  # of a file
 Item = TypeVar("Item")
 
 
@@ -51,13 +53,14 @@ class StoredFrame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredPolyp:
-    """A polyp of known size with its frames; at least one of them is usable."""
+    """A polyp of known size with its frames; at least one of them is usable. content: of `content_hash`."""
 
     id: str
     patient: str
     mm: float
     censored: bool
     frames: tuple[StoredFrame, ...]
+    content: str = ""
 
     @property
     def usable(self) -> tuple[StoredFrame, ...]:
@@ -139,7 +142,7 @@ def _stored(
         raise PolypError("its size is not known")
     listing = frames_of(polyp)
     left_out += [LeftOut(f"{polyp.id}/{one.name}", one.error) for one in listing.failed]
-    refs = spread([one for one in listing.frames if one.box is not None or one.mask is not None], most)
+    refs = spread(marked(listing.frames), most)
     key = json.dumps(
         [max_side, depth, [frame_state(one) for one in refs], _camera_key(polyp.camera)], default=str
     )
@@ -150,7 +153,8 @@ def _stored(
     frames = tuple(_open(target, number, one) for number, one in enumerate(record["frames"]))
     if not any(one.quality.usable for one in frames):
         raise PolypError("none of its frames can be used")
-    return StoredPolyp(polyp.id, polyp.patient, polyp.size_mm, polyp.censored, frames)
+    content = content_hash(refs[0])
+    return StoredPolyp(polyp.id, polyp.patient, polyp.size_mm, polyp.censored, frames, content)
 
 
 def spread(items: Sequence[Item], most: int) -> list[Item]:
@@ -221,6 +225,29 @@ def frame_state(ref: FrameRef) -> list[Any]:
             stat = path.stat()
             states.append([str(path.absolute()), stat.st_size, stat.st_mtime_ns])
     return states
+
+
+def content_hash(ref: FrameRef) -> str:
+    """Of the file of a frame, whatever it is called, to know a polyp again by its first frame.
+
+    Of a video its beginning counts, and the number of the frame. Empty if the file cannot be read.
+    """
+    path = ref.image or ref.video
+    if path is None:
+        return ""
+    try:
+        with path.open("rb") as file:
+            digest = blake2b(file.read(HASHED_BYTES), digest_size=12)
+    except OSError:
+        return ""
+    if ref.image is None:
+        digest.update(str(ref.number).encode())
+    return digest.hexdigest()
+
+
+def marked(refs: Sequence[FrameRef]) -> list[FrameRef]:
+    """Those that have a box or a mask."""
+    return [one for one in refs if one.box is not None or one.mask is not None]
 
 
 def _camera_key(camera: Camera | None) -> list[float] | None:

@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 from pipelines.common.engines import load_engine
 from pipelines.polyp.aggregate import SCORES
 from pipelines.polyp.config import NetworkPlan
-from pipelines.polyp.data import Box
+from pipelines.polyp.data import Box, Field
 from pipelines.polyp.model.distribution import middles
 from pipelines.polyp.model.network import build_network
 from pipelines.polyp.model.trained import save_trained
 from pipelines.polyp.size.config import SizeConfig
-from pipelines.polyp.size.finder import NamedFinder
 from pipelines.polyp.size.predict import Predictor
 from tests.pipelines.polyp.train.builders import CAMERA, SMALL, write_polyps
 
@@ -57,7 +56,7 @@ def load(model: Path, finder: FakeFinder | None = None, **settings: Any) -> Pred
     """A predictor of a model folder, with a finder if one is given."""
     config = SizeConfig.model_validate({"model": str(model), "finder": "none", **settings})
     found = Predictor.load(config)
-    found.finder = None if finder is None else NamedFinder(finder, "fake", "0")
+    found.finder = finder
     return found
 
 
@@ -72,11 +71,13 @@ class FakeLesion:
 class FakeFinder:
     """Finds one lesion in the middle of each frame, but for frames by number in which it finds none."""
 
+    name: str = "fake"
+    sha256: str = "0"
     score: float = 0.9
     blind: tuple[int, ...] = ()
     seen: int = 0
 
-    def find(self, pixels: NDArray[np.uint8]) -> tuple[FakeLesion, ...]:
+    def find(self, pixels: NDArray[np.uint8], *, field: Field | None = None) -> tuple[FakeLesion, ...]:
         height, width = pixels.shape[:2]
         number, self.seen = self.seen, self.seen + 1
         if number in self.blind:
