@@ -72,10 +72,10 @@ class CoordinateIndex:
             self.low = torch.zeros(columns, dtype=torch.int64, device=coordinates.device)
             high = self.low
         else:
-            self.low, high = coordinates.amin(0), coordinates.amax(0)
+            self.low, high = torch.aminmax(coordinates, dim=0)
         self.span = high - self.low + 1
-        radix = (self.span + 2 * MARGIN).tolist()
-        radix[0] = int(self.span[0])
+        batches, *sides = self.span.tolist()
+        radix = [batches, *(side + 2 * MARGIN for side in sides)]
         self.groups = _group_columns(radix, count)
         self.radix = radix
         self.tables: list[Tensor] = []
@@ -139,11 +139,11 @@ class CoordinateIndex:
         known = torch.ones(len(coordinates), dtype=torch.bool, device=coordinates.device)
         rank: Tensor | None = None
         for level, group in enumerate(self.groups):
-            weights = _weights([self.radix[column] for column in group])
-            key = sum(
-                (shifted[:, column] * weight for column, weight in zip(group, weights, strict=True)),
-                start=torch.zeros(len(coordinates), dtype=torch.int64, device=coordinates.device),
-            )
+            # Last column first: its weight is 1.
+            key, weight = shifted[:, group[-1]], 1
+            for column, after in zip(group[-2::-1], group[:0:-1], strict=True):
+                weight *= self.radix[after]
+                key = torch.add(key, shifted[:, column], alpha=weight)
             if rank is not None:
                 key = key + rank * math.prod(self.radix[column] for column in group)
             if level == len(self.groups) - 1:

@@ -59,7 +59,7 @@ def max_rows(features: Tensor, pairs: KernelMap) -> Tensor:
 
 def _check(features: Tensor, kernel: Tensor, pairs: KernelMap) -> None:
     """The compiled kernels would read past the end of what does not fit."""
-    if features.ndim != 2 or len(features) != pairs.n_in:
+    if features.ndim != 2 or features.shape[0] != pairs.n_in:
         raise ValueError(f"features must be ({pairs.n_in}, channels), not {tuple(features.shape)}")
     if kernel.ndim != 3 or kernel.shape[:2] != (pairs.volume, features.shape[1]):
         raise ValueError(

@@ -29,7 +29,7 @@ class CoordinateMap:
         self.stride = stride
 
     def __len__(self) -> int:
-        return len(self.coordinates)
+        return self.coordinates.shape[0]  # len() of a tensor takes longer
 
     @cached_property
     def unit(self) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
+from functools import lru_cache
 from numbers import Integral
 from typing import NamedTuple
 
@@ -239,6 +240,11 @@ def _checked(axis_types: Sequence[RegionType], region_type: RegionType, dimensio
 
 
 def _cube(kernel_size: Sequence[int], center: bool = True) -> Tensor:
+    return _cube_of(tuple(kernel_size), center).clone()
+
+
+@lru_cache(maxsize=64)
+def _cube_of(kernel_size: tuple[int, ...], center: bool) -> Tensor:
     axes = [torch.arange(size) - (size // 2 if size % 2 and center else 0) for size in kernel_size]
     grids = torch.meshgrid(*reversed(axes), indexing="ij")
     return torch.stack([grid.reshape(-1) for grid in reversed(grids)], dim=1)

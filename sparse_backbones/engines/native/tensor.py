@@ -61,7 +61,7 @@ class SparseTensor(FeaturesOnCoordinates):
         if coordinates is None:
             if coordinate_map_key is None or coordinate_manager is None:
                 raise ValueError("give coordinates, or a coordinate_map_key with its coordinate_manager")
-            if coordinate_manager.size(coordinate_map_key) != len(features):
+            if coordinate_manager.size(coordinate_map_key) != features.shape[0]:
                 raise ValueError(
                     f"{len(features)} features for {coordinate_manager.size(coordinate_map_key)} sites"
                 )
