@@ -8,10 +8,10 @@ from pipelines.polyp.lesion.config import FinderPlan, LesionConfig, PretrainPlan
 
 SCRATCH, PRETRAINED = "from scratch", "pretrained"
 STARTS: Final = (SCRATCH, PRETRAINED)
-STEPS: Final = 2_000
+STEPS: Final = 4_000
 PRETRAINING_STEPS: Final = 1_000
 EPOCH: Final = 50  # steps
-NETWORK = FinderPlan(side=224, widths=(24, 48, 96, 128, 160), blocks=(1, 1, 2, 2, 1), heads=2)
+NETWORK = FinderPlan(side=128, widths=(24, 48, 96, 128, 160), blocks=(0, 1, 2, 2, 1), heads=2)
 
 
 def recipe(start: str, *, steps: int, pretraining_steps: int, seed: int, threads: int) -> LesionConfig:
@@ -34,15 +34,15 @@ def recipe(start: str, *, steps: int, pretraining_steps: int, seed: int, threads
         tuned_on=0.12,
         frames_per_polyp=16,
         flip=0.5,
-        turn=0.7,
-        scale=0.35,
-        colour=1.0,
+        turn=0.5,
+        scale=0.3,
+        colour=0.8,
         blur=0.2,
         epochs=max(1, round(steps / EPOCH)),
         steps_per_epoch=min(EPOCH, steps),
         batch_size=8,
-        learning_rate=2e-3,
+        learning_rate=5e-4,
         weight_decay=0.02,
-        ema_decay=0.995,
+        ema_decay=0.998,
         **settings,
     )

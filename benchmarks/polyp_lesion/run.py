@@ -54,7 +54,7 @@ class Settings:
     kvasir: Path
     unlabelled: Path
     seeds: int = 3
-    steps: int = 2_000
+    steps: int = 4_000
     pretraining_steps: int = 1_000
     threads: int = 1
     measure: bool = True
@@ -97,7 +97,7 @@ def run(settings: Settings) -> dict[str, Any]:
 
 def read_parts(settings: Settings, say: Say) -> Parts:
     """The frames, split the same way for all trainings."""
-    config = _recipe(PRETRAINED, 0, settings)
+    config = recipe_of(PRETRAINED, 0, settings)
     return prepare(
         {
             "PolypGen": read_dataset(settings.polypgen).polyps,
@@ -112,7 +112,7 @@ def read_parts(settings: Settings, say: Say) -> Parts:
 
 def trained(start: str, seed: int, parts: Parts, settings: Settings, say: Say) -> Path:
     """The model folder of a training, done now or in an earlier run."""
-    config = _recipe(start, seed, settings)
+    config = recipe_of(start, seed, settings)
     facts = [
         fingerprint(settings.polypgen),
         fingerprint(settings.kvasir),
@@ -131,6 +131,17 @@ def trained(start: str, seed: int, parts: Parts, settings: Settings, say: Say) -
     write_model(folder, done, metrics_of(done, parts, COMMAND), config, parts)
     shutil.rmtree(scratch)
     return folder
+
+
+def recipe_of(start: str, seed: int, settings: Settings) -> LesionConfig:
+    """The settings of one training."""
+    return recipe(
+        start,
+        steps=settings.steps,
+        pretraining_steps=settings.pretraining_steps,
+        seed=seed,
+        threads=settings.threads,
+    )
 
 
 def read_scores(path: Path) -> list[FrameScore]:
@@ -159,16 +170,6 @@ def averaged(trainings: Sequence[Sequence[FrameScore]]) -> list[FrameScore]:
         )
         for same in zip(*trainings, strict=True)
     ]
-
-
-def _recipe(start: str, seed: int, settings: Settings) -> LesionConfig:
-    return recipe(
-        start,
-        steps=settings.steps,
-        pretraining_steps=settings.pretraining_steps,
-        seed=seed,
-        threads=settings.threads,
-    )
 
 
 def _baseline(parts: Parts) -> Section:

@@ -12,7 +12,7 @@ import torch
 from benchmarks.polyp_lesion import recipe as recipes
 from benchmarks.polyp_lesion.__main__ import main
 from benchmarks.polyp_lesion.baseline import usual_place
-from benchmarks.polyp_lesion.bundle import main as bundle
+from benchmarks.polyp_lesion.bundle import write_bundle
 from benchmarks.polyp_lesion.run import Settings, averaged, read_parts, run
 from pipelines.polyp.lesion.config import FinderPlan
 from pipelines.polyp.lesion.measure import FrameScore, summary
@@ -78,14 +78,14 @@ def test_scores_are_averaged_frame_by_frame() -> None:
 @pytest.mark.slow
 def test_the_bundled_model_is_one_training(settings: Settings, tmp_path: Path) -> None:
     threads = torch.get_num_threads()
-    folders = ["--polypgen", str(settings.polypgen), "--kvasir", str(settings.kvasir)]
-    steps = ["--steps", "2", "--pretraining-steps", "2", "--start", "pretrained"]
     try:
-        bundle(["--out", str(tmp_path / "m"), *folders, "--unlabelled", str(settings.unlabelled), *steps])
+        write_bundle(tmp_path / "m" / "lesion", recipes.PRETRAINED, 1, settings)
     finally:
         torch.set_num_threads(threads)
     finder = load_finder(tmp_path / "m" / "lesion", device="cpu")
     assert isinstance(finder.find(np.full((60, 80, 3), 120, np.uint8)), tuple)
+    kept = next((tmp_path / ".cache").rglob("pretrained-1-*/model.safetensors"))
+    assert (tmp_path / "m" / "lesion" / "model.safetensors").read_bytes() == kept.read_bytes()
     card = (tmp_path / "m" / "lesion" / "README.md").read_text()
     assert "CC BY 4.0" in card and "research and education" in card and "pretrained" in card
 

@@ -23,9 +23,9 @@ class FinderPlan(Strict):
     heads: levels that are trained to show the lesion, the finest first; only the finest is used afterwards.
     """
 
-    side: int = Field(224, ge=32, le=1024)
+    side: int = Field(128, ge=32, le=1024)
     widths: tuple[Width, ...] = (24, 48, 96, 128, 160)
-    blocks: tuple[Depth, ...] = (1, 1, 2, 2, 1)
+    blocks: tuple[Depth, ...] = (0, 1, 2, 2, 1)
     heads: int = Field(2, ge=1)
 
     @model_validator(mode="after")
@@ -91,17 +91,17 @@ class LesionConfig(Strict):
     tuned_on: float = Field(0.12, gt=0, lt=1)
     frames_per_polyp: int = Field(16, ge=1)
     flip: float = Field(0.5, ge=0, le=1)
-    turn: float = Field(0.7, ge=0, le=1)
-    scale: float = Field(0.35, ge=0, le=2)
-    colour: float = Field(1.0, ge=0, le=3)
+    turn: float = Field(0.5, ge=0, le=1)
+    scale: float = Field(0.3, ge=0, le=2)
+    colour: float = Field(0.8, ge=0, le=3)
     blur: float = Field(0.2, ge=0, le=1)
-    epochs: int = Field(40, ge=1)
+    epochs: int = Field(80, ge=1)
     steps_per_epoch: int = Field(50, ge=1)
     batch_size: int = Field(8, ge=2)
-    learning_rate: float = Field(2e-3, gt=0)
+    learning_rate: float = Field(5e-4, gt=0)
     weight_decay: float = Field(0.02, ge=0)
     warm_up: float = Field(0.1, ge=0, lt=1)
-    ema_decay: float = Field(0.995, ge=0, lt=1)
+    ema_decay: float = Field(0.998, ge=0, lt=1)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     data_terms: str = "not stated by whoever trained this model"
     notes: str = ""

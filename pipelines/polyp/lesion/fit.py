@@ -121,7 +121,10 @@ def _optimise(
     checkpoint = Checkpoint(scratch / "checkpoint.safetensors", fingerprint)
     network.to(device)
     optimizer = torch.optim.AdamW(
-        weight_groups(network, schedule.weight_decay), lr=schedule.learning_rate, betas=(0.9, 0.98)
+        weight_groups(network, schedule.weight_decay),
+        lr=schedule.learning_rate,
+        betas=(0.9, 0.98),
+        fused=True,
     )
     kept = network.state_dict() if schedule.decay is not None else {}
     average = {name: value.clone() for name, value in kept.items()}

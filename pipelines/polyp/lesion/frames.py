@@ -125,7 +125,7 @@ def ready(frame: Frame, side: int) -> NDArray[np.uint8]:
 
 
 def _kept(ref: FrameRef, side: int, target: Path, labelled: bool) -> NDArray[np.uint8]:
-    key = json.dumps([side, labelled, *_state(ref)], default=str)
+    key = json.dumps([side, labelled, *state_of(ref)], default=str)
     record = target.with_suffix(".json")
     if not record.is_file() or _read(record).get("key") != key:
         record.unlink(missing_ok=True)
@@ -150,7 +150,7 @@ def _read(record: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _state(ref: FrameRef) -> list[Any]:
+def state_of(ref: FrameRef) -> list[Any]:
     """What a stored frame follows from: its files as they are now."""
     states: list[Any] = [ref.name, ref.number]
     for path in (ref.image, ref.video, ref.mask):

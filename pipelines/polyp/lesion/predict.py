@@ -21,6 +21,7 @@ from pipelines.polyp.lesion.network import LesionNetwork, as_images, as_shares
 from pipelines.polyp.lesion.trained import Tuning, load_trained
 from pipelines.polyp.lesion.view import Mask, fit_of, fitted, squared
 
+MOST: Final = 32  # lesions of a frame, each with a mask of its size
 FLIPS: Final = ((), (1,), (0,), (0, 1))  # axes of the square that each view of a frame is flipped along
 
 
@@ -82,18 +83,19 @@ def load_finder(folder_or_name: str | Path, *, device: str | torch.device = "aut
 
 
 def lesions_of(shares: NDArray[np.float32], field: Field, tuning: Tuning) -> tuple[Lesion, ...]:
-    """Connected parts above the threshold, without specks, the one of the highest score first.
+    """Connected parts from the threshold on, without specks, the one of the highest score first; of very many
+    the largest.
 
     shares: float32 (H, W), the probability of each px.
     """
     above = (shares >= tuning.threshold).astype(np.uint8)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
+    areas = stats[1:, cv2.CC_STAT_AREA]
     least = max(1.0, tuning.smallest * float(field.mask.sum()))
+    largest = [one for one in np.argsort(-areas, kind="stable")[:MOST] if areas[one] >= least]
     found = []
-    for label in range(1, count):
-        if stats[label, cv2.CC_STAT_AREA] < least:
-            continue
-        mask: Mask = labels == label
+    for one in largest:
+        mask: Mask = labels == one + 1
         box = box_of(mask)
         if box is not None:
             found.append(Lesion(box, mask, float(shares[mask].mean())))

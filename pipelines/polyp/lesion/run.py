@@ -23,7 +23,7 @@ from pipelines.polyp.lesion.card import card
 from pipelines.polyp.lesion.config import LesionConfig
 from pipelines.polyp.lesion.evaluate import evaluate
 from pipelines.polyp.lesion.fit import fit, pretrain
-from pipelines.polyp.lesion.frames import LesionFrame, store_frames
+from pipelines.polyp.lesion.frames import LesionFrame, state_of, store_frames
 from pipelines.polyp.lesion.groups import Grouping, group_frames, near_pairs, parted, prints_of
 from pipelines.polyp.lesion.measure import FrameScore, summary
 from pipelines.polyp.lesion.network import LesionNetwork, build_encoder
@@ -258,5 +258,8 @@ def metrics_of(trained: TrainedLesion, parts: Parts, command: str) -> dict[str, 
 def _fingerprint(parts: Parts, config: LesionConfig) -> str:
     """Data and settings, but for those that change nothing in the result."""
     settings = config.model_dump(mode="json", exclude={"device", "threads", "notes", "data_terms"})
-    names = [[one.id for one in part] for part in (parts.training, parts.tuning, parts.unlabelled)]
-    return hashlib.sha256(json.dumps([names, settings], sort_keys=True).encode()).hexdigest()
+    content = [
+        [[one.id, *state_of(one.ref)] for one in part]
+        for part in (parts.training, parts.tuning, parts.unlabelled)
+    ]
+    return hashlib.sha256(json.dumps([content, settings], sort_keys=True).encode()).hexdigest()

@@ -16,7 +16,7 @@ from pipelines.common.models import ModelError
 from pipelines.polyp.data import Field, find_field
 from pipelines.polyp.lesion.config import FinderPlan
 from pipelines.polyp.lesion.network import LesionNetwork, as_images, as_shares, as_sites, build_encoder
-from pipelines.polyp.lesion.predict import Finder, lesions_of, load_finder
+from pipelines.polyp.lesion.predict import MOST, Finder, lesions_of, load_finder
 from pipelines.polyp.lesion.trained import Tuning, load_trained, save_trained
 from tests.pipelines.polyp.lesion.builders import SMALL, disc, painted, wall
 
@@ -115,6 +115,18 @@ def test_parts_that_touch_at_a_corner_are_one_lesion_and_specks_none() -> None:
     assert [one.box for one in found] == [(60, 60, 70, 70), (10, 10, 30, 30)]
     assert [round(one.score, 3) for one in found] == [0.95, 0.8]
     assert len(lesions_of(shares, field, Tuning(threshold=0.8, smallest=0))) == 3
+
+
+def test_of_very_many_parts_the_largest_are_lesions() -> None:
+    shares = np.zeros((200, 200), np.float32)
+    for number in range(100):
+        row, column = divmod(number, 10)
+        shares[20 * row : 20 * row + 3, 20 * column : 20 * column + 3 + number % 5] = 0.6 + number / 1000
+    field = Field(np.ones((200, 200), bool), (0, 0, 200, 200), "whole")
+    found = lesions_of(shares, field, Tuning(threshold=0.5, smallest=0))
+    assert len(found) == MOST
+    assert min(one.mask.sum() for one in found) == 18
+    assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
 
 
 def test_sites_hold_the_colours_of_their_px() -> None:
