@@ -124,7 +124,6 @@ def _optimise(
         weight_groups(network, schedule.weight_decay),
         lr=schedule.learning_rate,
         betas=(0.9, 0.98),
-        fused=True,
     )
     kept = network.state_dict() if schedule.decay is not None else {}
     average = {name: value.clone() for name, value in kept.items()}
