@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from importlib import import_module
+from pathlib import Path
 
 import typer
 
@@ -124,12 +125,28 @@ def _models() -> list[Finding]:
         for folder in bundled:
             name = f"model {task.name}/{folder.name}"
             try:
-                labels = read_config(folder, task=task.name).get("labels", [])
+                detail = _detail(folder, task.name)
             except UserError as error:
                 findings.append(Finding(name, "missing", str(error), "git checkout -- pipelines"))
             else:
-                findings.append(Finding(name, "ok", f"{len(labels)} classes"))
+                findings.append(Finding(name, "ok", detail))
     return findings
+
+
+def _detail(folder: Path, task: str) -> str:
+    """What a bundled model is for: the task, or the part of it that the folder is called after.
+
+    Raises UserError for a model that cannot be read.
+    """
+    try:
+        config = read_config(folder, task=task)
+    except UserError as error:
+        try:
+            config = read_config(folder, task=f"{task}-{folder.name}")
+        except UserError:
+            raise error from None
+    labels = config.get("labels")
+    return f"for {config['task']}" if labels is None else f"{len(labels)} classes"
 
 
 def _first_line(error: BaseException) -> str:

@@ -143,4 +143,4 @@ def _print_table(table: dict[str, Any]) -> None:
 
 
 def _short(value: float | None) -> str:
-    return "" if value is None else f"{value:.3g}"
+    return "" if value is None else f"{round(value, 6):.3g}"

@@ -25,7 +25,15 @@ ROOTS = ("", "docs", "pipelines/wafer", "pipelines/wafer/data", "pipelines/commo
 # Words that stand for what the reader has or what a command makes.
 MADE = {
     *("results.csv", "results.jsonl", "run.json", "report.html", "maps.jsonl", "labels.csv", "reviewed.csv"),
-    *("latents.jsonl", "clusters.csv", "clusters.json", "points.csv", "excursions.csv", "monitor.json"),
+    *(
+        "frames.jsonl",
+        "latents.jsonl",
+        "clusters.csv",
+        "clusters.json",
+        "points.csv",
+        "excursions.csv",
+        "monitor.json",
+    ),
     *("config.json", "metrics.json", "model.safetensors", "examples.safetensors", "README.md"),
     *("maps.npz", "mydata/maps.npz", "fullres/maps.npz", "results.klarf", "train.npz", "val.npz"),
     *("heads.csv", "held_out.csv", "polyps.csv", "frames.csv", "calibration.json", "settings.json"),

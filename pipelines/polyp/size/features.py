@@ -62,7 +62,7 @@ def _crop_backbone(network: Sizer) -> nn.Module | None:
 
 def _into(found: list[Tensor], of: Callable[[Tensor], Tensor]) -> Callable[..., None]:
     def hook(module: nn.Module, inputs: Any, output: Tensor) -> None:
-        found.append(of(output.detach().float()).cpu())
+        found.append(of(output.detach().float()).float().cpu())  # autocast makes products half again
 
     return hook
 

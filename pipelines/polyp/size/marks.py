@@ -204,6 +204,8 @@ def _files(folder: Path, wanted: Callable[[Path], bool]) -> dict[str, Path]:
 
 def _plain(name: str) -> str:
     """A name without the ending of images and videos."""
+    if not name:
+        return ""
     path = Path(name.replace("\\", "/"))
     known = is_image_name(path) or is_video_name(path)
     return path.with_suffix("").as_posix() if known else path.as_posix()

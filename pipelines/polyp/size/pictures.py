@@ -88,7 +88,7 @@ def _scaled(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _label(brush: ImageDraw.ImageDraw, words: str, colour: tuple[int, int, int]) -> None:
-    font = ImageFont.load_default(15)
+    font = ImageFont.load_default(24)
     left, top, right, bottom = brush.textbbox((0, 0), words, font=font)
-    brush.rectangle((0, 0, right - left + 12, bottom - top + 10), fill=(*SHADE, 190))
-    brush.text((6 - left, 5 - top), words, font=font, fill=(*colour, 255))
+    brush.rectangle((0, 0, right - left + 14, bottom - top + 14), fill=(*SHADE, 190))
+    brush.text((7 - left, 7 - top), words, font=font, fill=(*colour, 255))

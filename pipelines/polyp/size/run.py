@@ -14,7 +14,7 @@ from pipelines.common.errors import UserError
 from pipelines.common.files import replacing
 from pipelines.common.runs import REPORT, TABLE, RunFolder
 from pipelines.polyp.config import TASK
-from pipelines.polyp.size import rows
+from pipelines.polyp.size import report, rows
 from pipelines.polyp.size.config import PredictConfig, SizeConfig
 from pipelines.polyp.size.items import Inputs, Item, list_items
 from pipelines.polyp.size.job import OVERLAYS, Job
@@ -214,6 +214,8 @@ def _conclude(run: RunFolder, inputs: Inputs, predictor: Predictor, keep_trained
             run.rows(), predictor.median_mm, predictor.config.confidence, keep_trained=keep_trained
         ),
     }
+    with replacing(run.path / REPORT) as file:
+        report.write(file, run.record | facts, run.rows(), run.path)
     run.finish(facts)
     return counts
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from pipelines.common.errors import UserError
 from pipelines.polyp.size.config import SizeConfig
 from pipelines.polyp.size.predict import Predictor
 from pipelines.polyp.size.rows import COLUMNS, FRAME_COLUMNS
 from pipelines.polyp.size.run import RunSummary, size
-from tests.pipelines.polyp.size.made import load, save_model, write_dataset
+from tests.pipelines.polyp.size.made import DENSE, load, save_model, write_dataset
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +69,130 @@ def test_a_data_set_gives_a_row_per_polyp_and_per_frame(data: Path, model: Path,
     assert len(shown) == 9
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["status"] == "finished" and record["task"] == "polyp"
+
+
+def test_a_frame_that_cannot_be_used_says_why_and_the_rest_goes_on(
+    data: Path, model: Path, tmp_path: Path
+) -> None:
+    (data / "polyp0_0.png").write_bytes(b"no image")
+    Image.new("RGB", (160, 128), (9, 4, 4)).save(data / "polyp1_1.png")
+    text = (data / "frames.csv").read_text().splitlines()
+    text[-1] = "polyp2,polyp2_2.png,500,500,520,520,"
+    (data / "frames.csv").write_text("\n".join(text))
+    run(tmp_path / "run", load(model), data)
+    rows = lines(tmp_path / "run")
+    assert [row["used"] for row in rows] == [2, 2, 2] and [row["frames"] for row in rows] == [3, 3, 3]
+    reasons = {row["frame"]: row["reason"] for row in table(tmp_path / "run" / "frames.csv") if row["reason"]}
+    assert set(reasons) == {"polyp0_0", "polyp1_1", "polyp2_2"}
+    assert "cannot be read" in reasons["polyp0_0"] and "polyp0_0.png" in reasons["polyp0_0"]
+    assert "in the dark" in reasons["polyp1_1"]
+    assert "lies off the frame" in reasons["polyp2_2"]
+
+
+def test_a_polyp_without_a_usable_frame_gets_no_size_and_the_reason(
+    data: Path, model: Path, tmp_path: Path
+) -> None:
+    for number in range(3):
+        Image.new("RGB", (160, 128)).save(data / f"polyp1_{number}.png")
+    summary = run(tmp_path / "run", load(model), data)
+    assert summary.counts["abstained"] == 1 and summary.counts["failed"] == 0
+    row = lines(tmp_path / "run")[1]
+    assert row["mm"] is None and row["decision"] == "abstained" and row["used"] == 0
+    assert "none of 3 frames can be used" in row["reason"] and "no optical field" in row["reason"]
+
+
+def test_a_size_near_a_threshold_is_indeterminate(data: Path, tmp_path: Path) -> None:
+    run(tmp_path / "run", load(save_model(tmp_path / "ten", 10.0)), data)
+    for row in lines(tmp_path / "run"):
+        assert row["decision"] == "indeterminate" and row["near_mm"] == 10.0
+        assert row["reason"].startswith("near 10 mm: the probability of >=10 mm is")
+        assert row["p_ge_10"] == pytest.approx(0.5, abs=0.1)
+
+
+def test_many_frames_are_thinned_and_the_row_says_so(model: Path, tmp_path: Path) -> None:
+    data = write_dataset(tmp_path / "data", [7.0], frames=9)
+    run(tmp_path / "run", load(model, frames_per_polyp=4, pictures=2), data)
+    (row,) = lines(tmp_path / "run")
+    assert row["frames"] == 9 and row["looked"] == 4 and row["used"] == 4
+    assert "4 of its 9 frames were looked at, evenly over their order" in row["notes"]
+    assert [one["frame"] for one in table(tmp_path / "run" / "frames.csv")] == [
+        *("polyp0_0", "polyp0_3", "polyp0_5", "polyp0_8")
+    ]
+    assert len(list((tmp_path / "run" / "overlays").glob("*/*.jpg"))) == 2
+
+
+def test_the_scale_is_learnt_without_a_camera_that_fits(data: Path, model: Path, tmp_path: Path) -> None:
+    camera = json.loads((data / "calibration.json").read_text())
+    wide = tmp_path / "wide.json"
+    wide.write_text(json.dumps(camera | {"width": 320}))
+    run(tmp_path / "run", load(model, calibration=wide), data)
+    row = lines(tmp_path / "run")[0]
+    assert row["scale_from"] == "learnt prior"
+    assert any("3 frames have other proportions" in note for note in row["notes"])
+    (data / "calibration.json").unlink()
+    run(tmp_path / "bare", load(model), data)
+    assert lines(tmp_path / "bare")[0]["scale_from"] == "learnt prior"
+    notes: list[str] = []
+    never = load(save_model(tmp_path / "never", cameras=0), calibration=wide)
+    run(tmp_path / "blind", never, data, note=notes.append)
+    assert any("never saw a calibrated frame" in note for note in notes)
+
+
+def test_a_run_that_was_stopped_goes_on_and_a_changed_one_is_refused(
+    data: Path, model: Path, tmp_path: Path
+) -> None:
+    class Stop(BaseException):
+        pass
+
+    def stop(text: str) -> None:
+        if text.startswith("2 of 3"):
+            raise Stop
+
+    out = tmp_path / "run"
+    with pytest.raises(Stop):
+        run(out, load(model), data, progress=stop)
+    assert json.loads((out / "run.json").read_text())["status"] == "failed" and len(lines(out)) == 2
+    before = (out / "results.jsonl").read_text()
+    summary = run(out, load(model), data, resume=True)
+    assert summary.counts["ok"] == 3 and (out / "results.jsonl").read_text().startswith(before)
+    with pytest.raises(UserError, match=r"config\.confidence was 0\.9 and is now 0\.8"):
+        run(out, load(model, confidence=0.8), data, resume=True)
+    text = (data / "frames.csv").read_text().replace("polyp0_1.png,", "polyp0_1.png,1", 1)
+    (data / "frames.csv").write_text(text)
+    with pytest.raises(UserError, match=r"boxes of polyp0 of .* have changed"):
+        run(out, load(model), data, resume=True)
+    run(out, load(model), data, overwrite=True)
+    assert len(lines(out)) == 3
+
+
+def test_what_is_around_the_field_is_in_no_picture(model: Path, tmp_path: Path) -> None:
+    data = write_dataset(tmp_path / "data", [7.0], frames=2)
+    row, column = np.mgrid[:128, :160]
+    outside = (row - 64) ** 2 + (column - 80) ** 2 > 62**2
+    for path in data.glob("polyp0_?.png"):
+        with Image.open(path) as image:
+            pixels = np.array(image)
+        pixels[outside] = 0
+        pixels[4:9, 4:30] = 255  # a name
+        Image.fromarray(pixels).save(path)
+    run(tmp_path / "run", load(model), data)
+    shown = sorted((tmp_path / "run" / "overlays").glob("*/*.jpg"))
+    assert shown
+    for path in shown:
+        with Image.open(path) as image:
+            corner = np.asarray(image.resize((160, 128)))[:40, :20]
+        label = corner[:12]  # our own words stand there
+        assert corner[12:].max() < 60 and label.size
+
+
+@pytest.mark.parametrize("network", [DENSE, {**DENSE, "backbone": "vit-tiny"}], ids=["resnet18", "vit-tiny"])
+def test_features_are_drawn_and_gates_told(network: dict[str, Any], tmp_path: Path) -> None:
+    data = write_dataset(tmp_path / "data", [7.0], frames=2)
+    predictor = load(save_model(tmp_path / "model", network=network))
+    run(tmp_path / "run", predictor, data)
+    assert len(list((tmp_path / "run" / "overlays").glob("*/*-features.jpg"))) == 1
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["model"]["features"]
+    assert all(0 < one < 1 for values in record["gates"].values() for one in values)
+    page = html.unescape((tmp_path / "run" / "report.html").read_text())
+    assert "crop, embedding" in page and "hidden layer" in page and record["model"]["features"] in page

@@ -1,0 +1,118 @@
+"""`suite polyp size` as a user calls it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from pipelines.common import models
+from pipelines.polyp.size import finder, predict
+from suite.cli import app
+from tests.pipelines.polyp.size.made import FakeFinder, save_model, write_dataset
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_model(tmp_path_factory.mktemp("model") / "seven")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    write_dataset(tmp_path / "data", [6.0, 12.0], frames=2)
+    return tmp_path
+
+
+def call(*words: object, verb: str = "size") -> Result:
+    return CliRunner().invoke(app, ["polyp", verb, *map(str, words)])
+
+
+def test_a_data_set_gives_a_table_notes_and_a_report(here: Path, model: Path) -> None:
+    result = call("data", "--model", model, "--out", "run")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.split()[:4] == ["polyp", "frames", "used", "mm"]
+    assert "2 polyps: 2 with a size (0 near a threshold), 0 without" in result.stdout
+    assert "Report: run/report.html" in result.stdout
+    assert "trained on discs of this test; for research, not a medical device" in result.stderr
+    with (here / "run" / "results.csv").open(newline="") as file:
+        assert [row["polyp"] for row in csv.DictReader(file)] == ["polyp0", "polyp1"]
+    again = call("data", "--model", model, "--out", "run")
+    assert again.exit_code == 2 and "--resume" in again.stderr
+    assert call("data", "--model", model, "--out", "run", "--resume", "--quiet").exit_code == 0
+
+
+def test_json_dry_run_and_failures(here: Path, model: Path) -> None:
+    (here / "bad.mp4").write_bytes(b"x")
+    for number in range(2):
+        (here / "data" / f"polyp1_{number}.png").write_bytes(b"x")
+    planned = call("data", "--model", model, "--out", "run", "--dry-run", "--json")
+    assert planned.exit_code == 0, planned.stderr
+    assert [one["looked"] for one in json.loads(planned.stdout)["items"]] == [2, 2]
+    assert not (here / "run").exists()
+    result = call("data", "--model", model, "--out", "run", "--json", "--quiet")
+    assert result.exit_code == 0 and result.stderr == ""
+    rows: list[dict[str, Any]] = json.loads(result.stdout)["results"]
+    assert rows[0]["mm"] == pytest.approx(7, rel=0.02) and rows[1]["decision"] == "abstained"
+
+
+def test_the_finder_is_loaded_by_name_and_one_bad_video_is_3(
+    here: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def fake(name: str, device: Any) -> FakeFinder:
+        asked.append(name)
+        return FakeFinder()
+
+    monkeypatch.setattr(finder, "load", fake)
+    (here / "clip").mkdir()
+    (here / "data" / "polyp0_0.png").rename(here / "clip" / "a.png")
+    (here / "clip" / "bad.mp4").write_bytes(b"x")
+    result = call("clip", "--model", model, "--out", "run", "--finder", "mine")
+    assert result.exit_code == 3, result.stderr
+    assert asked == ["mine"] and "bad.mp4" in result.stderr and "1 failed" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["data", "--model", "nowhere"], "there is no model 'nowhere'"),
+        (["data", "--model", "MODEL", "--resume"], "--resume needs --out"),
+        (["data", "--model", "MODEL", "--set", "tile=3"], "there is no field tile"),
+        (["data", "--model", "MODEL", "--frames-per-polyp", "0"], "frames_per_polyp"),
+        (["data", "--model", "MODEL", "--calibration", "no.json"], "there is no such file"),
+        (["data", "--model", "MODEL", "--boxes", "data", "--masks", "data"], "give one of them"),
+        (["data", "--model", "MODEL", "--finder", "nowhere"], "there is no model 'nowhere'"),
+        (["plain", "--model", "MODEL", "--finder", "none"], "give --boxes"),
+    ],
+)
+def test_wrong_usage_is_2_and_says_what_is_allowed(
+    words: list[str], message: str, here: Path, model: Path
+) -> None:
+    (here / "plain").mkdir()
+    (here / "data" / "polyp0_0.png").rename(here / "plain" / "a.png")
+    result = call(*(str(model) if word == "MODEL" else word for word in words))
+    assert result.exit_code == 2, result.stdout
+    assert message in result.stderr
+    assert not (here / "runs").exists()
+
+
+def test_bundled_models_are_found_by_what_they_are_for(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "_PIPELINES", here)
+    result = call("data")
+    assert result.exit_code == 2 and "no model of sizes is bundled: name a model folder" in result.stderr
+    save_model(here / "polyp" / "models" / "polyp")
+    lesion = here / "polyp" / "models" / "lesion"
+    lesion.mkdir()
+    (lesion / "config.json").write_text('{"task": "polyp-lesion", "schema_version": 1}')
+    assert predict.bundled_of("polyp") == [here / "polyp" / "models" / "polyp"]
+    assert finder.finder_folder("auto") == lesion
+    result = CliRunner().invoke(app, ["doctor"])
+    lines = {line.split("  ")[0]: line for line in result.stdout.splitlines()}
+    assert " ok " in lines["model polyp/polyp"] and " ok " in lines["model polyp/lesion"]
+    assert "polyp" in CliRunner().invoke(app, ["list"]).stdout
