@@ -128,6 +128,9 @@ class Viewer(Protocol):
         Raises LookupError, TypeError or ValueError if it is none.
         """
 
+    def banner(self, record: Row) -> str:
+        """Markdown that stands above every item of a run, such as what it is not made for; or empty."""
+
     def classes(self, record: Row, item: Item) -> list[str]:
         """The classes that the model of this item knows. record: the contents of `run.json`."""
 
@@ -136,6 +139,12 @@ class Viewer(Protocol):
 
     def judge(self, run: Run, item: Item, desk: Desk) -> None:
         """Draw what else a person can say of the item, below the buttons of every task."""
+
+    def kept(self, run: Run, item: Item, desk: Desk, label: str) -> str:
+        """What is kept with a verdict of the buttons of every task, as the task writes it; or empty.
+
+        label: of the verdict. Raises UserError.
+        """
 
     def details(self, run: Run, item: Item) -> None:
         """Draw what else helps to judge the item, below the picture."""

@@ -127,6 +127,8 @@ class Page:
             st.error(text)
         elif kind:
             st.toast(text)
+        if banner := self.viewer.banner(self.run.record):
+            st.markdown(banner)
         if self.run.damaged:
             st.warning(f"{self.run.damaged:,} lines of the run are damaged and left out.")
 
@@ -243,20 +245,20 @@ class Page:
                 st.caption(plain(verdict.note))
         st.text_input("Note", key=f"note {item.id}", max_chars=MAX_NOTE, placeholder="optional")
         if self.viewer.marks:
-            self._accept(item, st.container())
+            self._accept(item, st.container(), desk)
             for mark, column in zip(self.viewer.marks, st.columns(len(self.viewer.marks)), strict=True):
                 column.button(
                     mark.label.capitalize(),
                     key=_key(mark.label, item),
                     shortcut=mark.key,
-                    on_click=self._give,
-                    args=(item, "relabel", mark.label),
+                    on_click=self._say,
+                    args=(item, "relabel", mark.label, desk),
                     width="stretch",
                 )
             self.viewer.judge(self.run, item, desk)
             return
         accept, unsure = st.columns(2)
-        self._accept(item, accept)
+        self._accept(item, accept, desk)
         unsure.button(
             "Unsure",
             key=_key("unsure", item),
@@ -267,14 +269,14 @@ class Page:
         )
         self._relabel(item)
 
-    def _accept(self, item: Item, place: DeltaGenerator) -> None:
+    def _accept(self, item: Item, place: DeltaGenerator, desk: Desk) -> None:
         place.button(
             f"Accept {plain(item.prediction)}",
             key=_key("accept", item),
             type="primary",
             shortcut="A",
-            on_click=self._give,
-            args=(item, "accept", item.prediction),
+            on_click=self._say,
+            args=(item, "accept", item.prediction, desk),
             width="stretch",
         )
 
@@ -311,6 +313,15 @@ class Page:
     def _name(self, item: Item, name: str) -> None:
         """Give the item this class; that is to accept it if the model said the same."""
         self._give(item, "accept" if name == item.prediction else "relabel", name)
+
+    def _say(self, item: Item, kind: VerdictKind, label: str, desk: Desk) -> None:
+        """Give a verdict with what the viewer keeps with it."""
+        try:
+            detail = self.viewer.kept(self.run, item, desk, label)
+        except UserError as error:
+            st.session_state["said"] = ("error", f"Not saved: {visible(str(error))}")
+            return
+        self._give(item, kind, label, detail)
 
     def _correct(self, item: Item, label: str, detail: str) -> None:
         self._give(item, "relabel", label, detail)

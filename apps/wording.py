@@ -12,6 +12,8 @@ TONES = {
     **{"novel": "orange", "known": "blue", "normal": "gray", "failed": "violet", "unplaced": "violet"},
     **{"found": "blue", "absent": "orange"},
     **{"counted": "blue"},
+    **{"abstained": "orange", "indeterminate": "orange"},
+    **{"<=5 mm": "blue", "6-9 mm": "blue", ">=10 mm": "blue"},
 }
 WORDS = {"accept": "accepted", "unsure": "unsure"}
 

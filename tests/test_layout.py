@@ -165,7 +165,7 @@ def test_an_allowed_import_passes(module: str, source: str) -> None:
 
 
 READERS = sorted(f"pipelines.{path.parent.name}.data" for path in (ROOT / "pipelines").glob("*/data"))
-VIEWERS = ["apps.viewers.wafer", "apps.viewers.medical", "apps.viewers.crowd"]
+VIEWERS = [f"apps.viewers.{name}" for name in ("wafer", "medical", "crowd", "polyp")]
 
 
 @pytest.mark.parametrize("module", ["suite.cli", "pipelines.registry", *VIEWERS, *READERS])

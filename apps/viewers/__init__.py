@@ -12,6 +12,7 @@ VIEWERS = {
     "wafer": "apps.viewers.wafer",
     "medical": "apps.viewers.medical",
     "crowd": "apps.viewers.crowd",
+    "polyp": "apps.viewers.polyp",
 }
 
 

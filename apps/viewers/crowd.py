@@ -78,6 +78,11 @@ def _doubt(count: float | None, low: float | None, high: float | None) -> float 
     return float(count) if low is None or high is None else (high - low) / max(count, 1.0)
 
 
+def banner(record: Row) -> str:
+    """Nothing."""
+    return ""
+
+
 def classes(record: Row, item: Item) -> list[str]:
     """None: what is predicted is a number."""
     return []
@@ -103,6 +108,11 @@ def judge(run: Run, item: Item, desk: Desk) -> None:
             help="It is kept in the table of verdicts. To train on this image, mark the heads in it instead.",
         )
         st.form_submit_button("Save this count", on_click=_typed, args=(item, desk), width="stretch")
+
+
+def kept(run: Run, item: Item, desk: Desk, label: str) -> str:
+    """Nothing."""
+    return ""
 
 
 def details(run: Run, item: Item) -> None:

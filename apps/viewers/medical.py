@@ -67,6 +67,11 @@ def _hash(row: Row, name: str, facts: Row) -> str:
     return blake2b(told.encode(), digest_size=12).hexdigest()
 
 
+def banner(record: Row) -> str:
+    """Nothing."""
+    return ""
+
+
 def classes(record: Row, item: Item) -> list[str]:
     """The labels of the model."""
     return list(label_values(record))
@@ -82,6 +87,11 @@ def show(run: Run, item: Item, desk: Desk) -> None:
 
 def judge(run: Run, item: Item, desk: Desk) -> None:
     """Nothing: a structure is right, or it is not."""
+
+
+def kept(run: Run, item: Item, desk: Desk, label: str) -> str:
+    """Nothing."""
+    return ""
 
 
 def details(run: Run, item: Item) -> None:

@@ -64,6 +64,11 @@ def items(line: int, row_line: int, row: Row) -> list[Item]:
     return [one]
 
 
+def banner(record: Row) -> str:
+    """Nothing."""
+    return ""
+
+
 def classes(record: Row, item: Item) -> list[str]:
     """The classes of the model that classified this map."""
     return list(_model(record, item.model).get("labels", []))
@@ -91,6 +96,11 @@ def show(run: Run, item: Item, desk: Desk) -> None:
 
 def judge(run: Run, item: Item, desk: Desk) -> None:
     """Nothing: a class is all that is said of a map."""
+
+
+def kept(run: Run, item: Item, desk: Desk, label: str) -> str:
+    """Nothing."""
+    return ""
 
 
 def details(run: Run, item: Item) -> None:
