@@ -83,7 +83,12 @@ class Job:
             model=self.predictor.model.name,
             seconds=time.monotonic() - begun,
             fingerprint=fingerprint(chosen, camera),
-            notes=[*listing.notes, *_notes(chosen, total, looks, found, camera), *iter_notes(looks)],
+            notes=[
+                *listing.notes,
+                *_notes(chosen, total, looks, found, camera),
+                *self._lacking(looks, found),
+                *iter_notes(looks),
+            ],
         )
         self.run.append([row], [_companion(shares, of_frames)])
 
@@ -99,12 +104,24 @@ class Job:
         for number in shown:
             look, row = looks[number], of_frames[number]
             path = folder / f"{number:05d}.jpg"
-            write_picture(path, draw(look, _words(row), used=row["used"]))
+            words = "" if row["mm"] is None else f"{row['mm']:.1f} mm"
+            write_picture(path, draw(look, words, row["reason"]))
             row["picture"] = path.relative_to(self.run.path).as_posix()
             if number == best and (features := draw_features(look)) is not None:
                 path = folder / f"{number:05d}-features.jpg"
                 write_picture(path, features)
                 row["features"] = path.relative_to(self.run.path).as_posix()
+
+    def _lacking(self, looks: Sequence[FrameLook], found: PolypSize) -> Iterator[str]:
+        """What the model had in all of its training, and does not have here."""
+        used = [look for look in looks if look.name in set(found.used)]
+        if used and self.predictor.needs_cameras and not all(look.calibrated for look in used):
+            yield (
+                "the model learnt from calibrated frames only, and these have no calibration: its sizes are"
+                " worth little here; give --calibration"
+            )
+        if used and self.predictor.model.plan.depth and not any(look.depth for look in used):
+            yield "the model learnt from maps of depth, and there are none of these frames"
 
     def _choose(self, item: Item, listing: FrameListing) -> Chosen:
         return choose(item, listing, self.predictor.config, self.predictor.finder, self.marks)
@@ -140,12 +157,6 @@ def _shown(looks: Sequence[FrameLook], of_frames: Sequence[dict[str, Any]], most
     others = [number for number in there if not of_frames[number]["used"]]
     few = min(len(others), max(most - len(used), most // 3))
     return sorted([*spread(used, most - few), *spread(others, few)])
-
-
-def _words(row: dict[str, Any]) -> str:
-    size = "" if row["mm"] is None else f"{row['mm']:.1f} mm"
-    use = "" if row["used"] else "not used"
-    return ", ".join(one for one in (size, use) if one)
 
 
 def _scale_from(looks: Sequence[FrameLook], found: PolypSize) -> str:

@@ -47,7 +47,7 @@ class FrameLook:
     reason: why it is not to be used, empty if it is. width, height: of the frame in px, 0 if it could not be
     read. box: in its px. picture: the frame in small without what is around the field, a JPEG, empty if it
     could not be read. outline: of the lesion's mask, in px of the picture. calibrated: whether the camera
-    was known. score: the finder's.
+    was known; depth: whether a map of depth was. score: the finder's.
     """
 
     name: str
@@ -60,6 +60,7 @@ class FrameLook:
     picture: bytes = b""
     outline: tuple[Corners, ...] = ()
     calibrated: bool = False
+    depth: bool = False
     score: float | None = None
     notes: tuple[str, ...] = ()
 
@@ -146,6 +147,7 @@ def _prepared(
         picture=_jpeg(stored.pixels),
         outline=_outline(stored.mask),
         calibrated=usable_camera is not None,
+        depth=stored.depth is not None,
     )
     return look, stored
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import Final
 
 import cv2
@@ -17,13 +19,17 @@ from pipelines.polyp.size.look import FrameLook
 
 SIDE: Final = 384  # px of the longer side, and of the crops
 QUALITY: Final = 85
+LETTERS, MOST_LINES = 44, 3  # of a reason
 USED, NOT_USED = (86, 204, 242), (240, 178, 90)
 INK, SHADE = (255, 255, 255), (0, 0, 0)
 STRONGEST: Final = 0.6  # how much of the crop the map of features covers at most
 
 
-def draw(look: FrameLook, words: str, *, used: bool) -> Pixels:
-    """RGB uint8 (h, w, 3) of a frame that could be read. words: written into its upper left corner."""
+def draw(look: FrameLook, words: str, reason: str) -> Pixels:
+    """RGB uint8 (h, w, 3) of a frame that could be read.
+
+    words, reason: written into its upper left corner; the reason why it is not used is empty if it is.
+    """
     pixels = _decoded(look.picture)
     height, width = pixels.shape[:2]
     scale = SIDE / max(height, width)
@@ -31,7 +37,7 @@ def draw(look: FrameLook, words: str, *, used: bool) -> Pixels:
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     picture = Image.fromarray(np.asarray(cv2.resize(pixels, size, interpolation=how), np.uint8))
     brush = ImageDraw.Draw(picture, "RGBA")
-    colour = USED if used else NOT_USED
+    colour = NOT_USED if reason else USED
     for line, ink in ((4, (*SHADE, 150)), (2, (*colour, 255))):
         if look.outline:
             for corners in look.outline:
@@ -41,7 +47,9 @@ def draw(look: FrameLook, words: str, *, used: bool) -> Pixels:
             x, y = size[0] / look.width, size[1] / look.height
             box = (look.box[0] * x, look.box[1] * y, look.box[2] * x, look.box[3] * y)
             brush.rectangle(box, outline=ink, width=line)
-    _label(brush, words, colour)
+    lines = [(words, 24)] if words else []
+    lines += [(one, 15) for one in wrap(f"not used: {reason}" if reason else "", LETTERS)[:MOST_LINES]]
+    _label(brush, lines, colour)
     return np.asarray(picture)
 
 
@@ -87,8 +95,17 @@ def _scaled(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return (values - low) / (high - low) if high > low else np.zeros_like(values)
 
 
-def _label(brush: ImageDraw.ImageDraw, words: str, colour: tuple[int, int, int]) -> None:
-    font = ImageFont.load_default(24)
-    left, top, right, bottom = brush.textbbox((0, 0), words, font=font)
-    brush.rectangle((0, 0, right - left + 14, bottom - top + 14), fill=(*SHADE, 190))
-    brush.text((7 - left, 7 - top), words, font=font, fill=(*colour, 255))
+def _label(
+    brush: ImageDraw.ImageDraw, lines: Sequence[tuple[str, int]], colour: tuple[int, int, int]
+) -> None:
+    """Lines of text, each with its size in px, one under the other on a dark plate."""
+    placed, y, width = [], 7.0, 0.0
+    for text, px in lines:
+        font = ImageFont.load_default(px)
+        left, top, right, bottom = brush.textbbox((0, 0), text, font=font)
+        placed.append(((7 - left, y - top), text, font))
+        y, width = y + bottom - top + 6, max(width, right - left)
+    if placed:
+        brush.rectangle((0, 0, width + 14, y + 1), fill=(*SHADE, 190))
+    for place, text, font in placed:
+        brush.text(place, text, font=font, fill=(*colour, 255))

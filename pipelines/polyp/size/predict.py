@@ -73,6 +73,13 @@ class Predictor:
         """Whether some of the frames that the model learnt from had a calibration, or it does not say."""
         return bool(self.training.get("cameras", True))
 
+    @property
+    def needs_cameras(self) -> bool:
+        """Whether the model learnt from calibrated frames only, and never had to do without a calibration."""
+        known, polyps = self.training.get("cameras"), self.training.get("polyps")
+        forgets = bool(self.training.get("forget_camera"))
+        return bool(known) and isinstance(polyps, list) and known == len(polyps) and not forgets
+
     def was_trained_on(self, id: str, frames: Sequence[FrameRef]) -> bool:
         """Whether the model was trained on a polyp with these frames.
 

@@ -28,8 +28,9 @@ Row = dict[str, Any]
 
 
 def failed_row(item: Item, error: str, model: str) -> Row:
-    """The row of a polyp whose frames could not be measured."""
+    """The row of a polyp whose frames could not be measured. A reason need not repeat the source."""
     row: Row = dict.fromkeys(COLUMNS)
+    error = error.removeprefix(f"{item.source}: ")
     about = {"model": model, "status": "failed", "error": error, "notes": [], "boxes_from": ""}
     return row | _about(item) | about
 

@@ -80,6 +80,8 @@ def changed(frame: StoredFrame, config: TrainConfig, rng: np.random.Generator) -
         found = flipped(found)
     for _ in range(int(rng.integers(4)) if rng.random() < config.flip else 0):
         found = turned(found)
+    if config.forget_camera and rng.random() < config.forget_camera:
+        found = replace(found, camera=None)
     return found
 
 

@@ -22,6 +22,8 @@ class TrainConfig(Strict):
     frames_per_polyp: of each polyp so many frames are kept at most, spread over its time.
     jitter: how far a box is moved and resized at random, as a share of its longer side, as boxes of other
         people and of a detector are.
+    forget_camera: share of the frames whose calibration is kept from the network, so that it learns to do
+        without one.
     flip, colour: chance of flips and quarter turns; strength of changes of brightness and colour.
     ema_decay: decay of the moving average of the weights that is kept.
     validate_every: epochs between validations on held-out polyps; 0 measures only at the end.
@@ -37,6 +39,7 @@ class TrainConfig(Strict):
     max_side: int = Field(512, ge=64)
     frames_per_polyp: int = Field(64, ge=1)
     jitter: float = Field(0.05, ge=0, le=0.5)
+    forget_camera: float = Field(0.0, ge=0, le=1)
     flip: float = Field(0.5, ge=0, le=1)
     colour: float = Field(1.0, ge=0, le=3)
     epochs: int = Field(40, ge=1)

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -116,3 +121,28 @@ def test_bundled_models_are_found_by_what_they_are_for(here: Path, monkeypatch: 
     lines = {line.split("  ")[0]: line for line in result.stdout.splitlines()}
     assert " ok " in lines["model polyp/polyp"] and " ok " in lines["model polyp/lesion"]
     assert "polyp" in CliRunner().invoke(app, ["list"]).stdout
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(here: Path, model: Path) -> None:
+    write_dataset(here / "many", [7.0] * 30, frames=4)
+    words = [sys.executable, "-m", "suite", "polyp", "size", "many", "--model", str(model), "--out", "run"]
+    options: Any = {"cwd": here, "text": True, "stderr": subprocess.PIPE, "stdout": subprocess.PIPE}
+    root = str(Path(__file__).resolve().parents[3])
+    with subprocess.Popen(words, env=os.environ | {"PYTHONPATH": root}, **options) as process:
+        rows = here / "run" / "results.jsonl"
+        until = time.monotonic() + 120
+        while not (rows.exists() and rows.stat().st_size > 500):
+            assert time.monotonic() < until, "no row was written"
+            assert process.poll() is None, "the run ended before it could be interrupted"
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 130 and stdout == ""
+    assert "interrupted; the sizes so far are saved: repeat the command with --out run --resume" in stderr
+    assert json.loads((here / "run" / "run.json").read_text())["status"] == "interrupted"
+    done = len(rows.read_text().splitlines())
+    assert 1 <= done < 30
+    resumed = call("many", "--model", model, "--out", "run", "--resume", "--quiet")
+    assert resumed.exit_code == 0, resumed.stderr
+    assert len(rows.read_text().splitlines()) == 30

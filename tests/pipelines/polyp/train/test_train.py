@@ -142,6 +142,14 @@ def test_a_box_is_moved_but_not_far(polyps: list[Polyp], tmp_path: Path) -> None
     assert np.abs(moves).max() <= 0.25 + 1e-9
 
 
+def test_a_camera_is_forgotten_as_often_as_is_asked_for(polyps: list[Polyp], tmp_path: Path) -> None:
+    (stored, *_), _ = store_polyps(polyps[3:4], 512, 4, tmp_path / "frames", lambda text: None)
+    for share in (0.0, 0.5):
+        rng, config = np.random.default_rng(0), small(forget_camera=share)
+        kept = [changed(stored.frames[0], config, rng).camera is not None for _ in range(200)]
+        assert np.mean(kept) == pytest.approx(1 - share, abs=0.1)
+
+
 def test_stored_frames_are_made_again_only_if_their_files_changed(tmp_path: Path) -> None:
     polyps = write_polyps(tmp_path / "discs", [5.0, 7.0])
     folder = tmp_path / "frames"
