@@ -17,7 +17,7 @@ TERMS = """for research, as their makers say of ShanghaiTech A (Zhang et al., CV
   Beijing-BRT (Ding et al., 2020), which was made for research. The drawn squares are the project's own"""
 NOTES = """**Data**: ShanghaiTech A has photographs of dense crowds from the web, with 33 to 3,138 people
 each; Beijing-BRT frames of surveillance cameras at bus stops, by day and by night, with 1 to 64 people in a
-frame of 360 x 640 px; the drawn squares are those of `suite sample crowd --images`, a tenth of them empty.
+frame of 360 x 640 px; the drawn squares are those of `suite sample crowd`, a tenth of them empty.
 Held-out frames are from the same cameras as those of the training, so errors on other cameras will be
 larger."""
 
