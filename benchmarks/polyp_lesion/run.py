@@ -155,6 +155,7 @@ def read_scores(path: Path) -> list[FrameScore]:
                 float(row["dice"]),
                 float(row["iou"]),
                 row["empty"] == "1",
+                row["in_part"] == "1" if row["in_part"] else None,
             )
             for row in csv.DictReader(file)
         ]
@@ -198,6 +199,7 @@ def _held_out(
                     **one,
                     "missed": float(np.mean([each["missed"] for each in same])),
                     "false": float(np.mean([each["false"] for each in same])),
+                    "false_parts": float(np.mean([each["false_parts"] for each in same])),
                     "parameters": parameters,
                 }
             )
@@ -218,8 +220,11 @@ def _each(
                 {
                     "start": start,
                     "seed": seed,
-                    **{name: found[name] for name in ("dice", "iou", "dice_all", "missed", "false")},
-                    "threshold": metrics["tuning"]["threshold"],
+                    **{
+                        name: found[name]
+                        for name in ("dice", "iou", "dice_all", "missed", "false", "false_parts")
+                    },
+                    **{name: metrics["tuning"][name] for name in ("threshold", "smallest", "sure")},
                     "pretraining_s": metrics.get("pretraining", {}).get("seconds"),
                     "training_s": metrics["seconds"],
                 }

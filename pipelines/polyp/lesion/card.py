@@ -26,8 +26,8 @@ Finds polyps in frames of colonoscopy: a mask, a box and a score for each.
 - Network: residual U-network, {metrics["parameters"]:,} parameters, on the optical field made to fit
   {config.network.side} x {config.network.side} px.
 - Trained on {metrics["frames"]:,} frames of {data}, {start},
-  {metrics["steps"]:,} steps of {config.batch_size} frames; threshold {tuning.threshold:g}, tuned on
-  {metrics["tuned_on"]:,} other frames.
+  {metrics["steps"]:,} steps of {config.batch_size} frames; threshold {tuning.threshold:g} and least score
+  {tuning.sure:g}, tuned on {metrics["tuned_on"]:,} other frames.
 - Terms of the data: {config.data_terms}.
 
 {_scores(metrics)}
@@ -54,12 +54,12 @@ def _scores(metrics: Mapping[str, Any]) -> str:
         iou = "" if of["iou"] is None else f"{of['iou']:.3f}"
         rows.append(
             f"| {name} | {of['frames']} | {dice} | {iou} | {of['missed']} of {number} |"
-            f" {of['false']} of {of['empty']} |"
+            f" {of['false']} of {of['empty']} | {of['false_parts']} of {of['parts']} |"
         )
     lines = "\n".join(rows)
     return f"""On frames held out, none of a patient, sequence or near-duplicate in the training (Dice and
 IoU are means over frames with a lesion, with a bootstrap interval of 95%; missed: IoU below 0.1):
 
-| data | frames | Dice | IoU | lesions missed | finds in frames without one |
-|---|---|---|---|---|---|
+| data | frames | Dice | IoU | lesions missed | finds in frames without one | in parts without one |
+|---|---|---|---|---|---|---|
 {lines}"""

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipelines.polyp.data import read_frame
+from pipelines.polyp.data import find_field, read_frame
+from pipelines.polyp.lesion.beside import beside
 from pipelines.polyp.lesion.frames import LesionFrame
 from pipelines.polyp.lesion.measure import FrameScore, overlap, union
 from pipelines.polyp.lesion.predict import Finder
@@ -18,7 +19,10 @@ def evaluate(finder: Finder, frames: Sequence[LesionFrame], clusters: Sequence[i
     for one, cluster in zip(frames, clusters, strict=True):
         frame = read_frame(one.ref)
         marked = np.zeros(frame.pixels.shape[:2], np.bool_) if frame.mask is None else frame.mask
-        lesions = finder.find(frame.pixels)
+        field = find_field(frame.pixels)
+        lesions = finder.find(frame.pixels, field=field)
         dice, iou = overlap(union((lesion.mask for lesion in lesions), marked.shape), marked)
-        found.append(FrameScore(one.id, one.data, str(cluster), dice, iou, not bool(marked.any())))
+        part = beside(frame.pixels, field, marked)
+        in_part = None if part is None else bool(finder.find(part.pixels, field=part.field))
+        found.append(FrameScore(one.id, one.data, str(cluster), dice, iou, not bool(marked.any()), in_part))
     return found

@@ -19,7 +19,8 @@ DRAWS = 2_000
 class FrameScore:
     """Of one frame, all its lesions together. dice, iou: 1 where nothing is marked and nothing found, 0 where
     one of both is empty. empty: nothing is marked. missed: a lesion is marked, and what was found has an IoU
-    below 0.1 with it. false: nothing is marked, and something was found."""
+    below 0.1 with it. false: nothing is marked, and something was found. in_part: whether something was found
+    in a part of the frame beside its lesions; None if there is no such part."""
 
     id: str
     data: str
@@ -27,6 +28,7 @@ class FrameScore:
     dice: float
     iou: float
     empty: bool
+    in_part: bool | None = None
 
     @property
     def missed(self) -> bool:
@@ -57,7 +59,8 @@ def summary(scores: Sequence[FrameScore], *, seed: int = 0) -> dict[str, Any]:
     """Means over frames, with 95% bootstrap intervals for Dice over clusters of frames.
 
     dice, iou: over frames with a lesion; dice_all counts a frame without one as 1 if nothing was found in it,
-    else as 0. missed, false: of how many frames with and without a lesion. None where there is no such frame.
+    else as 0. missed, false: of how many frames with and without a lesion. false_parts: of how many of the
+    `parts` of frames without one. None where there is no such frame.
     """
     lesions, empty = [one for one in scores if not one.empty], [one for one in scores if one.empty]
     interval = None
@@ -76,6 +79,8 @@ def summary(scores: Sequence[FrameScore], *, seed: int = 0) -> dict[str, Any]:
         "dice_all": _mean([one.dice for one in scores]),
         "missed": sum(one.missed for one in lesions),
         "false": sum(one.false for one in empty),
+        "parts": sum(one.in_part is not None for one in scores),
+        "false_parts": sum(one.in_part is True for one in scores),
     }
 
 

@@ -83,7 +83,8 @@ def load_finder(folder_or_name: str | Path, *, device: str | torch.device = "aut
 
 
 def lesions_of(shares: NDArray[np.float32], field: Field, tuning: Tuning) -> tuple[Lesion, ...]:
-    """Connected parts from the threshold on, without specks, the one of the highest score first; of very many
+    """Connected parts from the threshold on, without specks and unsure ones, the one of the highest score
+    first; of very many
     the largest.
 
     shares: float32 (H, W), the probability of each px.
@@ -96,9 +97,9 @@ def lesions_of(shares: NDArray[np.float32], field: Field, tuning: Tuning) -> tup
     found = []
     for one in largest:
         mask: Mask = labels == one + 1
-        box = box_of(mask)
-        if box is not None:
-            found.append(Lesion(box, mask, float(shares[mask].mean())))
+        box, score = box_of(mask), float(shares[mask].mean())
+        if box is not None and score >= tuning.sure:
+            found.append(Lesion(box, mask, score))
     return tuple(sorted(found, key=lambda one: (-one.score, -float(one.mask.sum()))))
 
 

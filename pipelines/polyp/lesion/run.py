@@ -170,12 +170,7 @@ def train_one(
     # As the folder keeps them, so that what is measured is what is used.
     weights = {name: halved(one).clone() for name, one in network.cpu().shared_weights().items()}
     network.load_shared({name: single(one) for name, one in weights.items()})
-    finder = Finder("", network.to(device), config.network.side, Tuning(), device, precision=config.precision)
-    progress(f"tuning on {len(parts.tuning)} frames")
-    tuning = tuned(told(finder, parts.tuning), finder.tuning.views)
-    finder = replace(finder, tuning=tuning)
-    progress(f"measuring {len(parts.held_out)} held-out frames")
-    scores = evaluate(finder, parts.held_out, parts.clusters)
+    tuning, scores = tune_and_measure(network.to(device), parts, config, device=device, progress=progress)
     record |= {
         "frames": len(parts.training),
         "tuned_on": len(parts.tuning),
@@ -193,6 +188,17 @@ def train_one(
     return TrainedLesion(weights, tuning, record, files)
 
 
+def tune_and_measure(
+    network: LesionNetwork, parts: Parts, config: LesionConfig, *, device: torch.device, progress: Say
+) -> tuple[Tuning, list[FrameScore]]:
+    """How probabilities become lesions, and the scores of the held-out frames then."""
+    finder = Finder("", network, config.network.side, Tuning(), device, precision=config.precision)
+    progress(f"tuning on {len(parts.tuning)} frames")
+    tuning = tuned(told(finder, parts.tuning), finder.tuning.views)
+    progress(f"measuring {len(parts.held_out)} held-out frames")
+    return tuning, evaluate(replace(finder, tuning=tuning), parts.held_out, parts.clusters)
+
+
 def scores_of(scores: Sequence[FrameScore]) -> dict[str, dict[str, Any]]:
     """The summary of each data set, then of all; empty without scores."""
     if not scores:
@@ -206,10 +212,11 @@ def table(scores: Sequence[FrameScore]) -> bytes:
     """CSV: the score of each held-out frame."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(["frame", "data", "group", "empty", "dice", "iou", "missed", "false"])
+    writer.writerow(["frame", "data", "group", "empty", "dice", "iou", "missed", "false", "in_part"])
     for one in scores:
         numbers = (int(one.empty), f"{one.dice:.4f}", f"{one.iou:.4f}", int(one.missed), int(one.false))
-        writer.writerow([one.id, one.data, one.cluster, *numbers])
+        part = "" if one.in_part is None else int(one.in_part)
+        writer.writerow([one.id, one.data, one.cluster, *numbers, part])
     return text.getvalue().encode()
 
 

@@ -22,11 +22,13 @@ class Tuning(Strict):
     """How probabilities become lesions.
 
     threshold: a px from this probability on is of a lesion. smallest: smaller parts are left out, as a share
-    of the optical field. views: flipped versions of a frame whose probabilities are averaged.
+    of the optical field; so are parts of a score below `sure`. views: flipped versions of a frame whose
+    probabilities are averaged.
     """
 
     threshold: float = Field(0.5, gt=0, lt=1)
     smallest: float = Field(0.002, ge=0, lt=1)
+    sure: float = Field(0.0, ge=0, lt=1)
     views: int = Field(4, ge=1, le=4)
 
 

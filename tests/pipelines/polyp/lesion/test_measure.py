@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from pipelines.polyp.data import Field
+from pipelines.polyp.lesion.beside import beside
 from pipelines.polyp.lesion.loss import loss_of
 from pipelines.polyp.lesion.measure import FrameScore, overlap, summary, union
 from pipelines.polyp.lesion.tune import Told, tuned
+from tests.pipelines.polyp.lesion.builders import disc, wall
 
 
 def test_dice_and_iou_are_those_of_counted_pixels() -> None:
@@ -26,13 +28,14 @@ def test_dice_and_iou_are_those_of_counted_pixels() -> None:
 
 def test_the_summary_counts_empty_frames_apart() -> None:
     scores = [
-        FrameScore("1", "a", "1", 0.8, 0.7, False),
-        FrameScore("2", "a", "2", 0.0, 0.0, False),
+        FrameScore("1", "a", "1", 0.8, 0.7, False, True),
+        FrameScore("2", "a", "2", 0.0, 0.0, False, False),
         FrameScore("3", "a", "3", 1.0, 1.0, True),
         FrameScore("4", "a", "4", 0.0, 0.0, True),
     ]
     found = summary(scores)
     assert (found["frames"], found["empty"], found["missed"], found["false"]) == (4, 2, 1, 1)
+    assert (found["parts"], found["false_parts"]) == (2, 1)
     assert found["dice"] == pytest.approx(0.4) and found["iou"] == pytest.approx(0.35)
     assert found["dice_all"] == pytest.approx(0.45)
     assert (found["dice_low"], found["dice_high"]) == pytest.approx((0.0, 0.8))
@@ -67,6 +70,30 @@ def test_a_tuning_is_above_the_noise_and_leaves_specks_out() -> None:
     assert found.views == 2
     # Where every threshold does as well, it stays in the middle.
     assert tuned([said(0.99, 20, False)], 1).threshold == 0.5
+
+
+def test_a_find_where_nothing_is_asks_for_surer_ones() -> None:
+    nothing = said(0.55, 20, False)
+    nothing = Told(nothing.shares, np.zeros_like(nothing.marked), nothing.field)
+    sure = said(0.9, 20, False)
+    assert tuned([sure, nothing], 1).sure > 0.55 or tuned([sure, nothing], 1).threshold > 0.55
+    # Not if a lesion would be lost for it.
+    assert tuned([said(0.55, 20, False), nothing], 1).sure < 0.55
+    assert tuned([nothing], 1).sure > 0.55
+
+
+def test_a_part_beside_the_lesion_holds_none_of_it() -> None:
+    pixels = wall(0, 100, 160)
+    marked = disc(40, 50, 20, 100, 160)
+    field = Field(np.ones((100, 160), bool), (0, 0, 160, 100), "whole")
+    part = beside(pixels, field, marked)
+    assert part is not None and part.pixels.shape == (100, 100, 3)
+    assert (part.pixels == pixels[:, 60:]).all()
+    assert part.field.mask.shape == (100, 100) and part.field.box == (0, 0, 100, 100)
+    assert beside(pixels, field, np.zeros_like(marked)) is None
+    assert beside(pixels, field, disc(80, 50, 45, 100, 160)) is None  # too little is left
+    dark = Field(disc(40, 50, 40, 100, 160), (0, 10, 80, 90), "circle")
+    assert beside(pixels, dark, disc(40, 50, 10, 100, 160)) is None  # a sliver of a circle
 
 
 def test_the_loss_falls_towards_the_truth_and_is_that_of_a_hand_count() -> None:

@@ -115,6 +115,7 @@ def test_parts_that_touch_at_a_corner_are_one_lesion_and_specks_none() -> None:
     assert [one.box for one in found] == [(60, 60, 70, 70), (10, 10, 30, 30)]
     assert [round(one.score, 3) for one in found] == [0.95, 0.8]
     assert len(lesions_of(shares, field, Tuning(threshold=0.8, smallest=0))) == 3
+    assert len(lesions_of(shares, field, Tuning(threshold=0.5, smallest=0.002, sure=0.9))) == 1
 
 
 def test_of_very_many_parts_the_largest_are_lesions() -> None:
