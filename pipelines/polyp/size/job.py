@@ -85,7 +85,7 @@ class Job:
             fingerprint=fingerprint(chosen, camera),
             notes=[
                 *listing.notes,
-                *_notes(chosen, total, looks, found, camera),
+                *_notes(chosen, len(listing.frames), looks, found, camera),
                 *self._lacking(looks, found),
                 *iter_notes(looks),
             ],
@@ -168,7 +168,7 @@ def _scale_from(looks: Sequence[FrameLook], found: PolypSize) -> str:
 def _notes(
     chosen: Chosen, total: int, looks: Sequence[FrameLook], found: PolypSize, camera: Camera | None
 ) -> Iterator[str]:
-    """What the user should know of a polyp's frames."""
+    """What the user should know of a polyp's frames. total: of those whose labels can be read."""
     if len(chosen.refs) + len(chosen.bare) < total:
         yield f"{len(chosen.refs):,} of its {total:,} frames were looked at, evenly over their order"
     if chosen.bare:

@@ -65,7 +65,7 @@ class Marks:
             if video in ("", path.name, path.stem):
                 self._use((video, number), path)
                 found.setdefault(number, []).extend(marks)
-        pattern = re.compile(rf"(?:{re.escape(path.stem)}[_/])(?:.*\D)?(\d+)")
+        pattern = re.compile(rf"{re.escape(path.stem)}(?:_|/(?:.*\D)?)(\d+)")
         for name, marks in self.named.items():
             match = pattern.fullmatch(name)
             if match is not None:

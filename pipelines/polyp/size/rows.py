@@ -6,6 +6,8 @@ import csv
 from collections.abc import Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any, Final
 
+from pipelines.polyp.metrics.bins import SMALL_MM
+
 if TYPE_CHECKING:  # they come with torch
     from pipelines.polyp.aggregate import PolypSize
     from pipelines.polyp.size.items import Item
@@ -165,6 +167,7 @@ def _near(size: PolypSize) -> str:
     """Why a polyp is indeterminate, in words; empty if it is not."""
     if size.near is None or size.at_most_5 is None or size.from_10 is None:
         return ""
-    chance = size.at_most_5 if size.near < 7 else size.from_10
-    sign = "<=" if size.near < 7 else ">="
+    small = size.near == SMALL_MM
+    chance = number(size.at_most_5 if small else size.from_10)  # rounded once, as in the row
+    sign = "<=" if small else ">="
     return f"near {size.near:g} mm: the probability of {sign}{size.near:g} mm is {chance:.0%}"

@@ -165,7 +165,7 @@ def test_a_broken_video_is_a_failed_row_and_the_rest_goes_on(
     (clips / "c1" / "bad.mp4").write_bytes(b"no video")
     rows = run(tmp_path / "run", model, clips, finder=FakeFinder())
     assert [row["status"] for row in rows] == ["ok", "ok", "failed"]
-    assert "bad.mp4" in rows[2]["error"]
+    assert rows[2]["source"].endswith("bad.mp4") and rows[2]["error"].startswith("it is no video")
 
 
 def test_frames_of_several_sizes_are_measured_and_noted(clips: Path, model: Path, tmp_path: Path) -> None:
@@ -215,3 +215,36 @@ def test_pixels_that_are_noise_are_no_error(model: Path, tmp_path: Path) -> None
     Image.fromarray(rng.integers(0, 255, (90, 110, 3), dtype=np.uint8)).save(path)
     (row,) = run(tmp_path / "run", model, path, finder=FakeFinder())
     assert row["status"] == "ok"
+
+
+def test_masks_of_a_video_have_its_name_and_the_number_of_the_frame(
+    clips: Path, model: Path, tmp_path: Path
+) -> None:
+    video = film(tmp_path / "walk.avi", clips / "c0")
+    masks = tmp_path / "of_video"
+    masks.mkdir()
+    for number in (0, 4):
+        source = tmp_path / "masks" / "c0" / f"polyp0_{number // 2}_mask.png"
+        source.rename(masks / f"walk_{number}.png")
+    (tmp_path / "masks" / "c0" / "polyp0_1_mask.png").rename(masks / "walk_again_2.png")
+    notes: list[str] = []
+    (row,) = run(tmp_path / "run", model, video, masks=masks, notes=notes)
+    assert (row["frames"], row["used"], row["boxes_from"]) == (2, 2, "masks")
+    assert any("1 names in of_video fit no frame: walk_again_2" in note for note in notes)
+
+
+def test_a_data_set_whose_label_cannot_be_read_says_so_and_is_not_thinned(
+    model: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    write_polyps(data / "001-001_frames", [7.0])
+    for path in (data / "001-001_frames").glob("*-mask.png"):
+        path.unlink()
+    for number in range(3):
+        lesion: Box = (40.0, 30.0, 110.0, 100.0)
+        voc(data / "001-001_annotations" / f"polyp0_{number}.xml", [("a", lesion)], (160, 128))
+    (data / "001-001_annotations" / "polyp0_2.xml").write_text("<annotation>")
+    (row,) = run(tmp_path / "run", model, data)
+    assert (row["frames"], row["used"]) == (3, 2)
+    assert not any("were looked at" in note for note in row["notes"])
+    assert "its labels cannot be read" in frames(tmp_path / "run")[-1]["reason"]
