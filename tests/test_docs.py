@@ -37,6 +37,7 @@ MADE = {
     *("config.json", "metrics.json", "model.safetensors", "examples.safetensors", "README.md"),
     *("maps.npz", "mydata/maps.npz", "fullres/maps.npz", "results.klarf", "train.npz", "val.npz"),
     *("heads.csv", "held_out.csv", "polyps.csv", "frames.csv", "calibration.json", "settings.json"),
+    "reviewed_polyps.csv",
     *(
         "_truth.json",
         "lesion_info.csv",

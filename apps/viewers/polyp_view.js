@@ -261,7 +261,7 @@ class View {
     this.decision.classList.toggle("unsure", ["abstained", "indeterminate"].includes(size.decision));
     this.facts.replaceChildren();
     if (size.reason) make(this.facts, "div", size.reason, "why");
-    make(this.facts, "div", `Scale: ${size.scale}`);
+    if (size.mm !== null) make(this.facts, "div", `Scale: ${size.scale}`);
     this.mm.classList.toggle("old", stale);
     this.stale.style.display = stale ? "" : "none";
     this.drawScale();
@@ -345,6 +345,7 @@ class View {
     this.toggler.textContent = isIn ? "Put out (I)" : "Put in (I)";
     this.toggler.disabled = box === null;
     this.denier.disabled = box === null;
+    this.drawer.disabled = !picture?.id;
     this.resetter.disabled = same(mark, [null, null]);
     this.problem.textContent = picture?.error ?? "";
     this.problem.style.display = picture?.error ? "" : "none";
@@ -548,7 +549,7 @@ class View {
   }
 
   cursor(handle) {
-    if (!handle) return this.isDrawing || this.frame() && !this.boxOf() ? "crosshair" : this.zoom > 1 ? "grab" : "default";
+    if (!handle) return this.isDrawing || this.frame() && !this.boxOf() && !this.drawer.disabled ? "crosshair" : this.zoom > 1 ? "grab" : "default";
     if (handle.length === 4) return "move";
     if (handle.length === 1) return handle[0] % 2 ? "ns-resize" : "ew-resize";
     return same(handle, [0, 1]) || same(handle, [2, 3]) ? "nwse-resize" : "nesw-resize";
@@ -565,7 +566,7 @@ class View {
       this.zoomBy(Math.exp(-event.deltaY * (event.deltaMode ? 0.06 : 0.0018)), ...at(event));
     }, { passive: false });
     canvas.addEventListener("pointerdown", (event) => {
-      if (event.button || !this.data || !this.frame() || !this.centre) return;
+      if (event.button || !this.data || !this.centre || !this.pictures[this.look]?.id) return;
       canvas.setPointerCapture(event.pointerId);
       canvas.focus({ preventScroll: true });
       const from = at(event), handle = this.handle(...from), begun = this.isDrawing || !this.boxOf();
@@ -682,7 +683,7 @@ class View {
       arrowright: () => this.go(this.look + 1),
       i: () => this.toggle(),
       n: () => this.deny(),
-      d: () => this.frame() && this.drawing(!this.isDrawing),
+      d: () => this.drawer.disabled || this.drawing(!this.isDrawing),
       s: () => event.repeat || this.saver.disabled || this.save(),
       escape: () => this.drawing(false),
       backspace: () => this.undo(),
