@@ -26,7 +26,7 @@ stool."""
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.polyp_lesion.bundle", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the model folder goes")
-    parser.add_argument("--start", choices=STARTS, default=STARTS[1], help=f"default: {STARTS[1]}")
+    parser.add_argument("--start", choices=STARTS, default=STARTS[0], help=f"default: {STARTS[0]}")
     parser.add_argument("--seed", type=int, default=0, help="which of the trainings (default 0)")
     add_options(parser)
     given = parser.parse_args(arguments)
