@@ -14,7 +14,7 @@ from apps.items import Row, Run, visible
 from pipelines.common.errors import UserError
 from pipelines.common.media.limits import MAX_PIXELS
 from pipelines.polyp.data import Box, FrameRef, Polyp, frames_of, without_labels
-from pipelines.polyp.size.rows import CALIBRATION, LEARNT
+from pipelines.polyp.size.rows import CALIBRATION, DEPTH, LEARNT
 
 Polyps = Mapping[tuple[str, str], Polyp]
 FINDER = "finder"  # where boxes come from if no label gives them
@@ -179,5 +179,6 @@ def scale_told(row: Row) -> str:
     told = {
         LEARNT: "learnt in training: nothing in the frames measures it",
         CALIBRATION: "the camera's calibration",
+        DEPTH: "maps of depth and the camera's calibration",
     }
     return told.get(row["scale_from"], str(row["scale_from"] or ""))

@@ -78,7 +78,7 @@ class Job:
             found,
             frames=total,
             looked=len(chosen.refs),
-            scale_from=_scale_from(looks, found),
+            scale_from=_scale_from(looks, found, self.predictor.model.plan.depth),
             boxes_from=chosen.boxes_from,
             model=self.predictor.model.name,
             seconds=time.monotonic() - begun,
@@ -159,10 +159,12 @@ def _shown(looks: Sequence[FrameLook], of_frames: Sequence[dict[str, Any]], most
     return sorted([*spread(used, most - few), *spread(others, few)])
 
 
-def _scale_from(looks: Sequence[FrameLook], found: PolypSize) -> str:
-    used = set(found.used)
-    of_used = [look.calibrated for look in looks if look.name in used]
-    return rows.CALIBRATION if of_used and all(of_used) else rows.LEARNT
+def _scale_from(looks: Sequence[FrameLook], found: PolypSize, sees_depth: bool) -> str:
+    names = set(found.used)
+    used = [look for look in looks if look.name in names]
+    if not used or not all(look.calibrated for look in used):
+        return rows.LEARNT
+    return rows.DEPTH if sees_depth and all(look.depth for look in used) else rows.CALIBRATION
 
 
 def _notes(

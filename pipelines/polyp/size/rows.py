@@ -23,6 +23,7 @@ FRAME_COLUMNS: Final = (
 )
 KEY: Final = ("source", "polyp")
 CALIBRATION: Final = "calibration"
+DEPTH: Final = "depth map"
 LEARNT: Final = "learnt prior"
 ABSTAINED: Final = "abstained"
 

@@ -117,12 +117,15 @@ def ready(
     """
     if frame.box is None:
         return None
-    pixels = without_surroundings(frame.pixels, field or find_field(frame.pixels))
+    field = field or find_field(frame.pixels)
+    pixels = without_surroundings(frame.pixels, field)
     share = min(1.0, max_side / max(frame.height, frame.width))
     size = (max(1, round(frame.width * share)), max(1, round(frame.height * share)))
     x, y = size[0] / frame.width, size[1] / frame.height
     box = frame.box[0] * x, frame.box[1] * y, frame.box[2] * x, frame.box[3] * y
-    quality = quality_of(frame.pixels, frame.box)  # before it is reduced, which hides blur
+    seen = None if field.shape in ("whole", "none") else field.mask
+    # Before it is reduced, which hides blur.
+    quality = quality_of(frame.pixels, frame.box, mask=frame.mask, field=seen)
     mask, depth = frame.mask, frame.depth
     if share < 1:
         pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)

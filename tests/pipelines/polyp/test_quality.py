@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from pipelines.common.media.record import Pixels
 from pipelines.polyp.quality import quality_of
@@ -68,3 +69,30 @@ def test_a_small_lesion_in_a_sharp_frame_is_not_blurred() -> None:
 
 def test_a_few_pixels_are_too_few() -> None:
     assert any("smaller than" in one for one in quality_of(mucosa(), (40.0, 30.0, 48.0, 37.0)).reasons)
+
+
+def disc(row: float, column: float, radius: float) -> NDArray[np.bool_]:
+    rows, columns = np.mgrid[:120, :160] + 0.5
+    return np.asarray((rows - row) ** 2 + (columns - column) ** 2 < radius**2)
+
+
+def test_a_lesion_at_the_edge_of_the_optical_field_counts_less() -> None:
+    field = disc(60, 80, 55)
+    inner, across = (60.0, 40.0, 100.0, 80.0), (10.0, 40.0, 50.0, 80.0)
+    assert not quality_of(mucosa(), inner, field=field).cut
+    found = quality_of(mucosa(), across, field=field)
+    assert found.cut
+    assert found.usable
+    assert found.weight < 0.6 * quality_of(mucosa(), across).weight
+    assert not quality_of(mucosa(), across).cut, "without the field it is well within the frame"
+
+
+def test_a_mask_says_better_than_a_box_whether_a_lesion_is_cut() -> None:
+    field = disc(60, 80, 55)
+    seen = disc(60, 30, 20) & field
+    rows, columns = np.nonzero(seen)
+    box = (float(columns.min()), float(rows.min()), columns.max() + 1.0, rows.max() + 1.0)
+    assert quality_of(mucosa(), box, mask=seen, field=field).cut
+    small = disc(60, 50, 12)
+    assert not quality_of(mucosa(), (38.0, 48.0, 62.0, 72.0), mask=small, field=field).cut
+    assert not quality_of(mucosa(), (38.0, 48.0, 62.0, 72.0), mask=np.zeros_like(small), field=field).cut

@@ -45,6 +45,17 @@ def lines(out: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
 
 
+def test_maps_of_depth_are_named_as_the_scale_where_the_model_sees_them(
+    project_root: Path, tmp_path: Path, model: Path
+) -> None:
+    clips = project_root / "sample_data" / "polyp" / "clips"
+    sees = save_model(tmp_path / "sees", network={**DENSE, "depth": True})
+    run(tmp_path / "deep", load(sees), clips)
+    assert {row["scale_from"] for row in lines(tmp_path / "deep")} == {"depth map"}
+    run(tmp_path / "flat", load(model), clips)
+    assert {row["scale_from"] for row in lines(tmp_path / "flat")} == {"calibration"}
+
+
 def test_a_data_set_gives_a_row_per_polyp_and_per_frame(data: Path, model: Path, tmp_path: Path) -> None:
     summary = run(tmp_path / "run", load(model), data)
     assert summary.counts == {
