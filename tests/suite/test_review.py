@@ -86,7 +86,10 @@ def test_what_is_no_run_is_refused(tmp_path: Path, started: list[str]) -> None:
     (tmp_path / "run.json").write_text(json.dumps({"schema_version": 1, "task": "paint"}))
     result = review(tmp_path)
     assert result.exit_code == 2
-    assert "runs of the task 'paint' cannot be reviewed; those of wafer, medical, crowd, polyp can" in result.stderr
+    assert (
+        "runs of the task 'paint' cannot be reviewed; those of wafer, medical, crowd, polyp can"
+        in result.stderr
+    )
     assert started == []
 
 
