@@ -172,6 +172,7 @@ def _size(row: Row, sized: Sized) -> Size:
         scale=case.scale_told(row),
         true=(row["true_mm"], bool(row["true_is_bound"])),
         curve=case.curve_of(sized.shares),
+        trained=bool(row["trained_on"]),
     )
 
 

@@ -261,6 +261,7 @@ class View {
     this.decision.classList.toggle("unsure", ["abstained", "indeterminate"].includes(size.decision));
     this.facts.replaceChildren();
     if (size.reason) make(this.facts, "div", size.reason, "why");
+    if (size.trained) make(this.facts, "div", "The model was trained on this polyp, or on its patient.", "trained");
     if (size.mm !== null) make(this.facts, "div", `Scale: ${size.scale}`);
     this.mm.classList.toggle("old", stale);
     this.stale.style.display = stale ? "" : "none";

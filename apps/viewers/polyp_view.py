@@ -51,8 +51,9 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """mm, low, high: None without one. told, interval, scale: in words. decision, reason: as in the run.
+    """mm, low, high: None without one. decision, reason: as in the run. scale: where it came from, in words.
     chances: of being small and large. true: the known size and whether it is a bound. curve: see `curve_of`.
+    trained: whether the model is known to have been trained on this polyp or its patient.
     """
 
     mm: float | None
@@ -64,6 +65,7 @@ class Size:
     scale: str
     true: tuple[float | None, bool]
     curve: Sequence[tuple[float, float]]
+    trained: bool
 
 
 @dataclass(frozen=True, slots=True)
