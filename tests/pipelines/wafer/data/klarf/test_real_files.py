@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,9 +30,7 @@ def only(maps: list[WaferMap | FailedMap]) -> WaferMap:
 
 
 def test_every_defect_of_the_large_file_lies_on_the_wafer(read_real: Read) -> None:
-    start = time.perf_counter()
     one = only(read_real("LARGE_KLARF.000"))
-    assert time.perf_counter() - start < 1.0
     assert one.defects.shape == (22_190, 2)
     assert np.hypot(one.defects[:, 0], one.defects[:, 1]).max() < one.diameter_mm / 2 == 100
     # The first row: XREL 188.845, XINDEX 5, pitch 3399.976, centre 2469.553, all in um; then the last one.
