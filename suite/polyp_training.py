@@ -109,7 +109,8 @@ def train(
 def read_polyps(data: list[Path], layout: str, quiet: bool) -> tuple[list[Polyp], str]:
     """The polyps of all data sets, and what these are called together.
 
-    Of several data sets, ids, patients and recordings get the name of their folder before them.
+    Of several data sets, ids get the name of their folder before them. Patients and recordings do not: those
+    of one name are taken for the same, so that a patient who is in two data sets is never on both sides.
     """
     from dataclasses import replace
 
@@ -125,15 +126,7 @@ def read_polyps(data: list[Path], layout: str, quiet: bool) -> tuple[list[Polyp]
             terminal.note(f"{name}: {text}", quiet)
         if len(data) == 1:
             return list(dataset.polyps), name
-        found += [
-            replace(
-                one,
-                id=f"{name}/{one.id}",
-                patient=one.patient and f"{name}/{one.patient}",
-                video=one.video and f"{name}/{one.video}",
-            )
-            for one in dataset.polyps
-        ]
+        found += [replace(one, id=f"{name}/{one.id}") for one in dataset.polyps]
     return found, ", ".join(names)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,14 @@ def test_several_data_sets_are_trained_on_together(data: Path, config: Path, tmp
     assert training["data"] == "discs, more"
     same = suite("train", data, data, "--config", config, "--out", tmp_path / "other")
     assert same.exit_code == 2 and "one name" in same.stderr
+
+
+def test_a_patient_in_two_data_sets_is_one_patient(data: Path, config: Path, tmp_path: Path) -> None:
+    shutil.copytree(data, tmp_path / "corrected")
+    words = ("--config", config, "--out", tmp_path / "model", "--dry-run", "--json")
+    found = json.loads(suite("train", data, tmp_path / "corrected", *words).stdout)
+    assert found["polyps"] == 16
+    assert found["patients_or_recordings"] == 8
 
 
 def test_a_dry_run_counts_polyps_frames_patients_and_classes(
