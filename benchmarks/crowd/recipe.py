@@ -1,8 +1,8 @@
 """How each network is trained: the same images, crops and random changes; its own loss and optimiser.
 
 The published networks are made to start from an ImageNet encoder; here all begin at random. Steps are chosen
-so that a training takes about an hour on one core for ShanghaiTech A, and half of that for Beijing-BRT. The
-large networks have not converged by then: they show what the same computing time gives.
+so that a training takes half an hour to an hour of one core for ShanghaiTech A, and a fifth of that for
+Beijing-BRT. The large networks have not converged by then: they show what such a time gives.
 """
 
 from __future__ import annotations
