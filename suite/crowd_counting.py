@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipelines.common.errors import UserError
 from suite import exits, options, results, settings, terminal
-from suite.folders import new_folder
+from suite.folders import run_folder
 
 if TYPE_CHECKING:
+    from pipelines.common.summary import RunSummary
     from pipelines.crowd.count.config import CountConfig
     from pipelines.crowd.count.predict import Predictor
-    from pipelines.crowd.count.run import RunSummary
 
 COLUMNS = ("source", "frame", "people", "interval", "per m2", "seconds", "status")
 WHERE, FILMS = "Zones and ground", "Videos"
@@ -129,14 +128,11 @@ def count(
     results.jsonl, run.json, report.html, a map of people and a picture of each image.
     """
     with exits.exits():
-        from pipelines.common.runs import check_target
         from pipelines.crowd.count.config import CountConfig
 
         given = {
             "model": model,
-            "engine": engine and engine.value,
-            "device": device,
-            "seed": seed,
+            **options.computing(engine, device, seed),
             "network": network and network.value,
             "zones": zones,
             "pixels_per_metre": pixels_per_metre,
@@ -147,10 +143,7 @@ def count(
             "video": video or None,
         }
         config = settings.resolve(CountConfig, config_file, sets or (), given)
-        if resume and out is None:
-            raise UserError("--resume needs --out with the folder of the run to continue")
-        target = out or new_folder("crowd")
-        check_target(target, resume=resume, overwrite=overwrite)
+        target = run_folder(out, "crowd", resume=resume, overwrite=overwrite)
         if dry_run:
             _dry_run(inputs, target, config, as_json, quiet)
             return
@@ -183,7 +176,7 @@ def _count(
             note=lambda text: terminal.note(text, quiet),
         )
     if as_json:
-        _print_json(summary)
+        results.print_json(summary, notes=summary.notes)
     else:
         _print(summary, quiet)
     counts = summary.counts
@@ -250,19 +243,6 @@ def _print_notes(summary: RunSummary, quiet: bool) -> None:
             frames.setdefault((row["source"], text), []).append(row["frame"])
     notes = [*summary.notes, *(_where(*key, of) for key, of in frames.items())]
     results.print_notes(notes, quiet)
-
-
-def _print_json(summary: RunSummary) -> None:
-    terminal.print_json(
-        {
-            "out": str(summary.out),
-            "report": str(summary.report),
-            "seconds": round(summary.seconds, 3),
-            "counts": summary.counts,
-            "notes": summary.notes,
-            "results": list(results.rows(summary.out)),
-        }
-    )
 
 
 def _where(source: str, text: str, frames: list[int | None]) -> str:

@@ -59,9 +59,7 @@ def evaluate(
 
         given = {
             "model": model,
-            "engine": engine and engine.value,
-            "device": device,
-            "seed": seed,
+            **options.computing(engine, device, seed),
             "network": network and network.value,
         }
         config = settings.resolve(PredictConfig, config_file, sets or (), given)

@@ -9,6 +9,7 @@ import typer
 
 from pipelines.common.errors import UserError
 from suite import exits, options, settings, terminal
+from suite.folders import names_of
 
 if TYPE_CHECKING:
     from pipelines.crowd.config import NetworkName
@@ -43,10 +44,7 @@ def train(
             dir_okay=False,
         ),
     ] = None,
-    layout: Annotated[
-        str | None,
-        typer.Option("--layout", metavar="NAME", help="The layout of the data, if it is taken for another."),
-    ] = None,
+    layout: options.Layout = None,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
@@ -101,9 +99,7 @@ def _cases(data: list[Path], layout: str, quiet: bool) -> dict[str, tuple[Case, 
     """The cases of all data sets, by the names of their folders."""
     from pipelines.crowd.data import read_dataset
 
-    names = [one.resolve().name for one in data]
-    if len(set(names)) < len(names):
-        raise UserError(f"two of the data sets have one name ({', '.join(names)}): rename one of the folders")
+    names = names_of(data)
     found = {}
     for path, name in zip(data, names, strict=True):
         dataset = read_dataset(path, layout=layout)
@@ -123,7 +119,7 @@ def _train_config(
 ) -> TrainConfig:
     from pipelines.crowd.train.config import TrainConfig
 
-    given: dict[str, Any] = {"engine": engine and engine.value, "device": device, "seed": seed}
+    given = options.computing(engine, device, seed)
     found = settings.resolve(TrainConfig, file, sets or (), given)
     if network is None:
         return found
@@ -152,13 +148,7 @@ def _print_dry_run(config: TrainConfig, cases: dict[str, tuple[Case, ...]], out:
         "out": str(out),
         "config": config.model_dump(mode="json"),
     }
-    if as_json:
-        terminal.print_json(content)
-        return
-    import yaml
-
-    for line in yaml.safe_dump(content, sort_keys=False, default_flow_style=None).splitlines():
-        typer.echo(terminal.printable(line))
+    terminal.print_plan(content, as_json)
 
 
 def _print_scores(metrics: dict[str, Any], config: TrainConfig) -> None:

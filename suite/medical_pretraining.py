@@ -100,7 +100,7 @@ def _config(
 ) -> PretrainConfig:
     from pipelines.medical.pretrain.config import PretrainConfig
 
-    given = {"engine": engine and engine.value, "device": device, "seed": seed}
+    given = options.computing(engine, device, seed)
     return settings.resolve(PretrainConfig, file, sets or (), given)
 
 
@@ -134,13 +134,7 @@ def _print_dry_run(
         "plan": plan.model_dump(mode="json"),
         "config": config.model_dump(mode="json"),
     }
-    if as_json:
-        terminal.print_json(content)
-        return
-    import yaml
-
-    for line in yaml.safe_dump(content, sort_keys=False, default_flow_style=None).splitlines():
-        typer.echo(terminal.printable(line))
+    terminal.print_plan(content, as_json)
 
 
 def _say_left_out(left_out: list[dict[str, Any]], quiet: bool) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from pipelines.common.errors import UserError
 from suite import exits, options, results, settings, terminal
-from suite.folders import new_folder
+from suite.folders import run_folder
 
 if TYPE_CHECKING:
     from pipelines.medical.segment.config import SegmentConfig
@@ -156,14 +156,11 @@ def segment(
     volume's own grid), results.csv, results.jsonl, run.json and report.html.
     """
     with exits.exits():
-        from pipelines.common.runs import check_target
         from pipelines.medical.segment.config import SegmentConfig
 
         given = {
             "model": model,
-            "engine": engine and engine.value,
-            "device": device,
-            "seed": seed,
+            **options.computing(engine, device, seed),
             "network": network and network.value,
             "overlap": overlap,
             "mirror": mirror or None,
@@ -177,10 +174,7 @@ def segment(
         if model is None and config_file is None and not any(one.startswith("model=") for one in sets or ()):
             raise UserError("--model is needed: a model folder, or the name of a bundled model (suite list)")
         config = settings.resolve(SegmentConfig, config_file, sets or (), given)
-        if resume and out is None:
-            raise UserError("--resume needs --out with the folder of the run to continue")
-        target = out or new_folder("medical")
-        check_target(target, resume=resume, overwrite=overwrite)
+        target = run_folder(out, "medical", resume=resume, overwrite=overwrite)
         if dry_run:
             _dry_run(volumes, target, config, as_json, quiet)
             return
@@ -212,7 +206,7 @@ def _segment(
             note=lambda text: terminal.note(text, quiet),
         )
     if as_json:
-        _print_json(summary)
+        results.print_json(summary, memory_mib=summary.memory_mib)
     else:
         _print(summary, list(predictor.names), quiet)
     counts = summary.counts
@@ -281,19 +275,6 @@ def _print_notes(summary: RunSummary, quiet: bool) -> None:
     """What was assumed of single cases, and what speaks against their masks."""
     notes = [f"{row['case']}: {text}" for row in results.rows(summary.out) for text in row.get("notes", ())]
     results.print_notes(notes, quiet)
-
-
-def _print_json(summary: RunSummary) -> None:
-    terminal.print_json(
-        {
-            "out": str(summary.out),
-            "report": str(summary.report),
-            "seconds": round(summary.seconds, 3),
-            "memory_mib": summary.memory_mib,
-            "counts": summary.counts,
-            "results": list(results.rows(summary.out)),
-        }
-    )
 
 
 def _cells(row: dict[str, Any], names: list[str]) -> tuple[str, ...]:

@@ -288,7 +288,7 @@ def _train_config(
     from pipelines.medical.train.config import TrainConfig
 
     number = int(fold) if fold is not None and fold.isdecimal() else fold
-    given = {"engine": engine and engine.value, "device": device, "seed": seed, "fold": number}
+    given = {**options.computing(engine, device, seed), "fold": number}
     return settings.resolve(TrainConfig, file, sets or (), given)
 
 
@@ -317,13 +317,7 @@ def _print_dry_run(plan: Plan, config: TrainConfig, cases: int, out: Path, as_js
         "plan": plan.model_dump(mode="json"),
         "config": config.model_dump(mode="json"),
     }
-    if as_json:
-        terminal.print_json(content)
-        return
-    import yaml
-
-    for line in yaml.safe_dump(content, sort_keys=False, default_flow_style=None).splitlines():
-        typer.echo(terminal.printable(line))
+    terminal.print_plan(content, as_json)
 
 
 def _print_folds(metrics: dict[str, Any], plan: Plan) -> None:

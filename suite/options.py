@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -68,3 +68,12 @@ DryRun = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.", rich_help_panel=PRINTING)]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.", rich_help_panel=PRINTING)]
+Layout = Annotated[
+    str | None,
+    typer.Option("--layout", metavar="NAME", help="The layout of the data, if it is taken for another."),
+]
+
+
+def computing(engine: Engine | None, device: str | None, seed: int | None) -> dict[str, Any]:
+    """The fields of a config that these options give; None where one was not given."""
+    return {"engine": engine and engine.value, "device": device, "seed": seed}

@@ -7,19 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipelines.common.errors import UserError
 from suite import exits, options, results, settings, terminal
-from suite.folders import new_folder
+from suite.folders import run_folder
 from suite.polyp_sizing import (
     Calibration,
     FinderOption,
     FramesPerPolyp,
     IgnoreLabels,
-    Layout,
     exit_code,
-    given_of,
     load_predictor,
-    print_json,
 )
 
 if TYPE_CHECKING:
@@ -39,7 +35,7 @@ def evaluate(
     ignore_labels: IgnoreLabels = False,
     calibration: Calibration = None,
     frames_per_polyp: FramesPerPolyp = None,
-    layout: Layout = None,
+    layout: options.Layout = None,
     keep_trained: Annotated[
         bool,
         typer.Option(
@@ -63,11 +59,11 @@ def evaluate(
     Sizes the polyps of known size as suite polyp size does, and writes the same run folder, and metrics.json.
     """
     with exits.exits():
-        from pipelines.common.runs import check_target
         from pipelines.polyp.evaluate import EvaluateConfig
 
         given = {
-            **given_of(model, engine, device, seed),
+            **options.computing(engine, device, seed),
+            "model": model,
             "finder": finder,
             "ignore_labels": ignore_labels or None,
             "calibration": calibration,
@@ -76,10 +72,7 @@ def evaluate(
             "keep_trained": keep_trained or None,
         }
         config = settings.resolve(EvaluateConfig, config_file, sets or (), given)
-        if resume and out is None:
-            raise UserError("--resume needs --out with the folder of the run to continue")
-        target = out or new_folder("polyp")
-        check_target(target, resume=resume, overwrite=overwrite)
+        target = run_folder(out, "polyp", resume=resume, overwrite=overwrite)
     hint = f"the sizes so far are saved: repeat the command with --out {target} --resume to go on"
     with exits.exits(when_interrupted=hint):
         with terminal.progress(quiet) as progress:
@@ -98,7 +91,8 @@ def evaluate(
             )
         if as_json:
             left_out = [{"polyp": id, "reason": reason} for id, reason in found.left_out]
-            print_json(found.summary, scores=found.scores, left_out=left_out)
+            more = {"notes": found.summary.notes, "scores": found.scores, "left_out": left_out}
+            results.print_json(found.summary, **more)
         else:
             _print(found)
         code = exit_code(found.summary)

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipelines.common.errors import UserError
 from suite import exits, options, results, settings, terminal
-from suite.folders import new_folder
+from suite.folders import run_folder
 
 if TYPE_CHECKING:
+    from pipelines.common.summary import RunSummary
     from pipelines.polyp.size.config import SizeConfig
     from pipelines.polyp.size.predict import Predictor
-    from pipelines.polyp.size.run import RunSummary
 
 COLUMNS = ("polyp", "frames", "used", "mm", "interval", "<=5", ">=10", "decision", "scale", "status")
 WHERE = "Where the lesions are"
@@ -67,10 +66,6 @@ Calibration = Annotated[
     Path | None,
     typer.Option("--calibration", metavar="FILE", help="The camera of all frames, a JSON file."),
 ]
-Layout = Annotated[
-    str | None,
-    typer.Option("--layout", metavar="NAME", help="The layout of the data, if it is taken for another."),
-]
 FramesPerPolyp = Annotated[
     int | None,
     typer.Option(
@@ -91,7 +86,7 @@ def size(
     ignore_labels: IgnoreLabels = False,
     calibration: Calibration = None,
     frames_per_polyp: FramesPerPolyp = None,
-    layout: Layout = None,
+    layout: options.Layout = None,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
@@ -109,11 +104,11 @@ def size(
     run.json, report.html, and pictures of some frames.
     """
     with exits.exits():
-        from pipelines.common.runs import check_target
         from pipelines.polyp.size.config import SizeConfig
 
         given = {
-            **given_of(model, engine, device, seed),
+            **options.computing(engine, device, seed),
+            "model": model,
             "boxes": boxes,
             "masks": masks,
             "finder": finder,
@@ -123,22 +118,12 @@ def size(
             "layout": layout,
         }
         config = settings.resolve(SizeConfig, config_file, sets or (), given)
-        if resume and out is None:
-            raise UserError("--resume needs --out with the folder of the run to continue")
-        target = out or new_folder("polyp")
-        check_target(target, resume=resume, overwrite=overwrite)
+        target = run_folder(out, "polyp", resume=resume, overwrite=overwrite)
         if dry_run:
             _dry_run(inputs, target, config, as_json, quiet)
             return
         code = _size(inputs, target, config, resume, overwrite, as_json, quiet)
     raise typer.Exit(code)
-
-
-def given_of(
-    model: str | None, engine: options.Engine | None, device: str | None, seed: int | None
-) -> dict[str, Any]:
-    """The options that all commands with a model have."""
-    return {"model": model, "engine": engine and engine.value, "device": device, "seed": seed}
 
 
 def load_predictor(config: Any, progress: Any) -> Predictor:
@@ -174,7 +159,7 @@ def _size(
             note=lambda text: terminal.note(text, quiet),
         )
     if as_json:
-        print_json(summary)
+        results.print_json(summary, notes=summary.notes)
     else:
         print_rows(summary, quiet)
     return exit_code(summary)
@@ -212,21 +197,6 @@ def print_rows(summary: RunSummary, quiet: bool) -> None:
         + (f", {counts['skipped']:,} files skipped" if counts["skipped"] else "")
     )
     typer.echo(f"Report: {terminal.printable(str(summary.report))}")
-
-
-def print_json(summary: RunSummary, **more: Any) -> None:
-    """Everything as one JSON document."""
-    terminal.print_json(
-        {
-            "out": str(summary.out),
-            "report": str(summary.report),
-            "seconds": round(summary.seconds, 3),
-            "counts": summary.counts,
-            "notes": summary.notes,
-            **more,
-            "results": list(results.rows(summary.out)),
-        }
-    )
 
 
 def _dry_run(inputs: list[Path], target: Path, config: SizeConfig, as_json: bool, quiet: bool) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from pipelines.common.errors import UserError
 from suite import exits, options, settings, terminal
-from suite.polyp_sizing import Layout
+from suite.folders import names_of
 
 if TYPE_CHECKING:
     from pipelines.polyp.data import Polyp
@@ -47,7 +47,7 @@ def train(
             dir_okay=False,
         ),
     ] = None,
-    layout: Layout = None,
+    layout: options.Layout = None,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
@@ -116,9 +116,7 @@ def read_polyps(data: list[Path], layout: str, quiet: bool) -> tuple[list[Polyp]
 
     from pipelines.polyp.data import read_dataset
 
-    names = [one.resolve().name for one in data]
-    if len(set(names)) < len(names):
-        raise UserError(f"two of the data sets have one name ({', '.join(names)}): rename one of the folders")
+    names = names_of(data)
     found: list[Polyp] = []
     for path, name in zip(data, names, strict=True):
         dataset = read_dataset(path, layout=layout)
@@ -142,7 +140,7 @@ def _train_config(
 
     if backbone is not None and backbone not in BACKBONES:
         raise UserError(f"--backbone must be one of {', '.join(BACKBONES)}, not {backbone!r}")
-    given: dict[str, Any] = {"engine": engine and engine.value, "device": device, "seed": seed}
+    given = options.computing(engine, device, seed)
     named = [f"network.backbone={backbone}"] if backbone else []
     return settings.resolve(TrainConfig, file, [*(sets or ()), *named], given)
 
@@ -170,13 +168,7 @@ def _print_dry_run(config: TrainConfig, polyps: list[Polyp], out: Path, as_json:
         "out": str(out),
         "config": config.model_dump(mode="json"),
     }
-    if as_json:
-        terminal.print_json(content)
-        return
-    import yaml
-
-    for line in yaml.safe_dump(content, sort_keys=False, default_flow_style=None).splitlines():
-        typer.echo(terminal.printable(line))
+    terminal.print_plan(content, as_json)
 
 
 def _print_scores(metrics: dict[str, Any], config: TrainConfig) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipelines.common.runs import ROWS
 from suite import terminal
+
+if TYPE_CHECKING:
+    from pipelines.common.summary import RunSummary
 
 MAX_LISTED = 20  # failures, and notes
 
@@ -18,6 +21,20 @@ def rows(out: Path) -> Iterator[dict[str, Any]]:
     with (out / ROWS).open(encoding="utf-8") as lines:
         for line in lines:
             yield json.loads(line)
+
+
+def print_json(summary: RunSummary, **more: Any) -> None:
+    """A run with its rows as one JSON document. more: further keys of it."""
+    terminal.print_json(
+        {
+            "out": str(summary.out),
+            "report": str(summary.report),
+            "seconds": round(summary.seconds, 3),
+            "counts": summary.counts,
+            **more,
+            "results": list(rows(summary.out)),
+        }
+    )
 
 
 def print_failures(out: Path) -> None:

@@ -10,7 +10,7 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from typing import Any
@@ -62,6 +62,17 @@ def print_json(value: Any) -> None:
     """One JSON document on stdout."""
     json.dump(value, sys.stdout, indent=2)
     sys.stdout.write("\n")
+
+
+def print_plan(content: Mapping[str, Any], as_json: bool) -> None:
+    """What a command would do, on stdout: as YAML, or as one JSON document."""
+    if as_json:
+        print_json(content)
+        return
+    import yaml
+
+    for line in yaml.safe_dump(dict(content), sort_keys=False, default_flow_style=None).splitlines():
+        sys.stdout.write(printable(line) + "\n")
 
 
 def print_table(

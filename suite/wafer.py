@@ -11,7 +11,7 @@ import typer
 
 from pipelines.common.errors import UserError
 from suite import exits, options, settings, terminal, wafer_options, wafer_runs, wafer_tables, wafer_training
-from suite.folders import new_folder
+from suite.folders import run_folder
 
 if TYPE_CHECKING:
     from pipelines.wafer.config import ClassifyConfig
@@ -46,25 +46,19 @@ def classify(
     results.csv, results.jsonl, run.json and report.html, and prints one row per wafer.
     """
     with exits.exits():
-        from pipelines.common.runs import check_target
         from pipelines.wafer.alarms import alarm_names
         from pipelines.wafer.config import ClassifyConfig
 
         given = {
             "model": model,
-            "engine": engine and engine.value,
-            "device": device,
-            "seed": seed,
+            **options.computing(engine, device, seed),
             "false_alarm_rate": false_alarm_rate,
             "alarm_on": alarm_on or None,
             "diameter_mm": diameter,
         }
         config = settings.resolve(ClassifyConfig, config_file, sets or (), given)
         config = config.model_copy(update={"alarm_on": alarm_names(config.alarm_on, config.model)})
-        if resume and out is None:
-            raise UserError("--resume needs --out with the folder of the run to continue")
-        target = out or new_folder("wafer")
-        check_target(target, resume=resume, overwrite=overwrite)
+        target = run_folder(out, "wafer", resume=resume, overwrite=overwrite)
         if write_klarf is not None:
             _check_new_file(write_klarf)
         if dry_run:

@@ -119,7 +119,7 @@ def _train_config(
 ) -> TrainConfig:
     from pipelines.wafer.train_config import TrainConfig
 
-    given = {"engine": engine and engine.value, "device": device, "seed": seed}
+    given = options.computing(engine, device, seed)
     return settings.resolve(TrainConfig, file, sets or (), given)
 
 

@@ -18,7 +18,6 @@ sum of its deviations.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -26,6 +25,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from pipelines.common.conformal import reach_of
 
 CONFIDENCE: Final = 0.9
 SHARE, SCORES = "interval.share", "interval.scores"
@@ -70,12 +71,11 @@ def interval(
     """
     if SCORES not in calibration or SHARE not in calibration:
         return None
-    scores = calibration[SCORES]
-    place = math.ceil((len(scores) + 1) * confidence)
-    if not 1 <= place <= len(scores):
+    times = reach_of(calibration[SCORES], confidence)
+    if times is None:
         return None
     spread = float(_spread(np.array([_parts(count, variance, deviations)]), float(calibration[SHARE]))[0])
-    reach = float(scores[place - 1]) * spread
+    reach = times * spread
     return max(0.0, count - reach), max(0.0, count + reach)
 
 

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipelines.common.conformal import reach_of
 from pipelines.polyp.metrics.bins import CLASSES, LARGE_MM, SMALL_MM, size_class
 from pipelines.polyp.model.distribution import at_most, middles, quantile
 
@@ -140,12 +141,11 @@ def interval(
     """Low and high end in mm; None without calibration, or with too few polyps for the confidence."""
     if SCORES not in calibration:
         return None
-    scores = calibration[SCORES]
-    place = math.ceil((len(scores) + 1) * confidence)
-    if not 1 <= place <= len(scores):
+    times = reach_of(calibration[SCORES], confidence)
+    if times is None:
         return None
     middle = math.log(float(quantile(shares, 0.5)))
-    reach = float(scores[place - 1]) * spread(shares)
+    reach = times * spread(shares)
     return math.exp(middle - reach), math.exp(middle + reach)
 
 

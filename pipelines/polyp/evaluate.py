@@ -11,11 +11,12 @@ from typing import Any, Final
 from pipelines.common.errors import UserError
 from pipelines.common.files import replacing
 from pipelines.common.runs import RUN
+from pipelines.common.summary import RunSummary
 from pipelines.polyp.data import Polyp, PolypError, frames_of, groups_of
 from pipelines.polyp.size.config import PredictConfig
 from pipelines.polyp.size.items import Inputs, list_data_sets
 from pipelines.polyp.size.predict import Predictor
-from pipelines.polyp.size.run import SCORES, RunSummary, about_the_model, record_of, size_items
+from pipelines.polyp.size.run import SCORES, about_the_model, record_for, size_items
 
 TRAINED_ON: Final = "the model was trained on it, or on another polyp of its patient or recording"
 UNKNOWN: Final = "its size is not known"
@@ -67,7 +68,7 @@ def evaluate(
     summary = size_items(
         chosen,
         predictor=predictor,
-        record=record_of("evaluate", paths, predictor, config),
+        record=record_for("evaluate", paths, predictor, config),
         marks="labels",
         out=out,
         resume=resume,

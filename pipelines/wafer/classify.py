@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pipelines.common.errors import UserError
 from pipelines.common.files import replacing
 from pipelines.common.runs import REPORT, TABLE, RunFolder
+from pipelines.common.summary import MAX_LISTED, record_of
 from pipelines.wafer import report, rows
 from pipelines.wafer.config import ClassifyConfig
 from pipelines.wafer.data import FailedMap, SkippedFile, WaferFileError, WaferMap, iter_maps
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from pipelines.wafer.predict import Prediction
 
 DRAWINGS = "maps.jsonl"
-MAX_LISTED = 1_000  # failures and skipped files that run.json lists; beyond that it only counts them
 NO_DRAWING = "null"
 
 Item = WaferMap | FailedMap
@@ -137,20 +137,16 @@ def batches(items: Iterator[Item], config: ClassifyConfig) -> Iterator[list[Item
 
 def _record(paths: Sequence[Path], predictor: Classifier, config: ClassifyConfig) -> dict[str, Any]:
     description = predictor.describe()
-    return {
-        "task": "wafer",
-        "verb": "classify",
-        "inputs": [str(path) for path in paths],
-        # Where the sources of the rows are relative to; of no account if all inputs are absolute.
-        "folder": "" if all(path.is_absolute() for path in paths) else str(Path.cwd()),
-        "model": description,
-        # A folder that is no bundled model; what it was when the run began, wherever one asks from later.
-        "model_folder": str(Path(config.model).resolve()) if Path(config.model).is_dir() else "",
-        "engine": description.get("engine", config.engine),
-        "device": description.get("device", config.device),
-        "seed": config.seed,
-        "config": config.model_dump(mode="json"),
-    }
+    return record_of(
+        "wafer",
+        "classify",
+        paths,
+        config,
+        model=description,
+        named=config.model,
+        engine=description.get("engine", config.engine),
+        device=description.get("device", config.device),
+    )
 
 
 def _unfinished(

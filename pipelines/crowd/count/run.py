@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from pipelines.common.errors import UserError
 from pipelines.common.files import replacing
 from pipelines.common.runs import REPORT, ROWS, TABLE, RunFolder
+from pipelines.common.summary import MAX_LISTED, RunSummary, Say, record_of, silent, teller
 from pipelines.crowd.config import TASK
 from pipelines.crowd.count import report, rows
 from pipelines.crowd.count.changes import check_local
@@ -23,28 +23,6 @@ from pipelines.crowd.count.predict import Predictor
 from pipelines.crowd.count.scene import Scene
 from pipelines.crowd.data.inputs import SkippedFile
 
-MAX_LISTED: Final = 1_000  # failures and skipped files that run.json lists; beyond that it only counts them
-
-Say = Callable[[str], None]
-
-
-def _silent(text: str) -> None:
-    return None
-
-
-@dataclass(frozen=True, slots=True)
-class RunSummary:
-    """What a run came to. counts: as in `run.json`. notes: what the results do not show by themselves."""
-
-    out: Path
-    counts: dict[str, Any]
-    seconds: float
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def report(self) -> Path:
-        return self.out / REPORT
-
 
 def count(
     paths: Sequence[Path],
@@ -54,8 +32,8 @@ def count(
     out: Path,
     resume: bool = False,
     overwrite: bool = False,
-    progress: Say = _silent,
-    note: Say = _silent,
+    progress: Say = silent,
+    note: Say = silent,
 ) -> RunSummary:
     """Count people in every image and in the frames of every video among the files and folders `paths`.
 
@@ -78,14 +56,25 @@ def count(
     old = _artefacts(out) if overwrite else []
     with RunFolder(out, key=rows.KEY, companion=COMPANION, resume=resume, overwrite=overwrite) as run:
         _remove([*old, *_left_over(out)])
-        run.begin(_record(paths, predictor, config))
+        run.begin(
+            record_of(
+                TASK,
+                "count",
+                paths,
+                config,
+                model=predictor.describe(),
+                named=config.model,
+                engine=predictor.engine,
+                device=str(predictor.model.device),
+            )
+        )
         if zones:
             (out / ZONES).write_bytes(zones)
         if resume:
             _check_unchanged(run, items)
         job = Job(run, predictor, config, scene)
         for number, item in enumerate(items):
-            job.do(item, _teller(progress, number, len(items), item.name))
+            job.do(item, teller(progress, number, len(items), item.name))
         progress("writing the report")
         counts = _conclude(run, skipped, job.videos)
     notes = [f"{one['source']}: {text}" for one in job.videos for text in one["notes"]]
@@ -108,26 +97,6 @@ def about_the_model(predictor: Predictor, config: CountConfig) -> list[str]:
             " high stay empty)"
         )
     return notes
-
-
-def _teller(progress: Say, done: int, total: int, name: str) -> Callable[[float], None]:
-    return lambda share: progress(f"{done:,} of {total:,} done, {name}: {share:.0%}")
-
-
-def _record(paths: Sequence[Path], predictor: Predictor, config: CountConfig) -> dict[str, Any]:
-    return {
-        "task": TASK,
-        "verb": "count",
-        "inputs": [str(path) for path in paths],
-        # Where the sources of the rows are relative to; of no account if all inputs are absolute.
-        "folder": "" if all(path.is_absolute() for path in paths) else str(Path.cwd()),
-        "model": predictor.describe(),
-        "model_folder": str(Path(config.model).resolve()) if Path(config.model).is_dir() else "",
-        "engine": predictor.engine,
-        "device": str(predictor.model.device),
-        "seed": config.seed,
-        "config": config.model_dump(mode="json"),
-    }
 
 
 def _check_unchanged(run: RunFolder, items: Sequence[Item]) -> None:

@@ -7,13 +7,15 @@ import glob
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipelines.common.errors import UserError
 from pipelines.common.files import replacing
 from pipelines.common.runs import REPORT, TABLE, RunFolder
+from pipelines.common.summary import MAX_LISTED, Say, record_of, silent
+from pipelines.common.summary import RunSummary as Summary
 from pipelines.medical.config import TASK
 from pipelines.medical.data.dicom_seg import write_dicom_seg
 from pipelines.medical.data.files import read_volume
@@ -30,29 +32,14 @@ from pipelines.medical.segment.timing import Clock
 
 MASKS, UNCERTAINTY, PICTURES, DICOM_SEG = "masks", "uncertainty", "pictures", "dicom-seg"
 DRAWINGS = "pictures.jsonl"
-MAX_LISTED = 1_000  # failures and skipped files that run.json lists; beyond that it only counts them
 ENDING = ".nii.gz"
-
-Say = Callable[[str], None]
-
-
-def _silent(text: str) -> None:
-    return None
 
 
 @dataclass(frozen=True, slots=True)
-class RunSummary:
-    """What a run came to. counts: as in `run.json`. notes: what the results do not show by themselves."""
+class RunSummary(Summary):
+    """Also the memory that was foreseen for the largest case, MiB."""
 
-    out: Path
-    counts: dict[str, Any]
-    seconds: float
-    memory_mib: int
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def report(self) -> Path:
-        return self.out / REPORT
+    memory_mib: int = 0
 
 
 def segment(
@@ -62,8 +49,8 @@ def segment(
     out: Path,
     resume: bool = False,
     overwrite: bool = False,
-    progress: Say = _silent,
-    note: Say = _silent,
+    progress: Say = silent,
+    note: Say = silent,
 ) -> RunSummary:
     """Segment every case in the files and folders `paths` into the run folder `out`.
 
@@ -92,7 +79,7 @@ def segment(
             clock.next()
         progress("writing the report")
         counts = _conclude(run, predictor, skipped)
-    return RunSummary(out, counts, time.monotonic() - started, memory)
+    return RunSummary(out, counts, time.monotonic() - started, memory_mib=memory)
 
 
 def memory_note(memory_mib: int, name: str) -> str:
@@ -170,19 +157,17 @@ def _write(task: Task, like: Volume, found: Segmentation, predictor: Predictor, 
 
 
 def _record(paths: Sequence[Path], predictor: Predictor, memory: int, name: str) -> dict[str, Any]:
-    config = predictor.config
     return {
-        "task": TASK,
-        "verb": "segment",
-        "inputs": [str(path) for path in paths],
-        # Where the sources of the rows are relative to; of no account if all inputs are absolute.
-        "folder": "" if all(path.is_absolute() for path in paths) else str(Path.cwd()),
-        "model": predictor.describe(),
-        "model_folder": str(Path(config.model).resolve()) if Path(config.model).is_dir() else "",
-        "engine": predictor.engine,
-        "device": str(predictor.model.device),
-        "seed": config.seed,
-        "config": config.model_dump(mode="json"),
+        **record_of(
+            TASK,
+            "segment",
+            paths,
+            predictor.config,
+            model=predictor.describe(),
+            named=predictor.config.model,
+            engine=predictor.engine,
+            device=str(predictor.model.device),
+        ),
         "plan": predictor.plan.model_dump(mode="json"),
         "memory": {"predicted_mib": memory, "case": name},
     }

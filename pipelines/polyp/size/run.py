@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from pipelines.common.errors import UserError
 from pipelines.common.files import replacing
 from pipelines.common.runs import REPORT, TABLE, RunFolder
+from pipelines.common.summary import MAX_LISTED, RunSummary, Say, record_of, silent, teller
 from pipelines.polyp.config import TASK
 from pipelines.polyp.size import report, rows
 from pipelines.polyp.size.config import PredictConfig, SizeConfig
@@ -25,27 +25,6 @@ from pipelines.polyp.size.scores import scores_of
 COMPANION: Final = "frames.jsonl"
 FRAMES: Final = "frames.csv"
 SCORES: Final = "metrics.json"  # of an evaluation
-MAX_LISTED: Final = 1_000  # failures and skipped files that run.json lists; beyond that it only counts them
-
-Say = Callable[[str], None]
-
-
-def _silent(text: str) -> None:
-    return None
-
-
-@dataclass(frozen=True, slots=True)
-class RunSummary:
-    """What a run came to. counts: as in `run.json`. notes: what the results do not show by themselves."""
-
-    out: Path
-    counts: dict[str, int]
-    seconds: float
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def report(self) -> Path:
-        return self.out / REPORT
 
 
 def size(
@@ -56,8 +35,8 @@ def size(
     out: Path,
     resume: bool = False,
     overwrite: bool = False,
-    progress: Say = _silent,
-    note: Say = _silent,
+    progress: Say = silent,
+    note: Say = silent,
 ) -> RunSummary:
     """Size every polyp among data sets, folders, images and videos.
 
@@ -73,7 +52,7 @@ def size(
     return size_items(
         inputs,
         predictor=predictor,
-        record=record_of("size", paths, predictor, config),
+        record=record_for("size", paths, predictor, config),
         marks=marks_of(config),
         out=out,
         resume=resume,
@@ -119,7 +98,7 @@ def size_items(
 ) -> RunSummary:
     """Size the polyps of `inputs` into the run folder `out`.
 
-    Where sizes are known, scores go into `run.json`. record: of `record_of`. marks: of `marks_of`.
+    Where sizes are known, scores go into `run.json`. record: of `record_for`. marks: of `marks_of`.
     keep_trained: polyps that the model was trained on count in the scores.
     """
     started = time.monotonic()
@@ -131,29 +110,26 @@ def size_items(
         if resume:
             _check_unchanged(run, inputs.items, job)
         for number, item in enumerate(inputs.items):
-            job.do(item, _teller(progress, number, len(inputs.items), item.polyp.id))
+            job.do(item, teller(progress, number, len(inputs.items), item.polyp.id))
         progress("writing the report")
         counts = _conclude(run, inputs, predictor, keep_trained)
     return RunSummary(out, counts, time.monotonic() - started)
 
 
-def record_of(
+def record_for(
     verb: str, paths: Sequence[Path], predictor: Predictor, config: PredictConfig
 ) -> dict[str, Any]:
     """What `run.json` says of a run when it begins."""
-    return {
-        "task": TASK,
-        "verb": verb,
-        "inputs": [str(path) for path in paths],
-        # Where the sources of the rows are relative to; of no account if all inputs are absolute.
-        "folder": "" if all(path.is_absolute() for path in paths) else str(Path.cwd()),
-        "model": predictor.describe(),
-        "model_folder": str(Path(config.model).resolve()) if Path(config.model).is_dir() else "",
-        "engine": predictor.engine,
-        "device": str(predictor.model.device),
-        "seed": config.seed,
-        "config": config.model_dump(mode="json"),
-    }
+    return record_of(
+        TASK,
+        verb,
+        paths,
+        config,
+        model=predictor.describe(),
+        named=config.model,
+        engine=predictor.engine,
+        device=str(predictor.model.device),
+    )
 
 
 def about_the_model(predictor: Predictor) -> list[str]:
@@ -165,10 +141,6 @@ def about_the_model(predictor: Predictor) -> list[str]:
     if predictor.camera is not None and not predictor.knows_cameras:
         notes.append(f"{name} never saw a calibrated frame in its training, so --calibration changes nothing")
     return notes
-
-
-def _teller(progress: Say, done: int, total: int, name: str) -> Callable[[float], None]:
-    return lambda share: progress(f"{done:,} of {total:,} done, {name}: {share:.0%}")
 
 
 def _check_unchanged(run: RunFolder, items: Sequence[Item], job: Job) -> None:
