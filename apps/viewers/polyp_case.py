@@ -15,6 +15,7 @@ from pipelines.common.errors import UserError
 from pipelines.common.media.limits import MAX_PIXELS
 from pipelines.polyp.data import Box, FrameRef, Polyp, frames_of, without_labels
 from pipelines.polyp.size.rows import CALIBRATION, DEPTH, LEARNT
+from pipelines.polyp.size_bins import bin_edges, bin_middles
 
 Polyps = Mapping[tuple[str, str], Polyp]
 FINDER = "finder"  # where boxes come from if no label gives them
@@ -160,18 +161,15 @@ def max_pixels(run: Run) -> int:
 
 def curve_of(shares: Sequence[float]) -> list[tuple[float, float]]:
     """The density per mm of a distribution, from 0 to 1 at its highest, at sizes in mm; empty without one."""
-    from pipelines.polyp.model.distribution import edges, middles
-
-    ends = edges().double().numpy()
+    ends = bin_edges().astype(np.float64)
     if len(shares) != len(ends) - 1:
         return []
     density = np.asarray(shares) / np.diff(ends)
     highest = float(density.max())
     if not highest > 0:
         return []
-    return [
-        (round(mm, 3), round(one, 4)) for mm, one in zip(middles().tolist(), density / highest, strict=True)
-    ]
+    pairs = zip(bin_middles().tolist(), density / highest, strict=True)
+    return [(round(mm, 3), round(one, 4)) for mm, one in pairs]
 
 
 def scale_told(row: Row) -> str:

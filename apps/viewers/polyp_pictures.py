@@ -19,6 +19,7 @@ from pipelines.common.errors import UserError
 from pipelines.common.media.images import read_image
 from pipelines.common.media.record import Pixels
 from pipelines.polyp.data import Box, FailedFrame, Field, Frame, cropped, find_field, read_frames
+from pipelines.polyp.size.fields import fields_of
 
 THUMB: Final = 132  # px of the longer side of a frame in the strip
 LARGE: Final = 1280  # px of the longer side of the frame that is looked at
@@ -44,8 +45,6 @@ class Picture:
 
 def find_fields(run: Run, row: Row, frames: Sequence[SizedFrame], sources: Sources) -> Fields:
     """The optical field of the polyp's frames by height and width, found as in the run."""
-    from pipelines.polyp.size.look import fields_of
-
     looked = [one.name for one in frames[: int(row["looked"])]]
     return fields_of([sources.refs[name] for name in looked if name in sources.refs], max_pixels(run))
 

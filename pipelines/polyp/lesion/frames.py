@@ -25,8 +25,9 @@ from pipelines.polyp.data import (
     read_frame,
     without_labels,
 )
+from pipelines.polyp.data.thinning import spread
 from pipelines.polyp.lesion.view import Mask, fit_of, fitted, fitted_share
-from pipelines.polyp.train.store import LeftOut, spread
+from pipelines.polyp.train.store import LeftOut
 
 LARGER = 1.25  # times the side of the network's square: room to enlarge without blur
 

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import smooth_l1_loss
 
-SMALLEST_MM, LARGEST_MM, BINS = 0.5, 40.0, 64
+from pipelines.polyp.size_bins import BINS, LARGEST_MM, SMALLEST_MM, bin_edges, bin_middles
+
 SMOOTHING = 0.08  # deviation of what is to be learnt, in logarithms: sizes are not known more exactly
 LOW_MM, HIGH_MM = 0.5, 20.0  # become -1 and 1 in the error of the mean
 ERROR_WEIGHT = 1.0
@@ -15,13 +16,12 @@ ERROR_WEIGHT = 1.0
 
 def edges() -> Tensor:
     """Edges of the bins in mm: float32 (BINS + 1,)."""
-    return torch.from_numpy(np.geomspace(SMALLEST_MM, LARGEST_MM, BINS + 1).astype(np.float32))
+    return torch.from_numpy(bin_edges())
 
 
 def middles() -> Tensor:
     """What each bin stands for, in mm: float32 (BINS,), the geometric mean of its edges."""
-    ends = edges()
-    return (ends[1:] * ends[:-1]).sqrt()
+    return torch.from_numpy(bin_middles())
 
 
 def targets(mm: Tensor, censored: Tensor) -> Tensor:

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from pipelines.common.media.record import Pixels
 from pipelines.polyp.config import NetworkPlan
 from pipelines.polyp.data.record import Box, Camera
-from pipelines.polyp.model.distribution import BINS
 from pipelines.polyp.model.gates import FeatureGate
 from pipelines.polyp.model.resnet import ResNet18
 from pipelines.polyp.model.sites import Sites, sites_of
 from pipelines.polyp.model.views import NUMBERS, Views, views
 from pipelines.polyp.model.vit import ViT
+from pipelines.polyp.size_bins import BINS
 from sparse_backbones.resnet import SparseResNet
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as public weights expect

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from pipelines.polyp.metrics.bins import LARGE_MM, SMALL_MM
-from pipelines.polyp.model.distribution import BINS, LARGEST_MM, SMALLEST_MM
+from pipelines.polyp.size_bins import BINS, LARGEST_MM, SMALLEST_MM
 
 WIDTH, HEIGHT = 480, 150
 LEFT, RIGHT, TOP, BOTTOM = 12, 12, 10, 26

@@ -8,10 +8,11 @@ from hashlib import blake2b
 from typing import Final
 
 from pipelines.polyp.data import Camera, FrameListing, FrameRef, PolypError, without_labels
+from pipelines.polyp.data.thinning import spread
 from pipelines.polyp.size.config import PredictConfig
 from pipelines.polyp.size.finder import Finder
 from pipelines.polyp.size.items import Item
-from pipelines.polyp.train.store import frame_state, spread
+from pipelines.polyp.train.store import frame_state
 
 MOST_NAMED: Final = 200  # frames without a box that a polyp lists one by one
 NO_BOX: Final = "no box and no mask is given for it"

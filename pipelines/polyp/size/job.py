@@ -16,13 +16,13 @@ from pipelines.common.errors import UserError
 from pipelines.common.runs import RunFolder
 from pipelines.polyp.aggregate import PolypSize, agreeing, pooled, size_polyp
 from pipelines.polyp.data import Camera, FrameListing, frames_of
+from pipelines.polyp.data.thinning import spread
 from pipelines.polyp.size import rows
 from pipelines.polyp.size.choose import MOST_NAMED, NO_BOX, Chosen, choose, fingerprint
 from pipelines.polyp.size.items import Item
 from pipelines.polyp.size.look import FrameLook, iter_notes, look_at
 from pipelines.polyp.size.pictures import draw, draw_features, write_picture
 from pipelines.polyp.size.predict import Predictor
-from pipelines.polyp.train.store import spread
 
 OVERLAYS: Final = "overlays"
 Told = Callable[[float], None]

@@ -22,22 +22,19 @@ from pipelines.polyp.data import (
     FrameRef,
     find_field,
     read_frames,
-    typical,
-    without_labels,
     without_surroundings,
 )
 from pipelines.polyp.data.boxes import box_of, within
 from pipelines.polyp.quality import Quality
+from pipelines.polyp.size.fields import Fields, fields_of
 from pipelines.polyp.size.finder import Finder
 from pipelines.polyp.size.predict import FrameAnswer, Predictor
-from pipelines.polyp.train.store import StoredFrame, ready, spread
+from pipelines.polyp.train.store import StoredFrame, ready
 
 AT_ONCE: Final = 16  # frames
-FIELD_FRAMES: Final = 7  # that the field of a recording is taken from
 LEAST_INSIDE: Final = 0.25  # of a box that must lie in the field
 ASPECT_TOLERANCE: Final = 0.02
 Corners = tuple[tuple[int, int], ...]
-Fields = dict[tuple[int, int], Field]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,15 +99,6 @@ def look_at(
             _ask(waiting, predictor, found)
     _ask(waiting, predictor, found)
     return found
-
-
-def fields_of(refs: Sequence[FrameRef], max_pixels: int) -> Fields:
-    """The optical field of a recording, by height and width of its frames, from some of them."""
-    some: dict[tuple[int, int], list[Field]] = {}
-    for one in read_frames(map(without_labels, spread(refs, FIELD_FRAMES)), max_pixels=max_pixels):
-        if isinstance(one, Frame):
-            some.setdefault(one.pixels.shape[:2], []).append(find_field(one.pixels))
-    return {size: typical(fields) for size, fields in some.items()}
 
 
 def _prepared(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import cv2
 import numpy as np
@@ -30,11 +30,11 @@ from pipelines.polyp.data import (
     without_surroundings,
 )
 from pipelines.polyp.data.record import Box
+from pipelines.polyp.data.thinning import spread
 from pipelines.polyp.geometry import resized
 from pipelines.polyp.quality import Quality, quality_of
 
 HASHED_BYTES = 2**20  # of a file
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,13 +158,6 @@ def _stored(
         raise PolypError("none of its frames can be used")
     content = content_hash(refs[0])
     return StoredPolyp(polyp.id, polyp.patient, polyp.size_mm, polyp.censored, frames, content)
-
-
-def spread(items: Sequence[Item], most: int) -> list[Item]:
-    """So many at most, evenly over their order."""
-    if len(items) <= most:
-        return list(items)
-    return [items[i] for i in np.linspace(0, len(items) - 1, most).round().astype(int)]
 
 
 def _write(

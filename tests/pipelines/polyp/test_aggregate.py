@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from pipelines.polyp.aggregate import FrameSize, agreeing, calibrate, interval, pooled, size_polyp, spread
-from pipelines.polyp.model.distribution import BINS, edges, quantile
+from pipelines.polyp.model.distribution import edges, quantile
+from pipelines.polyp.size_bins import BINS
 
 
 def lognormal(mm: float, deviation: float) -> Tensor:

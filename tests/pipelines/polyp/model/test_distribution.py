@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from pipelines.polyp.model.distribution import (
-    BINS,
     at_most,
     edges,
     expected_mm,
@@ -16,6 +15,7 @@ from pipelines.polyp.model.distribution import (
     quantile,
     targets,
 )
+from pipelines.polyp.size_bins import BINS
 
 SIZES = torch.tensor([0.5, 1.0, 3.3, 5.0, 9.9, 25.0, 40.0])
 KNOWN = torch.zeros(len(SIZES), dtype=torch.bool)

@@ -10,11 +10,12 @@ import torch
 
 from pipelines.polyp.config import NetworkPlan
 from pipelines.polyp.data.record import Box, Camera
-from pipelines.polyp.model.distribution import BINS, expected_mm, loss_of
+from pipelines.polyp.model.distribution import expected_mm, loss_of
 from pipelines.polyp.model.network import Seen, Sizer, build_network
 from pipelines.polyp.model.routing import make_optimisers, step
 from pipelines.polyp.model.sites import sites_of
 from pipelines.polyp.model.views import NUMBERS, around, cut, numbers_of, views
+from pipelines.polyp.size_bins import BINS
 from sparse_backbones import engines
 
 NATIVE = engines.load("native")

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from benchmarks.review.browser import find_browser
-from pipelines.polyp.model.distribution import BINS, middles
+from pipelines.polyp.model.distribution import middles
 from pipelines.polyp.size import report
 from pipelines.polyp.size.charts import LEFT, RIGHT, WIDTH, agreement, distribution
 from pipelines.polyp.size.config import SizeConfig
 from pipelines.polyp.size.gate_strips import place_of, strips
 from pipelines.polyp.size.run import size
+from pipelines.polyp.size_bins import BINS
 from tests.pipelines.polyp.size.made import DENSE, load, save_model, write_dataset
 
 EVIL = "<script>alert(1)</script>"

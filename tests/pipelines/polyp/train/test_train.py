@@ -14,11 +14,12 @@ import torch
 
 from pipelines.common.errors import UserError
 from pipelines.polyp.data import Listed, Polyp
+from pipelines.polyp.data.thinning import spread
 from pipelines.polyp.model.trained import load_trained
 from pipelines.polyp.train import fit as fitting
 from pipelines.polyp.train.batches import changed, flipped, seen, turned
 from pipelines.polyp.train.run import train
-from pipelines.polyp.train.store import spread, store_polyps
+from pipelines.polyp.train.store import store_polyps
 from tests.pipelines.polyp.train.builders import CAMERA, small, write_polyps
 
 SIZES = [2.0, 3.0, 4.0, 6.0, 7.0, 8.0, 11.0, 12.0, 14.0, 3.5, 6.5, 12.5]
