@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from pipelines.common.runs import REPORT
-
-if TYPE_CHECKING:
-    from pydantic import BaseModel
 
 MAX_LISTED: Final = 1_000  # failures and skipped files that run.json lists; beyond that it only counts them
 
 Say = Callable[[str], None]
+
+
+class Config(Protocol):
+    """The settings of a run: a pydantic model."""
+
+    @property
+    def seed(self) -> int: ...
+
+    def model_dump(self, *, mode: str) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,7 @@ def record_of(
     task: str,
     verb: str,
     paths: Sequence[Path],
-    config: BaseModel,
+    config: Config,
     *,
     model: Mapping[str, Any],
     named: str,
@@ -53,9 +59,8 @@ def record_of(
 ) -> dict[str, Any]:
     """What `run.json` says of a run when it begins.
 
-    config: with a `seed`. model: what describes it. named: as the user named it.
+    model: what describes it. named: as the user named it.
     """
-    settings = config.model_dump(mode="json")
     return {
         "task": task,
         "verb": verb,
@@ -67,6 +72,6 @@ def record_of(
         "model_folder": str(Path(named).resolve()) if Path(named).is_dir() else "",
         "engine": engine,
         "device": device,
-        "seed": settings["seed"],
-        "config": settings,
+        "seed": config.seed,
+        "config": config.model_dump(mode="json"),
     }
