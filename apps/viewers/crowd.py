@@ -14,6 +14,7 @@ from apps.store import ItemId, Verdict
 from apps.viewers import crowd_case as case
 from apps.viewers import crowd_marks as marking
 from apps.viewers import crowd_pictures as pictures
+from apps.viewers.component import item_with, key_of
 from apps.viewers.crowd_case import Seen
 from apps.viewers.crowd_pictures import Box, Part
 from apps.viewers.crowd_retrain import write_data
@@ -159,7 +160,7 @@ def _draw(run: Run, item: Item, desk: Desk) -> None:
     except UserError as error:  # the image can be judged and marked all the same
         found = None
         st.warning(visible(str(error)))
-    key = _key(item)
+    key = key_of(item)
     tab, answered, have = st.session_state.get(HEARD, ("", -1, frozenset()))
     try:
         listed = _listed(run.path, run.state, item.row, run)
@@ -208,7 +209,7 @@ def _heard(run: Run, desk: Desk, message: Message) -> None:
         st.session_state[OFFER] = message.key
     try:
         problem = _keep(run, desk, message)
-        item = _item(run, message.key)
+        item = item_with(run, message.key)
         if message.save and item is not None and not problem:
             points = marking.marks_of(item, desk.store, desk.reviewer, []).points
             desk.give(item, str(len(points)), marking.as_detail(points, *_size(run, item)))
@@ -228,7 +229,7 @@ def _keep(run: Run, desk: Desk, message: Message) -> str:
     problem = ""
     for key in dict.fromkeys(key for key, _ in message.steps):
         sent = [step for name, step in message.steps if name == key]
-        item = _item(run, key)
+        item = item_with(run, key)
         try:
             if item is None:
                 raise ValueError("the run has changed, and what was marked is of another image")
@@ -240,17 +241,6 @@ def _keep(run: Run, desk: Desk, message: Message) -> str:
     if problem:
         st.session_state[REFUSED] = message.tab, max(int(step[0]) for _, step in message.steps)
     return problem
-
-
-def _key(item: Item) -> str:
-    """What the browser calls the item: a late click is for the image that was seen, or for none."""
-    return f"{item.line} {item.hash}"
-
-
-def _item(run: Run, key: str) -> Item | None:
-    line = key.split(" ")[0]
-    item = run.by_line.get(int(line)) if line.isdecimal() and len(line) < 12 else None
-    return item if item is not None and _key(item) == key and item.reviewable else None
 
 
 def _size(run: Run, item: Item) -> tuple[int, int]:

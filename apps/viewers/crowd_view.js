@@ -1,7 +1,6 @@
 // An image of a crowd with layers over it, and heads that are marked by clicks (apps/viewers/crowd_view.py).
 // Places are px of the upright image in the file, 0, 0 at its outer corner. Names are set as text, never as HTML.
 
-const PATIENCE_MS = 3000; // after which an answer that did not come is not waited for
 const STILL_MS = 140; // without a move, before a sharper part is asked for
 const REACH_PX = 8; // how near to a head a click must be to remove it
 const STOCK = 12; // pictures that are kept decoded
@@ -12,30 +11,18 @@ const HELP = "Click: add a head. Click on a head: remove it. Wheel: zoom. Drag: 
 const LAYERS = [["heat", "Heat map"], ["zones", "Zones"], ["gate", "Gate"], ["predicted", "Model's heads"], ["marked", "Marked heads"]];
 const on = { heat: true, zones: true, gate: false, predicted: false, marked: true }; // kept from item to item
 let strength = 0.6; // of the heat map
-const tab = crypto.getRandomValues(new Uint32Array(4)).join("-"); // the name of this window's steps
-let steps = 0;
 const history = new Map(); // key of an item, to what undoes each of its steps in this window
 
-const make = (parent, tag, text = "", className = "") => {
-  const element = parent.appendChild(document.createElement(tag));
-  element.textContent = text;
-  element.className = className;
-  return element;
-};
-const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 const cents = (value) => Math.round(value * 100) / 100;
 const pairs = (flat) => Array.from({ length: flat.length / 2 }, (_, i) => [flat[2 * i], flat[2 * i + 1]]);
 const number = (value) => value.toLocaleString("en");
 
-class View {
+class View extends Component {
   constructor(root) {
-    this.root = root;
+    super(root);
     this.pictures = {};
-    this.stock = new Map(); // pictures that are decoded, by their id, the latest last
     this.dots = {};
     this.points = [];
-    this.pending = [];
-    this.sent = 0;
     const stage = make(root, "div", "", "stage");
     this.canvas = make(stage, "canvas");
     this.canvas.tabIndex = 0;
@@ -483,10 +470,6 @@ class View {
     this.flush();
   }
 
-  push(step) {
-    this.pending.push({ key: this.data.key, number: steps++, step });
-  }
-
   save() {
     if (this.saving) return;
     this.settle();
@@ -495,41 +478,9 @@ class View {
     this.flush(true);
   }
 
-  // All that the server has not answered yet goes in each message, one at a time: none is lost, whichever is.
-  flush(now = false) {
-    if (!now && performance.now() < (this.until ?? 0)) {
-      clearTimeout(this.again);
-      this.again = setTimeout(() => this.flush(), 100);
-      return;
-    }
-    this.until = performance.now() + PATIENCE_MS;
-    this.last = this.pending.at(-1)?.number ?? this.last;
-    this.send("told", {
-      tab,
-      message: ++this.sent,
-      key: this.data.key,
-      steps: this.pending.map(({ key, number, step }) => [key, number, ...step]),
-      have: [...this.stock.keys()],
-      look: this.looked ?? null,
-      save: Boolean(this.saving),
-      offer: Boolean(this.wanting),
-    });
+  message() {
+    return { ...super.message(), look: this.looked ?? null, offer: Boolean(this.wanting) };
   }
 }
 
-const shown = new WeakMap(); // element of a mounted component, to its view
-
-export default function ({ data, parentElement, setTriggerValue }) {
-  const root = parentElement.querySelector(".crowd");
-  if (!shown.has(root)) {
-    const view = new View(root), onKey = (event) => {
-      if (root.isConnected) view.key(event);
-      else document.removeEventListener("keydown", onKey, true);
-    };
-    shown.set(root, view);
-    document.addEventListener("keydown", onKey, true);
-  }
-  const view = shown.get(root);
-  view.send = setTriggerValue;
-  view.show(data);
-}
+export default (given) => mount(".crowd", View, given);

@@ -1,19 +1,18 @@
 """The component that shows an image with its layers and takes clicks: what the browser gets and says.
 
-`crowd_view.js` draws. The browser names its window, counts its steps, and sends those that are not yet
-acknowledged with every message, so that none is lost if a message is.
+`crowd_view.js` draws; `component` has what it shares with others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import streamlit as st
 
 from apps.items import visible
+from apps.viewers.component import Heard, component, hear
 from apps.viewers.crowd_marks import Point
 from apps.viewers.crowd_pictures import Box, Part
 from pipelines.crowd.count.pictures import ZONE_COLOURS
@@ -22,30 +21,16 @@ from pipelines.crowd.zones import Zone
 COMPONENT: Final = "crowd view"
 COLOURS: Final = tuple("#{:02x}{:02x}{:02x}".format(*colour) for colour in ZONE_COLOURS)
 MOST_PIXELS: Final = 8192  # that a browser may say its canvas is wide
-_HERE = Path(__file__).parent
-_component = st.components.v2.component(
-    "crowd_view",
-    html='<div class="crowd"></div>',
-    css=(_HERE / "crowd_view.css").read_text(encoding="utf-8"),
-    js=(_HERE / "crowd_view.js").read_text(encoding="utf-8"),
-)
+_component = component("crowd_view", "crowd")
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """What the browser said. tab: its window. number: of the message. key: of the item that it shows. steps:
-    not yet checked, each with the key of its item in front. have: pictures that need not be sent again. box,
-    pixels: the part that is looked at, and how many px it has across on the screen. save, offer: whether to
-    save, and to offer the model's heads."""
+class Message(Heard):
+    """Also: box, pixels: the part that is looked at, and how many px it has across on the screen. offer:
+    whether to offer the model's heads."""
 
-    tab: str
-    number: int
-    key: str
-    steps: tuple[tuple[str, list[Any]], ...]
-    have: frozenset[str]
     box: Box | None
     pixels: int
-    save: bool
     offer: bool
 
 
@@ -91,33 +76,17 @@ def draw(shown: Shown, heard: Callable[[Message], None]) -> None:
 
 def read(given: object) -> Message | None:
     """A message of the browser; None if it is none."""
-    if not isinstance(given, dict):
+    heard = hear(given)
+    if heard is None or not isinstance(given, dict):
         return None
-    texts = [given.get(name) for name in ("tab", "key")]
-    number, steps, look = given.get("message"), given.get("steps"), given.get("look")
-    if not all(isinstance(one, str) for one in texts) or type(number) is not int:
-        return None
-    if not isinstance(steps, list) or not all(_is_step(one) for one in steps):
-        return None
-    have = given.get("have")
+    look = given.get("look")
     box, pixels = _look(look) if isinstance(look, dict) else (None, 0)
     return Message(
-        tab=str(texts[0]),
-        number=number,
-        key=str(texts[1]),
-        steps=tuple((one[0], one[1:]) for one in steps),
-        have=frozenset(one for one in have if isinstance(one, str))
-        if isinstance(have, list)
-        else frozenset(),
+        **heard,
         box=box,
         pixels=pixels,
-        save=given.get("save") is True,
         offer=given.get("offer") is True,
     )
-
-
-def _is_step(one: object) -> bool:
-    return isinstance(one, list) and len(one) > 1 and isinstance(one[0], str) and type(one[1]) is int
 
 
 def _look(look: dict[str, Any]) -> tuple[Box | None, int]:

@@ -13,6 +13,7 @@ from apps.store import ItemId, Verdict
 from apps.viewers import polyp_case as case
 from apps.viewers import polyp_marks as marking
 from apps.viewers import polyp_pictures as pictures
+from apps.viewers.component import item_with, key_of
 from apps.viewers.polyp_again import ask_again, can_ask
 from apps.viewers.polyp_case import Polyps, Sized, SizedFrame, Sources
 from apps.viewers.polyp_items import item_of, label_of
@@ -100,7 +101,7 @@ def _polyp(run: Run, item: Item, desk: Desk) -> None:
 
 
 def _draw(run: Run, item: Item, desk: Desk) -> None:
-    row, sized, key = run.row(item.row), _sized(run, item), _key(item)
+    row, sized, key = run.row(item.row), _sized(run, item), key_of(item)
     tab, answered, have = st.session_state.get(HEARD, ("", -1, frozenset()))
     name, look, seen = st.session_state.get(LOOK, ("", 0, 0))
     if name != key or not 0 <= look < max(len(sized.frames), 1):
@@ -188,7 +189,7 @@ def _heard(run: Run, desk: Desk, message: Message) -> None:
     st.session_state[LOOK] = message.key, message.look, message.seen
     try:
         problem = _keep(run, desk, message)
-        item = _item(run, message.key)
+        item = item_with(run, message.key)
         if item is not None and not problem and (message.save or message.again):
             marks = marking.marks_of(item, desk.store, desk.reviewer).marks
             if message.save:
@@ -220,7 +221,7 @@ def _keep(run: Run, desk: Desk, message: Message) -> str:
     problem = ""
     for key in dict.fromkeys(key for key, _ in message.steps):
         sent = [step for name, step in message.steps if name == key]
-        item = _item(run, key)
+        item = item_with(run, key)
         try:
             if item is None:
                 raise ValueError("the run has changed, and what was said is of another polyp")
@@ -232,17 +233,6 @@ def _keep(run: Run, desk: Desk, message: Message) -> str:
     if problem:
         st.session_state[REFUSED] = message.tab, max(int(step[0]) for _, step in message.steps)
     return problem
-
-
-def _key(item: Item) -> str:
-    """What the browser calls the item: a late click is for the polyp that was seen, or for none."""
-    return f"{item.line} {item.hash}"
-
-
-def _item(run: Run, key: str) -> Item | None:
-    line = key.split(" ")[0]
-    item = run.by_line.get(int(line)) if line.isdecimal() and len(line) < 12 else None
-    return item if item is not None and _key(item) == key and item.reviewable else None
 
 
 def _sized(run: Run, item: Item) -> Sized:

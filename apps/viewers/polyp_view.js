@@ -2,7 +2,6 @@
 // moved and drawn anew (apps/viewers/polyp_view.py). Boxes are x0, y0, x1, y1 in px of the upright frame.
 // Names are set as text, never as HTML.
 
-const PATIENCE_MS = 3000; // after which an answer that did not come is not waited for
 const REACH_PX = 9; // how near to a side or a corner of the box it is gripped
 const LEAST_PX = 3; // of the frame: sides of a box
 const STOCK = 30, THUMBS = 600; // large pictures that are kept decoded, and small ones
@@ -10,33 +9,21 @@ const MOST_SCALE = 24; // px of the screen for one of the frame
 const IN = "#56ccf2", OUT = "#f2b25a", GREY = "#bbb", SHADE = "#000b";
 const HELP = "Drag a side or a corner, or move the box. D, then drag: draw it anew. Wheel: zoom. ← →: other frames.";
 const SVG = "http://www.w3.org/2000/svg";
-const tab = crypto.getRandomValues(new Uint32Array(4)).join("-"); // the name of this window's steps
-let steps = 0;
 const history = new Map(); // key of a polyp, to what undoes each of its steps in this window
 
-const make = (parent, tag, text = "", className = "") => {
-  const element = parent.appendChild(document.createElement(tag));
-  element.textContent = text;
-  element.className = className;
-  return element;
-};
 const draw = (parent, tag, attributes, text) => {
   const element = parent.appendChild(document.createElementNS(SVG, tag));
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   if (text !== undefined) element.textContent = text;
   return element;
 };
-const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 const tenths = (value) => Math.round(value * 10) / 10;
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
-class View {
+class View extends Component {
   constructor(root) {
-    this.root = root;
-    this.stock = new Map(); // large pictures that are decoded, by their id, the latest last
+    super(root);
     this.thumbs = new Map(); // urls of small ones, by the same id
-    this.pending = [];
-    this.sent = 0;
     this.buildSize(make(root, "div", "", "size"));
     const body = make(root, "div", "", "body");
     const seen = make(body, "div", "", "seen");
@@ -738,10 +725,6 @@ class View {
     this.flush();
   }
 
-  push(step) {
-    this.pending.push({ key: this.data.key, number: steps++, step: structuredClone(step) });
-  }
-
   save() {
     this.saving = true;
     this.tellMarks();
@@ -754,43 +737,17 @@ class View {
     this.flush(true);
   }
 
-  // All that the server has not answered yet goes in each message, one at a time: none is lost, whichever is.
-  flush(now = false) {
-    if (!now && performance.now() < (this.until ?? 0)) {
-      clearTimeout(this.again);
-      this.again = setTimeout(() => this.flush(), 80);
-      return;
-    }
-    this.until = performance.now() + PATIENCE_MS;
-    this.last = this.pending.at(-1)?.number ?? this.last;
+  message() {
     this.asked = (this.asked ?? new Set()).add(this.wish());
-    this.send("told", {
-      tab,
-      message: ++this.sent,
-      key: this.data.key,
-      steps: this.pending.map(({ key, number, step }) => [key, number, ...step]),
-      have: [...this.stock.keys(), ...[...this.thumbs.keys()].map((id) => `${id} thumb`)],
+    const thumbs = [...this.thumbs.keys()].map((id) => `${id} thumb`);
+    return {
+      have: [...this.stock.keys(), ...thumbs],
       look: this.look,
       seen: this.seen(),
       save: Boolean(this.saving),
       again: Boolean(this.asking),
-    });
-  }
-}
-
-const shown = new WeakMap(); // element of a mounted component, to its view
-
-export default function ({ data, parentElement, setTriggerValue }) {
-  const root = parentElement.querySelector(".polyp");
-  if (!shown.has(root)) {
-    const view = new View(root), onKey = (event) => {
-      if (root.isConnected) view.key(event);
-      else document.removeEventListener("keydown", onKey, true);
     };
-    shown.set(root, view);
-    document.addEventListener("keydown", onKey, true);
   }
-  const view = shown.get(root);
-  view.send = setTriggerValue;
-  view.show(data);
 }
+
+export default (given) => mount(".polyp", View, given);

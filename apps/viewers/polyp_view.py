@@ -1,51 +1,35 @@
 """The component that shows a polyp's size and frames and takes corrections: what the browser gets and says.
 
-`polyp_view.js` draws. The browser names its window, counts its steps, and sends those that are not yet
-acknowledged with every message, so that none is lost if a message is.
+`polyp_view.js` draws; `component` has what it shares with others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import streamlit as st
 
 from apps.items import visible
 from apps.viewers import polyp_marks as marking
+from apps.viewers.component import Heard, component, hear
 from apps.viewers.polyp_case import SizedFrame
 from apps.viewers.polyp_pictures import Picture
 from pipelines.polyp.data.sizes import MAX_MM
 from pipelines.polyp.metrics.bins import LARGE_MM, SMALL_MM
 
 COMPONENT: Final = "polyp view"
-MOST_HAVE: Final = 10_000  # ids of pictures that a browser may say it has
-_HERE = Path(__file__).parent
-_component = st.components.v2.component(
-    "polyp_view",
-    html='<div class="polyp"></div>',
-    css=(_HERE / "polyp_view.css").read_text(encoding="utf-8"),
-    js=(_HERE / "polyp_view.js").read_text(encoding="utf-8"),
-)
+_component = component("polyp_view", "polyp")
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """What the browser said. tab: its window. number: of the message. key: of the item that it shows. steps:
-    not yet checked, each with the key of its item in front. have: pictures that need not be sent again.
-    look: number of the frame that is looked at. seen: of the first frame that the strip shows. save, again:
-    whether to save, and to size the polyp again."""
+class Message(Heard):
+    """Also: look: number of the frame that is looked at. seen: of the first frame that the strip shows.
+    again: whether to size the polyp again."""
 
-    tab: str
-    number: int
-    key: str
-    steps: tuple[tuple[str, list[Any]], ...]
-    have: frozenset[str]
     look: int
     seen: int
-    save: bool
     again: bool
 
 
@@ -117,31 +101,18 @@ def draw(shown: Shown, heard: Callable[[Message], None]) -> None:
 
 def read(given: object) -> Message | None:
     """A message of the browser; None if it is none."""
-    if not isinstance(given, dict):
+    heard = hear(given)
+    if heard is None or not isinstance(given, dict):
         return None
-    tab, key, steps, have = (given.get(name) for name in ("tab", "key", "steps", "have"))
-    numbers = [given.get(name) for name in ("message", "look", "seen")]
-    if not isinstance(tab, str) or not isinstance(key, str) or any(type(one) is not int for one in numbers):
+    look, seen = given.get("look"), given.get("seen")
+    if type(look) is not int or type(seen) is not int:
         return None
-    if not isinstance(steps, list) or not all(_is_step(one) for one in steps):
-        return None
-    number, look, seen = (int(one) for one in numbers if isinstance(one, int))
-    texts = have[:MOST_HAVE] if isinstance(have, list) else []
     return Message(
-        tab=tab,
-        number=number,
-        key=key,
-        steps=tuple((one[0], one[1:]) for one in steps),
-        have=frozenset(one for one in texts if isinstance(one, str)),
+        **heard,
         look=look,
         seen=seen,
-        save=given.get("save") is True,
         again=given.get("again") is True,
     )
-
-
-def _is_step(one: object) -> bool:
-    return isinstance(one, list) and len(one) > 1 and isinstance(one[0], str) and type(one[1]) is int
 
 
 def _data(shown: Shown) -> dict[str, Any]:
