@@ -23,18 +23,20 @@ LEAST_OFF: Final = 0.25  # a frame within a quarter of the median is never left 
 WIDEST: Final = 6.0  # high over low: beyond, an interval says nothing that decides treatment
 LEAST_SPREAD: Final = 0.03  # in logarithms
 SCORES: Final = "interval.scores"
+BARE_SCORES: Final = "interval.scores_without_camera"
 INDETERMINATE: Final = "indeterminate"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameSize:
     """What a network says of one frame. shares: float32 (BINS,), they sum to 1. weight: 0 to 1, its quality.
-    reason: why it is not to be used, empty if it is."""
+    reason: why it is not to be used, empty if it is. calibrated: whether its camera was known."""
 
     name: str
     shares: Tensor
     weight: float
     reason: str = ""
+    calibrated: bool = True
 
     @property
     def mm(self) -> float:
@@ -76,7 +78,8 @@ def size_polyp(
 
     The distribution is the weighted geometric mean of those of the frames (a logarithmic pool): frames of one
     polyp err together, so more of them do not make it narrower than one alone. Frames far from the weighted
-    median are left out. calibration: of `calibrate`.
+    median are left out. calibration: of `calibrate`; where a camera is not known, the scores of polyps that were
+    seen without one count, if there are any.
     """
     left_out = [(one.name, one.reason) for one in frames if one.reason]
     usable = [one for one in frames if not one.reason]
@@ -86,7 +89,7 @@ def size_polyp(
     left_out += [(one.name, f"{one.mm:.1f} mm is far from what the others show") for one in far]
     shares = pooled(kept)
     mm = float(quantile(shares, 0.5))
-    ends = interval(shares, calibration or {}, confidence)
+    ends = interval(shares, calibration or {}, confidence, calibrated=all(one.calibrated for one in kept))
     small = float(at_most(shares, SMALL_MM))
     large = 1 - float(at_most(shares, LARGE_MM))
     label = CLASSES[int(size_class(mm))]
@@ -120,8 +123,11 @@ def pooled(frames: Sequence[FrameSize]) -> Tensor:
     return torch.softmax((weights[:, None] * logs).sum(0) / weights.sum(), 0)
 
 
-def calibrate(true_mm: Sequence[float], shares: Sequence[Tensor]) -> dict[str, Tensor]:
-    """What a model folder keeps for `interval`, from held-out polyps: `interval.scores` float64 (N,), sorted.
+def calibrate(
+    true_mm: Sequence[float], shares: Sequence[Tensor], *, calibrated: bool = True
+) -> dict[str, Tensor]:
+    """What a model folder keeps for `interval`, from held-out polyps: float64 (N,), sorted. Its name is SCORES,
+    or BARE_SCORES for polyps whose camera was kept from the network.
 
     A score is the error of the median in logarithms over the deviation of the distribution: split conformal
     prediction (Lei et al., 2018), one score a polyp, since frames of a polyp are not independent.
@@ -132,16 +138,19 @@ def calibrate(true_mm: Sequence[float], shares: Sequence[Tensor]) -> dict[str, T
         abs(math.log(true) - math.log(float(quantile(one, 0.5)))) / spread(one)
         for true, one in zip(true_mm, shares, strict=True)
     ]
-    return {SCORES: torch.tensor(sorted(scores), dtype=torch.float64)}
+    return {SCORES if calibrated else BARE_SCORES: torch.tensor(sorted(scores), dtype=torch.float64)}
 
 
 def interval(
-    shares: Tensor, calibration: Mapping[str, Tensor], confidence: float = CONFIDENCE
+    shares: Tensor,
+    calibration: Mapping[str, Tensor],
+    confidence: float = CONFIDENCE,
+    *,
+    calibrated: bool = True,
 ) -> tuple[float, float] | None:
     """Low and high end in mm; None without calibration, or with too few polyps for the confidence."""
-    if SCORES not in calibration:
-        return None
-    times = reach_of(calibration[SCORES], confidence)
+    scores = calibration.get(SCORES) if calibrated else calibration.get(BARE_SCORES, calibration.get(SCORES))
+    times = None if scores is None else reach_of(scores, confidence)
     if times is None:
         return None
     middle = math.log(float(quantile(shares, 0.5)))

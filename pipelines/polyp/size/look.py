@@ -71,7 +71,7 @@ class FrameLook:
     def size(self) -> FrameSize:
         """For `aggregate.size_polyp`; a frame without a distribution has a reason."""
         shares = torch.empty(0) if self.answer is None else self.answer.shares
-        return FrameSize(self.name, shares, self.weight, self.reason)
+        return FrameSize(self.name, shares, self.weight, self.reason, self.calibrated)
 
 
 def look_at(

@@ -7,6 +7,7 @@ from typing import Any
 
 from pipelines.polyp.train.config import TrainConfig
 
+BARE = "scores_without_camera"
 SHOWN = {
     "mae": "mean absolute error, mm",
     "bias": "mean of predicted minus true, mm",
@@ -48,17 +49,23 @@ def _scores(config: TrainConfig, metrics: Mapping[str, Any]) -> str:
     scores = metrics["scores"]
     if not scores:
         return "No polyp was held out, so nothing was measured, and sizes have no interval."
-    found = scores["polyp"]["metrics"]
-    rows = [
-        f"| {text} | {found[name]['value']:.3g} |"
+    columns = {"with their calibration" if BARE in metrics else "value": scores}
+    if BARE in metrics:
+        columns["without one"] = metrics[BARE]
+    shown = [one["polyp"]["metrics"] for one in columns.values()]
+    lines = "\n".join(
+        f"| {text} | {' | '.join(_number(one.get(name)) for one in shown)} |"
         for name, text in SHOWN.items()
-        if name in found and found[name]["value"] is not None
-    ]
-    lines = "\n".join(rows)
+        if any(name in one for one in shown)
+    )
     return f"""On {metrics["held_out"]} polyps held out, by patient, of which {scores["abstained"]} got no
 size and {scores["indeterminate"]} are near a threshold (intervals of {config.confidence:.0%}, each calibrated
 on the other polyps):
 
-| score | value |
-|---|---|
+| score | {" | ".join(columns)} |
+|---|{"---|" * len(columns)}
 {lines}"""
+
+
+def _number(score: Mapping[str, Any] | None) -> str:
+    return "" if score is None or score["value"] is None else f"{score['value']:.3g}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -39,12 +40,16 @@ def frame_sizes(
     device: torch.device,
     precision: str,
     most: int | None = None,
+    without_camera: bool = False,
 ) -> list[FrameSize]:
-    """What the network says of each frame of a polyp. most: of so many frames at most, the best ones."""
+    """What the network says of each frame of a polyp. most: of so many frames at most, the best ones.
+    without_camera: as if none was known."""
     frames = sorted(polyp.frames, key=lambda one: (not one.quality.usable, -one.quality.weight))[:most]
+    if without_camera:
+        frames = [replace(one, camera=None) for one in frames]
     shares = frame_shares(network, frames, device=device, precision=precision)
     return [
-        FrameSize(one.name, row, one.quality.weight, "; ".join(one.quality.reasons))
+        FrameSize(one.name, row, one.quality.weight, "; ".join(one.quality.reasons), one.camera is not None)
         for one, row in zip(frames, shares, strict=True)
     ]
 

@@ -168,9 +168,18 @@ def train_one(
         "gates": {name: _openness(gate.open()) for name, gate in gates_of(network).items()},
         "scores": scores_of(held_out, sizes, frames, median),
     }
+    calibration = _calibration(held_out, frames)
+    if config.forget_camera and any(frame.camera for one in held_out for frame in one.frames):
+        bare = [
+            frame_sizes(network, one, device=device, precision=config.precision, without_camera=True)
+            for one in held_out
+        ]
+        bare_sizes = cross_sized(held_out, bare, config.confidence)
+        record["scores_without_camera"] = scores_of(held_out, bare_sizes, bare, median)
+        calibration |= _calibration(held_out, bare, calibrated=False)
     files = {"held_out.csv": held_out_table(held_out, sizes), "log.csv": _log(scratch)}
     weights = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
-    return Trained(weights, _calibration(held_out, frames), record, files)
+    return Trained(weights, calibration, record, files)
 
 
 def cross_sized(
@@ -279,7 +288,9 @@ def metrics_of(trained: Trained, left_out: Sequence[LeftOut], command: str) -> d
     }
 
 
-def _calibration(polyps: Sequence[StoredPolyp], frames: Sequence[Sequence[FrameSize]]) -> dict[str, Tensor]:
+def _calibration(
+    polyps: Sequence[StoredPolyp], frames: Sequence[Sequence[FrameSize]], *, calibrated: bool = True
+) -> dict[str, Tensor]:
     """Of polyps with a known size of which at least one frame can be used."""
     true, shares = [], []
     for polyp, some in zip(polyps, frames, strict=True):
@@ -287,7 +298,7 @@ def _calibration(polyps: Sequence[StoredPolyp], frames: Sequence[Sequence[FrameS
         if usable and not polyp.censored:
             true.append(polyp.mm)
             shares.append(pooled(agreeing(usable)[0]))
-    return calibrate(true, shares)
+    return calibrate(true, shares, calibrated=calibrated)
 
 
 def _openness(open_: Tensor) -> dict[str, float]:

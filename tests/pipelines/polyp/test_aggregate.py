@@ -104,6 +104,23 @@ def test_intervals_cover_new_polyps_as_often_as_they_say(confidence: float) -> N
     assert inside / 1000 == pytest.approx(confidence, abs=0.04)
 
 
+def test_frames_without_a_camera_have_intervals_of_their_own() -> None:
+    with_camera, without = calibrate(*drawn(100, 2)), calibrate(*drawn(100, 2), calibrated=False)
+    twice = {name: 2 * scores for name, scores in without.items()}
+    bare = FrameSize("bare", lognormal(7.0, 0.05), 0.5, calibrated=False)
+    known = FrameSize("known", lognormal(7.0, 0.05), 0.5)
+
+    def width(frames: list[FrameSize], scores: dict[str, Tensor]) -> float:
+        found = size_polyp(frames, scores)
+        assert found.low is not None and found.high is not None
+        return float(np.log(found.high / found.low))
+
+    both = with_camera | twice
+    assert width([bare], both) == pytest.approx(2 * width([known], both))
+    assert width([bare, known], both) == width([bare], both), "one frame without makes the polyp one without"
+    assert width([bare], with_camera) == width([known], with_camera), "a model that has no others"
+
+
 def test_an_interval_that_says_nothing_is_no_answer() -> None:
     calibration = calibrate(*drawn(100, 2))
     found = size_polyp([frame(6.0, 1.0)], calibration)

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from pipelines.common.errors import UserError
+from pipelines.polyp.aggregate import BARE_SCORES, SCORES
 from pipelines.polyp.data import Listed, Polyp
 from pipelines.polyp.data.thinning import spread
 from pipelines.polyp.model.trained import load_trained
@@ -53,6 +54,21 @@ def test_a_model_folder_holds_weights_calibration_scores_and_card(
     trained_on = set(model.config["training"]["polyps"])
     assert not trained_on & {row["polyp"] for row in rows}
     assert not list(tmp_path.glob(".model*")), "nothing is left beside the model"
+
+
+def test_a_model_that_forgets_cameras_is_measured_and_calibrated_without_them_too(
+    polyps: list[Polyp], tmp_path: Path
+) -> None:
+    metrics = run(polyps, tmp_path / "model", small(held_out=0.5, forget_camera=0.5))
+    calibration = load_trained(tmp_path / "model").calibration
+    assert set(calibration) == {SCORES, BARE_SCORES}
+    assert calibration[SCORES].shape == calibration[BARE_SCORES].shape
+    assert not calibration[SCORES].equal(calibration[BARE_SCORES])
+    bare = metrics["scores_without_camera"]["polyp"]["metrics"]["mae"]["value"]
+    assert bare != metrics["scores"]["polyp"]["metrics"]["mae"]["value"]
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert "| score | with their calibration | without one |" in card
+    assert f"| {bare:.3g} |" in card
 
 
 @pytest.mark.parametrize("routed", [True, False])
