@@ -15,6 +15,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--json", type=Path, required=True, metavar="FILE", help="where the figures go")
     parser.add_argument("--quick", action="store_true", help="few steps; figures say little")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each kind (default 3)")
+    parser.add_argument("--starts", nargs="+", choices=STARTS, default=list(STARTS), help="trained from what")
     add_options(parser)
     parser.add_argument("--train-only", action="store_true", help="train what is missing, print nothing")
     given = parser.parse_args(arguments)
@@ -36,6 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
             steps=4 if given.quick else given.steps,
             pretraining_steps=4 if given.quick else given.pretraining_steps,
             threads=given.threads,
+            starts=tuple(given.starts),
             measure=not given.train_only,
         )
     )

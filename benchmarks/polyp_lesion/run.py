@@ -19,11 +19,12 @@ import torch
 from benchmarks.cache import cache_folder, fingerprint
 from benchmarks.common import Row, Section, Sections, interleaved, print_report
 from benchmarks.polyp_lesion.baseline import usual_place
-from benchmarks.polyp_lesion.recipe import PRETRAINED, SCRATCH, STARTS, recipe
+from benchmarks.polyp_lesion.recipe import PRETRAINED, SCRATCH, SPLIT, STARTS, recipe
 from pipelines.common.media.record import Pixels
 from pipelines.common.models import METRICS
 from pipelines.polyp.data import find_field, read_dataset, read_frame
 from pipelines.polyp.lesion.config import LesionConfig
+from pipelines.polyp.lesion.evaluate import evaluate
 from pipelines.polyp.lesion.measure import FrameScore, summary
 from pipelines.polyp.lesion.predict import load_finder
 from pipelines.polyp.lesion.run import (
@@ -35,6 +36,7 @@ from pipelines.polyp.lesion.run import (
     train_one,
     write_model,
 )
+from pipelines.polyp.lesion.trained import Tuning
 from pipelines.polyp.metrics.bootstrap import draw, ends
 
 COMMAND = "python -m benchmarks.polyp_lesion --json FILE"
@@ -46,7 +48,8 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """polypgen, kvasir, unlabelled: folders. measure: False trains only. cache: where, if not in the
+    """polypgen, kvasir, unlabelled: folders. starts: what is trained.
+    measure: False trains only. cache: where, if not in the
     checkout."""
 
     target: Path
@@ -57,6 +60,7 @@ class Settings:
     steps: int = 4_000
     pretraining_steps: int = 1_000
     threads: int = 1
+    starts: tuple[str, ...] = STARTS
     measure: bool = True
     cache: Path | None = None
 
@@ -68,7 +72,7 @@ def run(settings: Settings) -> dict[str, Any]:
     parts = read_parts(settings, say)
     models = {
         start: [trained(start, seed, parts, settings, say) for seed in range(settings.seeds)]
-        for start in STARTS
+        for start in settings.starts
     }
     if not settings.measure:
         return {}
@@ -88,8 +92,10 @@ def run(settings: Settings) -> dict[str, Any]:
     scores = {start: [read_scores(one / HELD_OUT) for one in folders] for start, folders in models.items()}
     sections.run("held out", lambda: _held_out(scores, models))
     sections.run("each training", lambda: _each(scores, models))
-    sections.run("difference", lambda: _difference(scores))
-    sections.run("speed", lambda: _speed(models[SCRATCH][0], parts))
+    if set(settings.starts) == set(STARTS):
+        sections.run("difference", lambda: _difference(scores))
+        sections.run("untuned", lambda: _untuned(models, parts, say))
+    sections.run("speed", lambda: _speed(models[settings.starts[0]][0], parts))
     report = sections.finish()
     print_report(report)
     return report
@@ -107,6 +113,7 @@ def read_parts(settings: Settings, say: Say) -> Parts:
         cache_folder("polyp_lesion", settings.cache) / f"frames-{config.network.side}",
         say,
         unlabelled={settings.unlabelled.name: read_dataset(settings.unlabelled).polyps},
+        split_seed=SPLIT,
     )
 
 
@@ -114,6 +121,7 @@ def trained(start: str, seed: int, parts: Parts, settings: Settings, say: Say) -
     """The model folder of a training, done now or in an earlier run."""
     config = recipe_of(start, seed, settings)
     facts = [
+        SPLIT,
         fingerprint(settings.polypgen),
         fingerprint(settings.kvasir),
         fingerprint(settings.unlabelled) if start == PRETRAINED else "",
@@ -234,6 +242,31 @@ def _each(
 
 def _difference(scores: Mapping[str, Sequence[Sequence[FrameScore]]]) -> Section:
     """Dice after pretraining minus that from scratch, frame by frame, over frames with a lesion."""
+    row = _gain(scores)
+    return Section([row], {"dice_gained_by_pretraining": row["gain"]})
+
+
+def _untuned(models: Mapping[str, Sequence[Path]], parts: Parts, say: Say) -> Section:
+    """All with the defaults of `Tuning`, since tuning to few frames adds chance of its own."""
+    scores = {
+        start: [_with_defaults(one, parts, say) for one in folders] for start, folders in models.items()
+    }
+    rows: list[Row] = [
+        {"start": start, **{name: summary(averaged(some))[name] for name in ("dice", "iou")}}
+        for start, some in scores.items()
+    ]
+    for row, some in zip(rows, scores.values(), strict=True):
+        row["false_parts"] = float(np.mean([summary(one)["false_parts"] for one in some]))
+    gain = _gain(scores)
+    return Section([*rows, gain], {"dice_gained_untuned": gain["gain"]})
+
+
+def _with_defaults(folder: Path, parts: Parts, say: Say) -> list[FrameScore]:
+    say(f"measuring {folder.name} untuned")
+    return evaluate(replace(load_finder(folder, device=CPU), tuning=Tuning()), parts.held_out, parts.clusters)
+
+
+def _gain(scores: Mapping[str, Sequence[Sequence[FrameScore]]]) -> Row:
     first, second = (
         [one for one in averaged(scores[start]) if not one.empty] for start in (SCRATCH, PRETRAINED)
     )
@@ -244,7 +277,7 @@ def _difference(scores: Mapping[str, Sequence[Sequence[FrameScore]]]) -> Section
     row: Row = {"frames": len(gain), "gain": float(gain.mean()), "better_on": int((gain > 0).sum())}
     if interval is not None:
         row |= {"low": interval.low, "high": interval.high}
-    return Section([row], {"dice_gained_by_pretraining": row["gain"]})
+    return row
 
 
 def _speed(folder: Path, parts: Parts) -> Section:

@@ -57,6 +57,9 @@ def test_one_run_measures_everything_and_keeps_what_it_trained(settings: Setting
         report["summary"]["dice_pretrained"] - report["summary"]["dice_from_scratch"]
     )
     assert gain["low"] <= gain["gain"] <= gain["high"]
+    untuned = [row for row in report["rows"] if row["section"] == "untuned" and "start" in row]
+    assert [row["start"] for row in untuned] == list(recipes.STARTS)
+    assert report["summary"]["dice_gained_untuned"] == pytest.approx(untuned[1]["dice"] - untuned[0]["dice"])
 
 
 def test_the_usual_place_covers_what_lies_in_it(settings: Settings, tmp_path: Path) -> None:
