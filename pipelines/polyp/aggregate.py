@@ -78,7 +78,7 @@ def size_polyp(
 
     The distribution is the weighted geometric mean of those of the frames (a logarithmic pool): frames of one
     polyp err together, so more of them do not make it narrower than one alone. Frames far from the weighted
-    median are left out. calibration: of `calibrate`; where a camera is not known, the scores of polyps that were
+    median are left out. calibration: of `calibrate`; where a camera is not known, scores of polyps that were
     seen without one count, if there are any.
     """
     left_out = [(one.name, one.reason) for one in frames if one.reason]
@@ -126,8 +126,8 @@ def pooled(frames: Sequence[FrameSize]) -> Tensor:
 def calibrate(
     true_mm: Sequence[float], shares: Sequence[Tensor], *, calibrated: bool = True
 ) -> dict[str, Tensor]:
-    """What a model folder keeps for `interval`, from held-out polyps: float64 (N,), sorted. Its name is SCORES,
-    or BARE_SCORES for polyps whose camera was kept from the network.
+    """What a model folder keeps for `interval`, from held-out polyps: float64 (N,), sorted. Its name is
+    SCORES, or BARE_SCORES for polyps whose camera was kept from the network.
 
     A score is the error of the median in logarithms over the deviation of the distribution: split conformal
     prediction (Lei et al., 2018), one score a polyp, since frames of a polyp are not independent.
