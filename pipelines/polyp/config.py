@@ -18,7 +18,7 @@ class NetworkPlan(Strict):
 
     backbone: `resnet18` and `vit-tiny` see squares of `side` px, of the lesion and of the whole frame;
         `sparse-resnet` sees the pixels of the lesion and of a rim around it, and nothing else.
-    gated: feature gates in the backbones, on the embeddings and on the hidden layer.
+    gated: feature gates in the backbones, and before and after the hidden layer.
     streams: what is looked at: `crop`, the lesion and what is around it, made to fill the square; `frame`,
         the whole frame with everything outside the box black, so that it keeps its apparent size.
     depth: a map of depths, relative to the lesion's own, is one more stream where it is known.

@@ -20,6 +20,7 @@ from pipelines.polyp.model.sites import Sites, sites_of
 from pipelines.polyp.model.views import NUMBERS, Views, views
 from pipelines.polyp.model.vit import ViT
 from pipelines.polyp.size_bins import BINS
+from sparse_backbones.blocks import Sparse
 from sparse_backbones.resnet import SparseResNet
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as public weights expect
@@ -83,7 +84,10 @@ class DenseSizer(Sizer):
 
 
 class SparseSizer(Sizer):
-    """A sparse residual network on the pixels of the lesion and its rim; its cost follows their number."""
+    """A sparse residual network on the pixels of the lesion and its rim; its cost follows their number.
+
+    gated: a gate after each stage and those of the hidden layer.
+    """
 
     def __init__(self, plan: NetworkPlan, engine: ModuleType) -> None:
         super().__init__()
@@ -101,6 +105,12 @@ class SparseSizer(Sizer):
             latent=plan.hidden,
         )
         self.backbone.classifier = nn.Identity()  # type: ignore[assignment]  # only the latent is used
+        if plan.gated:
+            gated = [
+                nn.Sequential(stage, SiteGate(engine, width))
+                for stage, width in zip(self.backbone.stages, widths or (stem,), strict=True)
+            ]
+            self.backbone.stages = nn.Sequential(*gated)
         self.hidden = Hidden(plan.hidden, plan)
 
     def encode(self, seen: Seen) -> Sites:
@@ -127,6 +137,20 @@ class SparseSizer(Sizer):
         numbers = torch.from_numpy(np.stack([one.numbers for one in chosen])).to(device)
         logits: Tensor = self.hidden(latent, numbers)
         return logits
+
+
+class SiteGate(nn.Module):
+    """A gate on the channels of sites; where they are stays what it is."""
+
+    def __init__(self, engine: ModuleType, channels: int) -> None:
+        super().__init__()
+        self.engine = engine
+        self.gate = FeatureGate(channels)
+
+    def forward(self, x: Sparse) -> Sparse:
+        return self.engine.SparseTensor(
+            self.gate(x.F), coordinate_map_key=x.coordinate_map_key, coordinate_manager=x.coordinate_manager
+        )
 
 
 class Hidden(nn.Module):

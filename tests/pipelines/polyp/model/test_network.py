@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import torch
 from pipelines.polyp.config import NetworkPlan
 from pipelines.polyp.data.record import Box, Camera
 from pipelines.polyp.model.distribution import expected_mm, loss_of
+from pipelines.polyp.model.gates import gates_of
 from pipelines.polyp.model.network import Seen, Sizer, build_network
 from pipelines.polyp.model.routing import make_optimisers, step
 from pipelines.polyp.model.sites import sites_of
@@ -146,6 +149,30 @@ def test_a_sparse_network_does_not_see_what_lies_beyond_the_rim() -> None:
         one = network([network.encode(seen)])
         other = network([network.encode(Seen(changed, seen.box, seen.mask, camera=CAMERA))])
     assert torch.equal(one, other)
+
+
+def test_a_sparse_network_has_a_gate_after_each_stage() -> None:
+    plain, gated = build("sparse-resnet", gated=False).eval(), build("sparse-resnet").eval()
+    gates = gates_of(gated)
+    assert [gate.score.shape[1] for gate in gates.values()] == [16, 16, 128 + 128, 128]
+    assert not gates_of(plain)
+    own = plain.state_dict()
+    for name, value in gated.state_dict().items():
+        # A stage that is gated lies one level deeper.
+        within = re.sub(r"(backbone\.stages\.\d+)\.0", r"\1", name)
+        if within in own:
+            value.copy_(own.pop(within))
+    assert not own, "every weight of the plain network has its place in the gated one"
+    batch = [gated.encode(frame())]
+    with torch.inference_mode():
+        for gate in gates.values():
+            gate.score.fill_(40.0)
+        assert torch.allclose(gated(batch), plain(batch), atol=1e-5), "open gates change nothing"
+        last = list(gates.values())[1]
+        last.score.fill_(-40.0)
+        shut = gated(batch)
+        dark = replace(frame(), pixels=np.zeros_like(frame().pixels))
+        assert torch.allclose(gated([gated.encode(dark)]), shut), "shut gates let nothing through"
 
 
 @pytest.mark.slow
