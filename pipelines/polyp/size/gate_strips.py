@@ -45,6 +45,9 @@ def place_of(name: str) -> str:
     match = re.fullmatch(r"streams\.(\w+)\.blocks\.(\d+)\.gates\.([01])", name)
     if match:
         return f"{match[1]}, block {int(match[2]) + 1}, {'attention' if match[3] == '0' else 'MLP'}"
+    match = re.fullmatch(r"backbone\.stages\.(\d+)\.1\.gate", name)
+    if match:
+        return f"lesion's pixels, stage {int(match[1]) + 1}"
     match = re.fullmatch(r"streams\.(\w+)\.gate", name)
     return f"{match[1]}, embedding" if match else name
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import wrap
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pipelines.common.files import replacing_bytes
 from pipelines.common.media.record import Pixels
+from pipelines.polyp.data.record import Box
 from pipelines.polyp.model.views import MARGIN, around, cut
 from pipelines.polyp.size.look import FrameLook
 
@@ -61,13 +62,36 @@ def draw_features(look: FrameLook) -> Pixels | None:
     pixels = _decoded(look.picture)
     x, y = pixels.shape[1] / look.width, pixels.shape[0] / look.height
     box = (look.box[0] * x, look.box[1] * y, look.box[2] * x, look.box[3] * y)
-    crop = cut(pixels, around(box, MARGIN), SIDE)
-    strength = cv2.resize(_scaled(look.answer.features), (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
-    strength = np.clip(strength, 0, 1)
+    square = around(box, MARGIN)
+    crop = cut(pixels, square, SIDE)
+    features = look.answer.features
+    if look.answer.of_frame:
+        features = _within(features, square, max(pixels.shape[:2]))
+    seen = np.isfinite(features)
+    if not seen.any():
+        return None
+    strength = _enlarged(np.where(seen, _scaled(features), 0))
     colours = cv2.applyColorMap((strength * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)[..., ::-1]
-    share = STRONGEST * np.clip(0.25 + strength, 0, 1)[..., None]
+    share = (STRONGEST * np.clip(0.25 + strength, 0, 1) * _enlarged(seen))[..., None]
     mixed: NDArray[np.float32] = crop * (1 - share) + colours * share
     return mixed.round().astype(np.uint8)
+
+
+def _within(features: NDArray[np.float32], square: Box, longest: int) -> NDArray[np.float32]:
+    """A map of the whole frame, whose longer side has `longest` px, on a square in px of the frame: float32
+    (SIDE, SIDE), NaN outside."""
+    cell = longest / len(features)
+    x0, y0, x1, _ = square
+    step = (x1 - x0) / SIDE / cell
+    columns, rows = ((first / cell + (np.arange(SIDE) + 0.5) * step).astype(int) for first in (x0, y0))
+    inside = [(one >= 0) & (one < len(features)) for one in (rows, columns)]
+    found = features[np.clip(rows, 0, len(features) - 1)][:, np.clip(columns, 0, len(features) - 1)]
+    return np.where(inside[0][:, None] & inside[1], found, np.float32(np.nan))
+
+
+def _enlarged(values: NDArray[Any]) -> NDArray[np.float32]:
+    found = cv2.resize(values.astype(np.float32), (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+    return np.clip(found, 0, 1)
 
 
 def write_picture(path: Path, picture: Pixels) -> None:
@@ -90,8 +114,8 @@ def _decoded(content: bytes) -> Pixels:
 
 
 def _scaled(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """From 0 at the least value to 1 at the largest; 0 where all are equal."""
-    low, high = float(values.min()), float(values.max())
+    """From 0 at the least value to 1 at the largest; 0 where all are equal, and NaN where they are."""
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
     return (values - low) / (high - low) if high > low else np.zeros_like(values)
 
 

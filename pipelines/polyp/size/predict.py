@@ -33,10 +33,12 @@ NOT_STATED: Final = "data that the model does not name"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameAnswer:
-    """shares: float32 (BINS,), the distribution over sizes. features: float32 (h, w), see `features`."""
+    """shares: float32 (BINS,), the distribution over sizes. features: float32 (h, w), see `feature_maps`.
+    of_frame: whether that map is of the whole frame."""
 
     shares: Tensor
     features: NDArray[np.float32] | None
+    of_frame: bool = False
 
 
 class Predictor:
@@ -127,7 +129,8 @@ class Predictor:
             shares = frame_shares(network, frames, device=self.model.device, precision=self.config.precision)
         places = [one for part in maps for one in part.numpy()]
         return [
-            FrameAnswer(row, places[number] if places else None) for number, row in enumerate(shares.unbind())
+            FrameAnswer(row, places[number] if places else None, self.model.plan.backbone == "sparse-resnet")
+            for number, row in enumerate(shares.unbind())
         ]
 
 

@@ -18,6 +18,7 @@ from pipelines.polyp.size.predict import Predictor
 from pipelines.polyp.size.rows import COLUMNS, FRAME_COLUMNS
 from pipelines.polyp.size.run import RunSummary, size
 from tests.pipelines.polyp.size.made import DENSE, load, save_model, write_dataset
+from tests.pipelines.polyp.train.builders import SMALL
 
 
 @pytest.fixture(scope="module")
@@ -200,8 +201,16 @@ def test_what_is_around_the_field_is_in_no_picture(model: Path, tmp_path: Path) 
         assert corner[18:].max() < 60, "above are our own words"
 
 
-@pytest.mark.parametrize("network", [DENSE, {**DENSE, "backbone": "vit-tiny"}], ids=["resnet18", "vit-tiny"])
-def test_features_are_drawn_and_gates_told(network: dict[str, Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("network", "gate"),
+    [
+        (DENSE, "crop, embedding"),
+        ({**DENSE, "backbone": "vit-tiny"}, "crop, embedding"),
+        (SMALL["network"], "lesion's pixels, stage 1"),
+    ],
+    ids=["resnet18", "vit-tiny", "sparse-resnet"],
+)
+def test_features_are_drawn_and_gates_told(network: dict[str, Any], gate: str, tmp_path: Path) -> None:
     data = write_dataset(tmp_path / "data", [7.0], frames=2)
     predictor = load(save_model(tmp_path / "model", network=network))
     run(tmp_path / "run", predictor, data)
@@ -210,4 +219,4 @@ def test_features_are_drawn_and_gates_told(network: dict[str, Any], tmp_path: Pa
     assert record["model"]["features"]
     assert all(0 < one < 1 for values in record["gates"].values() for one in values)
     page = html.unescape((tmp_path / "run" / "report.html").read_text())
-    assert "crop, embedding" in page and "hidden layer" in page and record["model"]["features"] in page
+    assert gate in page and "hidden layer" in page and record["model"]["features"] in page
