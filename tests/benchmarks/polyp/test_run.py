@@ -11,8 +11,11 @@ import torch
 
 from benchmarks.polyp.__main__ import main
 from benchmarks.polyp.baselines import apparent_sizes, median_sizes
+from benchmarks.polyp.bundle import NAME, named, write_bundle
 from benchmarks.polyp.run import FULL_FRAME, Settings, binary_f1, run
+from pipelines.polyp.aggregate import BARE_SCORES, SCORES
 from pipelines.polyp.metrics import Sized
+from pipelines.polyp.model.trained import load_trained
 from pipelines.polyp.train.store import store_polyps
 from tests.pipelines.polyp.train.builders import write_polyps
 
@@ -59,6 +62,24 @@ def test_one_run_measures_everything_and_keeps_what_it_made(tmp_path: Path) -> N
     assert again["summary"]["mae_resnet18"] == report["summary"]["mae_resnet18"]
 
 
+@pytest.mark.slow
+def test_the_bundled_model_does_without_a_camera_and_says_what_it_learnt_from(tmp_path: Path) -> None:
+    polyps = write_polyps(tmp_path / "p", [2.0, 3.0, 4.0, 6.0, 7.0, 8.0, 11.0, 12.0, 14.0])
+    threads = torch.get_num_threads()
+    try:
+        write_bundle(tmp_path / "m" / NAME, polyps, steps=2, threads=1)
+    finally:
+        torch.set_num_threads(threads)
+    model = load_trained(tmp_path / "m" / NAME)
+    assert set(model.calibration) == {SCORES, BARE_SCORES}
+    assert model.config["training"]["forget_camera"] > 0
+    card = (tmp_path / "m" / NAME / "README.md").read_text()
+    assert "No frame of a patient was seen" in card and "rendered" in card
+    assert {named(one, style).id for one in polyps for style in ("a", "b")} == {
+        f"{style}/{one.id}" for one in polyps for style in ("a", "b")
+    }
+
+
 def test_the_baselines_are_what_they_say(tmp_path: Path) -> None:
     """Discs at nearly the same distance: apparent size tells much, the median nothing."""
     sizes = np.exp(np.random.default_rng(0).uniform(np.log(2), np.log(14), 24)).tolist()
@@ -82,7 +103,7 @@ def test_f1_of_large_polyps() -> None:
     ("options", "said"),
     [(["--networks", "vgg"], "invalid choice"), (["--seeds", "0"], "at least 1")],
 )
-def test_wrong_options_are_named(
+def test_wrong_options_arenamed(
     tmp_path: Path, options: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stopped:
