@@ -18,10 +18,10 @@ NAME = "polyp"
 FORGOTTEN = 0.4  # of the frames are seen without a camera: most users have no calibration
 COMMAND = "python -m benchmarks.polyp.bundle --out DIR"
 TERMS = "frames rendered by the project itself, free to use; nobody was filmed"
-NOTES = """**Data**: clips of rendered colons in two styles, with polyps of 1 to 25 mm, seen from 5 to 60 mm. Size
-was known exactly there. **No frame of a patient was seen, and no size of a real polyp was ever compared with
-what this model says.** Held-out polyps are of the same two styles; on a style that it was not trained on the
-same network is wrong by more."""
+NOTES = """**Data**: clips of rendered colons in two styles, with polyps of 1 to 25 mm, seen from 5 to 60 mm.
+Size was known exactly there. **No frame of a patient was seen, and no size of a real polyp was ever compared
+with what this model says.** Held-out polyps are of the same two styles; on a style that it was not trained on
+the same network is wrong by more."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -72,7 +72,9 @@ def write_bundle(out: Path, polyps: Sequence[Polyp], steps: int, threads: int) -
 
 def named(polyp: Polyp, style: str) -> Polyp:
     """Names of the two styles are the same, and mean other polyps."""
-    return replace(polyp, **{name: f"{style}/{getattr(polyp, name)}" for name in ("id", "patient", "video")})
+    return replace(
+        polyp, id=f"{style}/{polyp.id}", patient=f"{style}/{polyp.patient}", video=f"{style}/{polyp.video}"
+    )
 
 
 if __name__ == "__main__":
