@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .record import FAIL, NO_DIE, DieGrid, WaferFileError, WaferMap
+from .record import FAIL, MAX_DIAMETER_MM, NO_DIE, DieGrid, WaferFileError, WaferMap
 
 Notch = Literal["down", "left", "up", "right"]
 
@@ -61,6 +61,10 @@ def die_map(
     check_shape(*stored.shape)
     if pitch_mm is not None and not all(np.isfinite(p) and p > 0 for p in pitch_mm):
         raise WaferFileError(f"the die size must be two positive lengths, not {pitch_mm}")
+    if pitch_mm is not None and max(pitch_mm) > MAX_DIAMETER_MM:
+        raise WaferFileError(
+            f"a die of {pitch_mm[0]:g} x {pitch_mm[1]:g} mm is more than the largest wafer holds"
+        )
     turns = _TURNS[notch]
     status = np.ascontiguousarray(np.rot90(stored, turns))
     rows, cols = status.shape

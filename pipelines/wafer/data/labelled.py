@@ -80,7 +80,11 @@ def _from_folder(folder: Path) -> Iterator[tuple[WaferMap, str]]:
     root = folder.resolve()
     for source, labels in wanted.items():
         path = folder / source
-        if not path.resolve().is_relative_to(root):
+        try:
+            inside = path.resolve().is_relative_to(root)
+        except (OSError, ValueError, RuntimeError) as error:  # a NUL in the name, or a link to itself
+            raise WaferFileError(f"{folder / LABELS_FILE}: {source!r} is no name of a file") from error
+        if not inside:
             raise WaferFileError(f"{folder / LABELS_FILE}: {source} lies outside the folder")
         for item in read_file(path):
             if item.position in labels:

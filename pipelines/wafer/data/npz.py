@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import tokenize
+import warnings
 import zipfile
 import zlib
 from typing import Any, BinaryIO, Final
@@ -26,12 +27,15 @@ def npy_array(data: bytes, name: str = "the array") -> NDArray[Any]:
     stream = io.BytesIO(data)
     try:
         version = np.lib.format.read_magic(stream)
-        if version == (1, 0):
-            shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
-        elif version == (2, 0):
-            shape, fortran, dtype = np.lib.format.read_array_header_2_0(stream)
-        else:
+        if version not in ((1, 0), (2, 0)):
             raise WaferFileError(f"{name} is stored in .npy version {version}, which is not read")
+        read_header = (
+            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of headers that Python 2 wrote
+            shape, fortran, dtype = read_header(stream)
+        shape = tuple(map(int, shape))  # a header may have True in it
     except WaferFileError:
         raise
     except (ValueError, SyntaxError, TypeError, tokenize.TokenError, RecursionError, MemoryError) as error:
@@ -41,7 +45,7 @@ def npy_array(data: bytes, name: str = "the array") -> NDArray[Any]:
         raise WaferFileError(f"{name} holds {dtype}, and only numbers, booleans and text are read")
     count = math.prod(shape)
     start = stream.tell()
-    if count < 0 or count * dtype.itemsize > len(data) - start:
+    if min(shape, default=0) < 0 or count * dtype.itemsize > len(data) - start:
         raise WaferFileError(
             f"the header of {name} promises {shape} values of {dtype}, which is more than the file holds"
         )
@@ -63,7 +67,7 @@ class Npz:
     def __init__(self, stream: BinaryIO, limit: int) -> None:
         try:
             self._zip = zipfile.ZipFile(stream)
-        except (zipfile.BadZipFile, ValueError, OverflowError) as error:
+        except (zipfile.BadZipFile, ValueError, OverflowError, NotImplementedError) as error:
             raise WaferFileError("the .npz file is cut short or damaged") from error
         members = self._zip.infolist()
         if len(members) > MAX_MEMBERS:
@@ -92,7 +96,7 @@ class Npz:
         try:
             # Unpacking stops at the size in the directory, so a member cannot grow beyond the limit.
             data = self._zip.read(member)
-        except (zipfile.BadZipFile, ValueError, EOFError, OSError, zlib.error) as error:
+        except (zipfile.BadZipFile, ValueError, EOFError, OSError, NotImplementedError, zlib.error) as error:
             raise WaferFileError(f"the array '{name}' is cut short or damaged") from error
         return npy_array(data, f"the array '{name}'")
 

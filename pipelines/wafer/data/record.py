@@ -10,6 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 NO_DIE, PASS, FAIL = 0, 1, 2
+MAX_DIAMETER_MM = 1_000.0
+MAX_REACH_MM = (
+    10_000.0  # of a defect from the centre: junk beside the wafer is kept and noted, nonsense is not
+)
 
 
 class WaferFileError(ValueError):
@@ -88,11 +92,16 @@ class WaferMap:
             raise WaferFileError(f"defects must have the shape (N, 2), not {self.defects.shape}")
         if len(self.source_rows) != len(self.defects):
             raise WaferFileError(f"{len(self.source_rows)} source rows for {len(self.defects)} defects")
-        if not np.isfinite(self.defects).all():
+        reach = float(np.abs(self.defects).max(initial=0.0))
+        if not np.isfinite(reach):
             raise WaferFileError("a defect position is not a finite number")
-        if not (np.isfinite(self.diameter_mm) and 0 < self.diameter_mm <= 1000):
+        if reach > MAX_REACH_MM:
             raise WaferFileError(
-                f"the wafer's diameter must lie between 0 and 1000 mm, not {self.diameter_mm}"
+                f"a defect lies {reach:g} mm from the wafer's centre: its position or unit cannot be right"
+            )
+        if not 0 < self.diameter_mm <= MAX_DIAMETER_MM:
+            raise WaferFileError(
+                f"the wafer's diameter must lie between 0 and {MAX_DIAMETER_MM:g} mm, not {self.diameter_mm}"
             )
 
     @property

@@ -67,6 +67,8 @@ def read(data: bytes, source: Path) -> Iterator[WaferMap | FailedMap]:
     order = "<" if data[:2] == b"\x02\x00" else ">"
     try:
         wafers, master, layout = _collect(package, data, order)
+    except UnicodeDecodeError as error:
+        raise WaferFileError("a record is damaged: its text is no UTF-8") from error
     except (package.STDFError, TypeError, struct.error) as error:  # TypeError: some of its reports of damage
         raise WaferFileError(f"a record is damaged: {str(error)[:200]}") from error
     if not wafers:

@@ -44,7 +44,10 @@ def lines(data: bytes) -> Iterator[str]:
     """
     stream = io.TextIOWrapper(io.BytesIO(data), _encoding(data), newline="")
     for _ in range(MAX_LINES):
-        line = stream.readline(MAX_LINE)
+        try:
+            line = stream.readline(MAX_LINE)
+        except UnicodeDecodeError as error:  # of UTF-16 alone; what is no UTF-8 is read as Latin-1
+            raise WaferFileError("the text says that it is in UTF-16, and is not: it is damaged") from error
         if not line:
             return
         if len(line) == MAX_LINE:
@@ -59,7 +62,7 @@ def _encoding(data: bytes) -> str:
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         for start in range(0, len(data), _PIECE):
-            decoder.decode(data[start : start + _PIECE])
+            decoder.decode(data[start : start + _PIECE], final=start + _PIECE >= len(data))
     except UnicodeDecodeError:
         return "latin-1"
     return "utf-8-sig"
