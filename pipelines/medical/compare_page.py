@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from pipelines.common.metrics import Metric
+from pipelines.common.pages import template
 from pipelines.medical.compare import ALPHA, STATISTICS, Comparison, LabelScores, Pair
 from pipelines.medical.metrics.definitions import EMPTY, SURFACE
 from pipelines.medical.statistics import Floats
 
+TEMPLATES = Path(__file__).parent / "templates"
 WIDE, SCORES, EFFECTS, TEXTS = 1240.0, (150.0, 600.0), (680.0, 900.0), 924.0
 ROW, GAP, TOP, BOTTOM = 24.0, 22.0, 26.0, 30.0
 MAX_LINKED = 80  # cases whose values are joined by lines; more make a grey cloud
@@ -104,7 +104,7 @@ def write(file: IO[str], result: Comparison) -> None:
         "number": number,
         "p_text": p_text,
     }
-    file.writelines(_template().generate(context))
+    file.writelines(template(TEMPLATES, "compare.html.j2").generate(context))
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -115,15 +115,6 @@ def number(value: float | None, digits: int = 3) -> str:
 def p_text(p: float) -> str:
     """A p-value as it is read."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-@cache
-def _template() -> Template:
-    loader = FileSystemLoader(Path(__file__).parent / "templates")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template("compare.html.j2")
 
 
 def _figure(metric: Metric, labels: tuple[LabelScores, ...], result: Comparison) -> Figure:

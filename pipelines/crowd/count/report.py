@@ -6,16 +6,14 @@ Names from files are untrusted: jinja2 escapes all of them.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import IO, Any, Final
 from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-
 from pipelines.common.errors import UserError
+from pipelines.common.pages import template
 from pipelines.crowd.count.chart import chart, clock
 from pipelines.crowd.count.files import OVERLAYS, VIDEOS, file_of
 from pipelines.crowd.count.film import frames_to_show
@@ -25,6 +23,11 @@ from pipelines.crowd.data.images import image_size
 INLINE_BYTES: Final = 20 * 2**20  # of all pictures; beyond this the page names the files in `overlays`
 MOST_ZONES: Final = 6  # that the table has a column for
 TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
+FILTERS: Final[dict[str, Callable[[Any], str]]] = {
+    "whole": lambda value: "–" if value is None else f"{value:,.0f}",
+    "short": lambda value: "–" if value is None else f"{value:.3g}",
+    "people": lambda value: _people(value),
+}
 
 Row = Mapping[str, Any]
 
@@ -51,7 +54,7 @@ def write(file: IO[str], record: Row, rows: Sequence[Row], out: Path) -> None:
         "cards": (card for group in groups for card in _cards(group, out, inline, record)),
         "some": bool(counted),
     }
-    file.writelines(_template("count.html.j2").generate(context))
+    file.writelines(template(TEMPLATES, "count.html.j2", FILTERS).generate(context))
 
 
 def settings(record: Row) -> list[tuple[str, str]]:
@@ -153,19 +156,3 @@ def _people(area: Row) -> str:
         return "–"
     ends = "" if area["low"] is None else f" ({area['low']:,.0f}–{area['high']:,.0f})"
     return f"{area['count']:,.0f}{ends}"
-
-
-@cache
-def _template(name: str) -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["thousands"] = lambda value: f"{value:,}"
-    environment.filters["whole"] = lambda value: "–" if value is None else f"{value:,.0f}"
-    environment.filters["short"] = lambda value: "–" if value is None else f"{value:.3g}"
-    environment.filters["people"] = _people
-    return environment.get_template(name)

@@ -6,18 +6,20 @@ Names from files are untrusted: jinja2 escapes all of them.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-
+from pipelines.common.pages import template
 from pipelines.medical.colours import colour
 
 INLINE_BYTES = 20 * 2**20  # of all pictures; beyond this the page names the files in `pictures`
 TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
+FILTERS: Final[dict[str, Callable[[Any], str]]] = {
+    "short": lambda value: "–" if value is None else f"{value:.4g}",
+    "ml": lambda value: "–" if value is None else _ml(value),
+}
 
 Row = Mapping[str, Any]
 Pair = tuple[Row, Mapping[str, Any] | None]
@@ -42,7 +44,7 @@ def write(file: IO[str], record: Row, pairs: Sequence[Pair], folder: Path) -> No
         "cases": (_case(row, drawn, folder, inline) for row, drawn in pairs if drawn),
         "rows": [row for row, _ in pairs if row["status"] == "ok"],
     }
-    file.writelines(_template("segment.html.j2").generate(context))
+    file.writelines(template(TEMPLATES, "segment.html.j2", FILTERS).generate(context))
 
 
 def settings(record: Row) -> list[tuple[str, str]]:
@@ -81,21 +83,6 @@ def _case(row: Row, drawn: Mapping[str, Any], folder: Path, inline: bool) -> dic
             source = f"{folder.name}/{quote(path.name)}"
         pictures.append({"plane": plane, "source": source, **one})
     return {"row": row, "pictures": pictures, "labels": drawn["labels"], "window": drawn["window"]}
-
-
-@cache
-def _template(name: str) -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["thousands"] = lambda value: f"{value:,}"
-    environment.filters["short"] = lambda value: "–" if value is None else f"{value:.4g}"
-    environment.filters["ml"] = lambda value: "–" if value is None else _ml(value)
-    return environment.get_template(name)
 
 
 def _ml(value: float) -> str:

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-
 from pipelines.common.errors import UserError
 from pipelines.common.media.images import image_size
+from pipelines.common.pages import template
 from pipelines.polyp.metrics import METRICS
 from pipelines.polyp.size.charts import agreement, distribution
 from pipelines.polyp.size.gate_strips import strips
@@ -25,6 +23,11 @@ from pipelines.polyp.size.job import OVERLAYS
 INLINE_BYTES: Final = 20 * 2**20  # of all pictures; beyond this the page names the files in `overlays`
 MOST_REASONS: Final = 8
 TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
+FILTERS: Final[dict[str, Callable[[Any], str]]] = {
+    "mm": lambda value: "–" if value is None else f"{value:.1f}",
+    "percent": lambda value: "–" if value is None else f"{value:.0%}",
+    "short": lambda value: "–" if value is None else f"{round(value, 6):.3g}",
+}
 BOXES_FROM: Final = {
     "labels": "the labels of the data set",
     "boxes": "the boxes that were given",
@@ -58,7 +61,7 @@ def write(file: IO[str], record: Row, rows: Iterable[tuple[Row, str]], out: Path
         "agreement": agreement(_scored(listed, scores), scores["polyp"]["metrics"]) if scores else None,
         "counted": scores,
     }
-    file.writelines(_template("size.html.j2").generate(context))
+    file.writelines(template(TEMPLATES, "size.html.j2", FILTERS).generate(context))
 
 
 def settings(record: Row) -> list[tuple[str, str]]:
@@ -160,19 +163,3 @@ def _scores(scores: Row) -> list[dict[str, Any]]:
             {"title": title, "counts": table["counts"], "lines": lines, "baseline": table["baseline"]}
         )
     return found
-
-
-@cache
-def _template(name: str) -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["thousands"] = lambda value: f"{value:,}"
-    environment.filters["mm"] = lambda value: "–" if value is None else f"{value:.1f}"
-    environment.filters["percent"] = lambda value: "–" if value is None else f"{value:.0%}"
-    environment.filters["short"] = lambda value: "–" if value is None else f"{round(value, 6):.3g}"
-    return environment.get_template(name)
