@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from pipelines.common.runner import Runner
 
 COMPUTING, CONFIGURING, RUNNING, PRINTING = "Where to compute", "Config", "The run", "Output"
 
@@ -17,6 +20,13 @@ class Engine(StrEnum):
     auto = "auto"
     native = "native"
     minkowski = "minkowski"
+
+
+class RunnerName(StrEnum):
+    """Where the items of a run are computed."""
+
+    local = "local"
+    ray = "ray"
 
 
 Model = Annotated[
@@ -36,6 +46,33 @@ Device = Annotated[
     str | None,
     typer.Option(
         "--device", metavar="auto|cpu|cuda[:N]", help="The device. Default: auto.", rich_help_panel=COMPUTING
+    ),
+]
+RunnerOption = Annotated[
+    RunnerName,
+    typer.Option(
+        "--runner",
+        help="The model in this process, or in actors on a Ray cluster.",
+        rich_help_panel=COMPUTING,
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        min=0,
+        help="Processes that read ahead of the model, 0 for none; on Ray, actors. Default: by the cores.",
+        rich_help_panel=COMPUTING,
+    ),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--ray-address",
+        metavar="HOST:PORT",
+        help="A Ray cluster that is there already; without it one is started on this machine.",
+        rich_help_panel=COMPUTING,
     ),
 ]
 Seed = Annotated[
@@ -77,3 +114,20 @@ Layout = Annotated[
 def computing(engine: Engine | None, device: str | None, seed: int | None) -> dict[str, Any]:
     """The fields of a config that these options give; None where one was not given."""
     return {"engine": engine and engine.value, "device": device, "seed": seed}
+
+
+def runner(name: RunnerName, workers: int | None, address: str | None) -> Runner:
+    """The runner that these options ask for. Raises UserError if they contradict, or Ray is missing."""
+    from pipelines.common.errors import UserError
+    from pipelines.common.runner import Runner
+
+    if name == RunnerName.local:
+        if address is not None:
+            raise UserError("--ray-address needs --runner ray")
+        return Runner(workers=workers)
+    if workers == 0:
+        raise UserError("--workers 0 is for --runner local: on Ray there is at least one actor")
+    from pipelines.common.runner.on_ray import check_ray
+
+    check_ray()
+    return Runner("ray", workers, address or "")

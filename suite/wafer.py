@@ -14,6 +14,7 @@ from suite import exits, options, settings, terminal, wafer_options, wafer_runs,
 from suite.folders import run_folder
 
 if TYPE_CHECKING:
+    from pipelines.common.runner import Runner
     from pipelines.wafer.config import ClassifyConfig
     from pipelines.wafer.predict import Predictor
 
@@ -34,6 +35,9 @@ def classify(
     dry_run: options.DryRun = False,
     engine: options.EngineOption = None,
     device: options.Device = None,
+    runner: options.RunnerOption = options.RunnerName.local,
+    workers: options.Workers = None,
+    ray_address: options.RayAddress = None,
     config_file: options.ConfigFile = None,
     sets: options.Sets = None,
     seed: options.Seed = None,
@@ -57,6 +61,7 @@ def classify(
             "diameter_mm": diameter,
         }
         config = settings.resolve(ClassifyConfig, config_file, sets or (), given)
+        where = options.runner(runner, workers, ray_address)
         config = config.model_copy(update={"alarm_on": alarm_names(config.alarm_on, config.model)})
         target = run_folder(out, "wafer", resume=resume, overwrite=overwrite)
         if write_klarf is not None:
@@ -64,7 +69,7 @@ def classify(
         if dry_run:
             _plan(paths, target, config, as_json, quiet)
             return
-        code = _classify(paths, target, config, resume, overwrite, write_klarf, as_json, quiet)
+        code = _classify(paths, target, config, where, resume, overwrite, write_klarf, as_json, quiet)
     raise typer.Exit(code)
 
 
@@ -72,6 +77,7 @@ def _classify(
     paths: list[Path],
     target: Path,
     config: ClassifyConfig,
+    runner: Runner,
     resume: bool,
     overwrite: bool,
     write_klarf: Path | None,
@@ -91,6 +97,7 @@ def _classify(
             resume=resume,
             overwrite=overwrite,
             progress=progress,
+            runner=runner,
         )
     written = write_klarf is None or _write_klarf(paths, target, config, write_klarf, quiet)
     if as_json:
@@ -138,12 +145,7 @@ def _predictor(config: ClassifyConfig, progress: Callable[[str], None]) -> Predi
     progress("loading the model")
     from pipelines.wafer.predict import Predictor
 
-    return Predictor.load(
-        config.model,
-        engine=config.engine,
-        device=config.device,
-        false_alarm_rate=config.false_alarm_rate,
-    )
+    return Predictor.of(config)
 
 
 def _plan(paths: list[Path], target: Path, config: ClassifyConfig, as_json: bool, quiet: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,3 +25,14 @@ def shared_data() -> Path:
             pytest.fail(f"{folder} is missing, and CI is meant to have it")
         pytest.skip(f"the real data is not at {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[None]:
+    """A cluster of two cores on this machine, which takes some seconds to start. CI must have Ray."""
+    from pipelines.common.runner import on_ray
+
+    if not os.environ.get("CI"):
+        pytest.importorskip("ray")
+    with on_ray.cluster(cores=2):
+        yield

@@ -4,41 +4,25 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from pipelines.common.errors import UserError
 from pipelines.common.files import replacing
+from pipelines.common.runner import IN_PROCESS, Runner
+from pipelines.common.runner import run as compute
 from pipelines.common.runs import REPORT, TABLE, RunFolder
 from pipelines.common.summary import MAX_LISTED, record_of
 from pipelines.wafer import report, rows
 from pipelines.wafer.config import ClassifyConfig
-from pipelines.wafer.data import FailedMap, SkippedFile, WaferFileError, WaferMap, iter_maps
-from pipelines.wafer.drawing import pack
+from pipelines.wafer.data import SkippedFile, WaferFileError
+from pipelines.wafer.job import Classifier, ClassifyJob, Made, sources, work_of
 from pipelines.wafer.latents import LatentFile
 
-if TYPE_CHECKING:
-    from pipelines.wafer.predict import Prediction
-
 DRAWINGS = "maps.jsonl"
-NO_DRAWING = "null"
-
-Item = WaferMap | FailedMap
-
-
-class Classifier(Protocol):
-    """What classifies maps: `pipelines.wafer.predict.Predictor`."""
-
-    def predict(self, maps: Sequence[WaferMap]) -> Sequence[Prediction]:
-        """One prediction per map, in order."""
-
-    def describe(self) -> dict[str, Any]:
-        """The models, the engine and the device, as JSON holds them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +64,14 @@ def classify(
     resume: bool = False,
     overwrite: bool = False,
     progress: Callable[[str], None] = lambda text: None,
+    runner: Runner = IN_PROCESS,
 ) -> RunSummary:
     """Classify every wafer map in the files and folders `paths` into the run folder `out`.
 
     Rows come in the order of the input, one per map; a map that cannot be read or classified is a row
     with the status `failed` and the reason. Memory is bounded by a batch, not by the number of maps.
-    Raises UserError if the folder may not be written to, if the run in it is another one (`resume`), or
-    if there is no wafer map at all.
+    runner: where it is computed; the rows are the same everywhere. Raises UserError if the folder may not be
+    written to, if the run in it is another one (`resume`), or if there is no wafer map at all.
     """
     config = config or ClassifyConfig()
     started = time.monotonic()
@@ -97,20 +82,24 @@ def classify(
         run.begin(_record(paths, predictor, config))
         skipped = _Skipped()
         try:
-            found = iter_maps(paths, assumed_diameter_mm=config.diameter_mm)
+            found = sources(paths, run.finished)
         except WaferFileError as error:
             latents.discard()
             run.discard()
             raise UserError(str(error)) from error
-        items = _unfinished(found, run, skipped)
-        done = len(run.finished)
-        for batch in batches(items, config):
-            made = [(_row(item, found), item, found) for item, found in _predict(batch, predictor)]
-            latents.append((row, _latent(found)) for row, _, found in made)
-            run.append([row for row, _, _ in made], [_drawing(item) for _, item, _ in made])
-            new = len(run.finished) - done
-            rate = new / (time.monotonic() - started)
-            progress(f"{len(run.finished):,} maps, {rate:,.0f} a second, at {batch[-1].source.name}")
+        done, job = len(run.finished), ClassifyJob(predictor, config)
+        with closing(compute(work_of(config), found, job, runner)) as results:
+            for result in results:
+                made = [one for one in result if isinstance(one, Made)]
+                for one in result:
+                    if isinstance(one, SkippedFile):
+                        skipped.add(one)
+                latents.append((one.row, one.latent) for one in made)
+                run.append([one.row for one in made], [one.drawing for one in made])
+                new = len(run.finished) - done
+                rate = new / (time.monotonic() - started)
+                at = Path(made[-1].row["source"]).name if made else ""
+                progress(f"{len(run.finished):,} maps, {rate:,.0f} a second, at {at}")
         if not run.finished:
             latents.discard()
             run.discard()
@@ -118,21 +107,6 @@ def classify(
         progress("writing the report")
         counts, seconds = _conclude(run, config, skipped)
         return RunSummary(out, counts, skipped.count, seconds)
-
-
-def batches(items: Iterator[Item], config: ClassifyConfig) -> Iterator[list[Item]]:
-    """Consecutive items, as many as the limits on maps and on defects allow and at least one."""
-    batch: list[Item] = []
-    defects = 0
-    for item in items:
-        size = len(item.defects) if isinstance(item, WaferMap) else 0
-        if batch and (len(batch) >= config.batch_maps or defects + size > config.batch_defects):
-            yield batch
-            batch, defects = [], 0
-        batch.append(item)
-        defects += size
-    if batch:
-        yield batch
 
 
 def _record(paths: Sequence[Path], predictor: Classifier, config: ClassifyConfig) -> dict[str, Any]:
@@ -147,71 +121,6 @@ def _record(paths: Sequence[Path], predictor: Classifier, config: ClassifyConfig
         engine=description.get("engine", config.engine),
         device=description.get("device", config.device),
     )
-
-
-def _unfinished(
-    items: Iterator[WaferMap | FailedMap | SkippedFile], run: RunFolder, skipped: _Skipped
-) -> Iterator[Item]:
-    """The items without a row yet, each once, however often its file is named."""
-    earlier = dict(run.finished)
-    seen: set[tuple[str, ...]] = set()
-    for item in items:
-        if isinstance(item, SkippedFile):
-            skipped.add(item)
-            continue
-        key = (str(item.source), str(item.position))
-        if key in earlier:
-            _check_unchanged(item, earlier[key])
-        elif key not in seen:
-            seen.add(key)
-            yield item
-
-
-def _check_unchanged(item: Item, before: str | None) -> None:
-    now = rows.item_hash(item) if isinstance(item, WaferMap) else None
-    if now != before:
-        raise UserError(
-            f"{item.source} has changed since the run began; start again with --overwrite or a new folder"
-        )
-
-
-def _predict(batch: Sequence[Item], predictor: Classifier) -> Iterator[tuple[Item, Prediction | str | None]]:
-    """Each item with its prediction, the reason why it has none, or None where none was asked for."""
-    maps = [item for item in batch if isinstance(item, WaferMap) and item.locatable]
-    predictions = iter(_predict_maps(maps, predictor))
-    for item in batch:
-        yield item, next(predictions) if isinstance(item, WaferMap) and item.locatable else None
-
-
-def _predict_maps(maps: Sequence[WaferMap], predictor: Classifier) -> Sequence[Prediction | str]:
-    if not maps:
-        return []
-    try:
-        return predictor.predict(maps)
-    except (RuntimeError, ValueError, ArithmeticError, MemoryError) as error:
-        # RuntimeError is what torch raises for want of memory too. Alone, the other maps may well pass.
-        if len(maps) == 1:
-            return [f"cannot be classified: {str(error) or type(error).__name__}"]
-        return [result for one in maps for result in _predict_maps([one], predictor)]
-
-
-def _row(item: Item, prediction: Prediction | str | None) -> rows.Row:
-    if isinstance(item, FailedMap):
-        return rows.failed_row(item)
-    item_hash = rows.item_hash(item)
-    if prediction is None:
-        return rows.unplaced_row(item, item_hash)
-    if isinstance(prediction, str):
-        return rows.unpredicted_row(item, prediction, item_hash)
-    return rows.ok_row(item, prediction, item_hash)
-
-
-def _latent(prediction: Prediction | str | None) -> NDArray[np.float32] | None:
-    return None if prediction is None or isinstance(prediction, str) else prediction.latent
-
-
-def _drawing(item: Item) -> str:
-    return pack(item) if isinstance(item, WaferMap) else NO_DRAWING
 
 
 def _conclude(run: RunFolder, config: ClassifyConfig, skipped: _Skipped) -> tuple[dict[str, Any], float]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pipelines.common.errors import UserError
 from pipelines.common.hardware import resolve_device
 from pipelines.common.models import find_model
+from pipelines.wafer.config import ClassifyConfig
 from pipelines.wafer.data.record import WaferMap
 from pipelines.wafer.model.trained import TASK, TrainedModel, load_trained
 
@@ -81,6 +82,16 @@ class Predictor:
             chosen = load_one(model)
             models = dict.fromkeys(AUTO, chosen)
         return cls(models, "native" if engine == "auto" else engine, false_alarm_rate)
+
+    @classmethod
+    def of(cls, config: ClassifyConfig) -> Predictor:
+        """Load what the config names. Raises UserError."""
+        return cls.load(
+            config.model,
+            engine=config.engine,
+            device=config.device,
+            false_alarm_rate=config.false_alarm_rate,
+        )
 
     def predict(self, maps: Sequence[WaferMap]) -> list[Prediction]:
         """One prediction per map, in order.

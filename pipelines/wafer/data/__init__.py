@@ -1,16 +1,19 @@
 """Reading wafer maps in any of the formats that tools write. See `record` for what comes out."""
 
 from .labelled import read_labelled
-from .reading import iter_maps, read_file
+from .reading import FoundFile, find_files, iter_maps, read_file, read_found
 from .record import DieGrid, FailedMap, SkippedFile, WaferFileError, WaferMap
 
 __all__ = [
     "DieGrid",
     "FailedMap",
+    "FoundFile",
     "SkippedFile",
     "WaferFileError",
     "WaferMap",
+    "find_files",
     "iter_maps",
     "read_file",
+    "read_found",
     "read_labelled",
 ]

@@ -6,7 +6,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -38,6 +38,14 @@ UNKNOWN_FORMAT: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A file to read. named: by the user, so that it should hold wafers; else it was found in a folder."""
+
+    path: Path
+    named: bool
+
+
 def read_file(
     path: str | Path, *, assumed_diameter_mm: float = ASSUMED_DIAMETER_MM
 ) -> Iterator[WaferMap | FailedMap]:
@@ -67,6 +75,19 @@ def iter_maps(
     Raises:
         WaferFileError: at once, where a named file or folder does not exist.
     """
+    return (
+        item
+        for found in find_files(paths)
+        for item in read_found(found, assumed_diameter_mm=assumed_diameter_mm)
+    )
+
+
+def find_files(paths: Iterable[str | Path]) -> Iterator[FoundFile | FailedMap | SkippedFile]:
+    """The files that `iter_maps` reads, lazily and in its order, without opening one.
+
+    Raises:
+        WaferFileError: at once, where a named file or folder does not exist.
+    """
     named = [Path(path) for path in paths]
     for path in named:
         try:
@@ -75,19 +96,28 @@ def iter_maps(
             raise WaferFileError(f"{path} does not exist") from error
         except OSError:
             continue  # it exists but may not be looked at, which becomes a row
-    return _iter_maps(named, assumed_diameter_mm)
+    return _find_files(named)
 
 
-def _iter_maps(named: list[Path], diameter_mm: float) -> Iterator[WaferMap | FailedMap | SkippedFile]:
+def _find_files(named: list[Path]) -> Iterator[FoundFile | FailedMap | SkippedFile]:
     for path in named:
         if not _is_folder(path):
-            yield from read_file(path, assumed_diameter_mm=diameter_mm)
+            yield FoundFile(path, named=True)
             continue
         for found in walk(path):
-            if isinstance(found, Path):
-                yield from _read(found, diameter_mm)
-            else:
-                yield found
+            yield FoundFile(found, named=False) if isinstance(found, Path) else found
+
+
+def read_found(
+    found: FoundFile | FailedMap | SkippedFile, *, assumed_diameter_mm: float = ASSUMED_DIAMETER_MM
+) -> Iterator[WaferMap | FailedMap | SkippedFile]:
+    """The wafers of what `find_files` has found."""
+    if not isinstance(found, FoundFile):
+        yield found
+    elif found.named:
+        yield from read_file(found.path, assumed_diameter_mm=assumed_diameter_mm)
+    else:
+        yield from _read(found.path, assumed_diameter_mm)
 
 
 def _is_folder(path: Path) -> bool:

@@ -16,9 +16,10 @@ import pytest
 from numpy.typing import NDArray
 
 from pipelines.common.errors import UserError
-from pipelines.wafer.classify import batches, classify
+from pipelines.wafer.classify import classify
 from pipelines.wafer.config import ClassifyConfig
 from pipelines.wafer.data import FailedMap, WaferMap
+from pipelines.wafer.job import batches
 from tests.pipelines.wafer.double import Double
 
 HEADER = (

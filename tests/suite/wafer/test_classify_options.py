@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.common.runner import on_ray
 from tests.pipelines.wafer.double import Double
 from tests.pipelines.wafer.test_classify import read_record
 from tests.suite.wafer.conftest import classify
@@ -26,6 +27,10 @@ from tests.suite.wafer.conftest import classify
         ),
         (["--resume", "--overwrite"], "one of them"),
         (["--engine", "fast"], "minkowski"),
+        (["--runner", "cluster"], "local"),
+        (["--workers", "-1"], "--workers"),
+        (["--ray-address", "head:6379"], "--ray-address needs --runner ray"),
+        (["--runner", "ray", "--workers", "0"], "--workers 0 is for --runner local"),
     ],
 )
 def test_wrong_options_end_with_2_and_leave_no_run(
@@ -97,3 +102,20 @@ def test_a_dry_run_writes_nothing(good: Path, broken: Path, tmp_path: Path, doub
     assert double.batches == []
     assert not (tmp_path / "run").exists()
     assert not (tmp_path / "runs").exists()
+
+
+def test_ray_that_is_not_installed_is_said_with_what_to_run(
+    good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(on_ray, "find_spec", lambda name: None)
+    result = classify(good, "--out", "run", "--runner", "ray")
+    assert result.exit_code == 2
+    assert result.stderr == "error: --runner ray needs Ray: pip install 'sparse-suite[ray]'\n"
+    assert not (tmp_path / "run").exists()
+
+
+def test_processes_that_read_ahead_give_the_same_rows(good: Path, tmp_path: Path) -> None:
+    assert classify(good, "--out", "here", "--workers", "0").exit_code == 0
+    assert classify(good, "--out", "ahead", "--workers", "1").exit_code == 0
+    for name in ("results.jsonl", "results.csv"):
+        assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "ahead" / name).read_bytes()

@@ -1,0 +1,228 @@
+"""The items of a run on a Ray cluster: Ray Data over a pool of actors, each of which loads the model once."""
+
+from __future__ import annotations
+
+import logging
+import os
+import traceback
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final, Generic
+
+from pipelines.common.errors import UserError
+from pipelines.common.hardware import usable_cores
+from pipelines.common.runner.work import Done, Item, Job, Part, Work
+
+INSTALL: Final = "pip install 'sparse-suite[ray]'"
+MOST_RESTARTS: Final = 10  # of an actor; then something is wrong beyond single items
+STORE_BYTES: Final = 256 * 2**20  # only names and rows travel
+LOST: Final = "the process that did it was ended from outside, as happens when memory runs out"
+SETTINGS: Final = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent to anybody
+    "RAY_raylet_start_wait_time_s": "120",  # a machine may be busy
+    "RAY_BACKEND_LOG_LEVEL": "fatal",  # what concerns the user is in the rows
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the coming behaviour, without the warning of it
+}
+
+
+def check_ray() -> None:
+    """Raise UserError, with what to run, if Ray is not installed."""
+    if find_spec("ray") is None:
+        raise UserError(f"--runner ray needs Ray: {INSTALL}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Block(Generic[Item]):
+    """Items that an actor gets together. start: the place of the first among all."""
+
+    start: int
+    items: list[Item]
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer(Generic[Done]):
+    """What came of a block. error: what ends the run."""
+
+    start: int
+    done: list[Done]
+    error: Exception | None = None
+
+    def open(self) -> list[Done]:
+        """What was done. Raises the error."""
+        if self.error is not None:
+            raise self.error
+        return self.done
+
+
+def run_on_ray(
+    work: Work[Item, Part, Done],
+    items: Iterable[Item],
+    job: Job[Part, Done],
+    *,
+    workers: int | None = None,
+    address: str = "",
+) -> Iterator[Done]:
+    """What the actors make of the items, in their order.
+
+    Items travel, not what is read of them; so paths must be the same on all machines. Those that went down
+    with an actor come last: each is given to an actor alone, and if that dies too, `job` answers for it in
+    this process, with `work.lost`.
+
+    workers: actors; None takes one for each core, or for each GPU. address: of a cluster that is there; empty
+    starts one on this machine, which ends with the run. Raises what reading and computing raise, and
+    UserError if there is no Ray, no such cluster, or if it is lost.
+    """
+    check_ray()
+    waiting = list(items)
+    with cluster(address):
+        from ray.exceptions import RayError
+
+        try:
+            yield from _all(work, waiting, job, workers)
+        except RayError as error:
+            raise UserError(
+                f"the Ray cluster failed ({type(error).__name__}); what is done is kept: repeat the command"
+                " with --resume"
+            ) from error
+
+
+def _all(
+    work: Work[Item, Part, Done], items: list[Item], job: Job[Part, Done], workers: int | None
+) -> Iterator[Done]:
+    starts = range(0, len(items), work.block)
+    blocks = [_Block(start, items[start : start + work.block]) for start in starts]
+    if not blocks:
+        return
+    finished: set[int] = set()
+    for answer in _pool(work, blocks, workers):
+        finished.add(answer.start)
+        yield from answer.open()
+    yield from _alone(
+        work, [one for block in blocks if block.start not in finished for one in block.items], job
+    )
+
+
+def _pool(
+    work: Work[Item, Part, Done], blocks: list[_Block[Item]], workers: int | None
+) -> Iterator[_Answer[Done]]:
+    """The answers of a pool of actors; a block whose actor died has none."""
+    import ray
+    import ray.data
+
+    there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    gpus = 0 if work.device == "cpu" else int(there.get("GPU", 0))
+    size = workers or gpus or max(1, int(there.get("CPU", 1)))
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.execution_options.preserve_order = True
+    context.max_errored_blocks = -1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Ray has no other way yet to say what becomes of an actor that dies
+        answers = ray.data.from_items(
+            [{"block": block} for block in blocks], override_num_blocks=len(blocks)
+        ).map_batches(
+            _Actor,
+            fn_constructor_args=(work, str(Path.cwd())),
+            compute=ray.data.ActorPoolStrategy(size=min(size, len(blocks))),
+            num_cpus=1,
+            num_gpus=1 if gpus else 0,
+            max_restarts=MOST_RESTARTS,
+            max_task_retries=0,  # left to Ray it would be for ever
+        )
+    for name in ("ray", "ray.data"):  # only now, as Ray Data has settings of its own when it is loaded
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    for row in answers.iter_rows():
+        yield row["answer"]
+
+
+def _alone(work: Work[Item, Part, Done], items: list[Item], job: Job[Part, Done]) -> Iterator[Done]:
+    """What comes of items whose actor died, in an actor of their own one by one, which shows the cause."""
+    import ray
+    from ray.exceptions import RayActorError
+
+    # It asks for no core of its own: those of the pool may not be free again yet.
+    kind: Any = ray.remote(num_cpus=0, max_restarts=0)(_Actor)
+    actor: Any = None
+    for item in items:
+        actor = actor or kind.remote(work, str(Path.cwd()))
+        try:
+            answer: _Answer[Done] = ray.get(actor.answer.remote(_Block(0, [item])))
+        except RayActorError:
+            actor = None
+            yield from job.do([work.lost(item, 0, LOST)])
+        else:
+            yield from answer.open()
+
+
+class _Actor(Generic[Item, Part, Done]):
+    """A process of the cluster with the model. Errors travel as answers: Ray would not tell one of the
+    model from the death of the process."""
+
+    def __init__(self, work: Work[Item, Part, Done], folder: str) -> None:
+        self._work = work
+        self._error: Exception | None = None
+        try:
+            os.chdir(folder)  # what relative paths are relative to
+            self._job = work.load()
+        except Exception as error:
+            self._error = _portable(error)
+
+    def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[_Answer[Done]]]:
+        return {"answer": [self.answer(block) for block in batch["block"]]}
+
+    def answer(self, block: _Block[Item]) -> _Answer[Done]:
+        """What comes of some items, or the error that ends the run."""
+        if self._error is not None:
+            return _Answer(block.start, [], self._error)
+        try:
+            parts = (part for item in block.items for part in self._work.read(item))
+            return _Answer(block.start, list(self._job.do(parts)))
+        except Exception as error:
+            return _Answer(block.start, [], _portable(error))
+
+
+def _portable(error: Exception) -> Exception:
+    """The error itself if the user can mend it, else one with its text, as not every error can travel."""
+    if isinstance(error, (UserError, OSError)):
+        return error
+    return RuntimeError(f"on the Ray cluster:\n{traceback.format_exc()}")
+
+
+@contextmanager
+def cluster(address: str = "", cores: int | None = None) -> Iterator[None]:
+    """A connection to the cluster at the address, or to one on this machine that ends with the block.
+
+    Does nothing where this process is connected already. cores: of one on this machine; None takes all that
+    this process may use. Raises UserError if there is no such cluster.
+    """
+    check_ray()
+    os.environ.update(SETTINGS)
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    try:
+        if address:
+            ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL)
+        else:
+            ray.init(
+                "local",
+                num_cpus=cores or usable_cores(),
+                object_store_memory=STORE_BYTES,
+                include_dashboard=False,
+                dashboard_host="127.0.0.1",
+                log_to_driver=False,
+                logging_level=logging.CRITICAL,
+            )
+    except Exception as error:  # Ray has no type of its own for it
+        where = f"the Ray cluster {address} cannot be reached" if address else "Ray cannot be started"
+        raise UserError(f"{where}: {error}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
