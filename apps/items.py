@@ -67,6 +67,15 @@ class Item:
     doubt: float | None = None
     certainty: str = ""
 
+    def __post_init__(self) -> None:
+        """Raises TypeError where a row has another kind of value, which would stop the sorting of all."""
+        for number in (self.probability, self.novelty, self.threshold, self.doubt):
+            if number is not None and (isinstance(number, bool) or not isinstance(number, int | float)):
+                raise TypeError(f"{number!r:.80} is no number")
+        for text in (self.source, self.map, self.hash, self.title, self.group, self.prediction, self.model):
+            if not isinstance(text, str):
+                raise TypeError(f"{text!r:.80} is no text")
+
     @property
     def id(self) -> tuple[str, str, str]:
         return self.source, self.map, self.hash
@@ -174,7 +183,7 @@ class Run:
         for line, text in enumerate(self._rows.each()):
             try:
                 items += viewer.items(len(items), line, _row(line, text))
-            except (LookupError, ValueError, TypeError):
+            except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError):
                 self.damaged += 1
         self.items: tuple[Item, ...] = tuple(items)
         self.ids = frozenset(item.id for item in items if item.reviewable)
@@ -190,7 +199,7 @@ class Run:
 
     def companion(self, line: int) -> str:
         """The companion's line of the row at `line`. Raises LookupError if there is none."""
-        return self._companion[line].decode()
+        return self._companion[line].decode(errors="replace")
 
     def source(self, name: str) -> Path:
         """The file or folder that a row names as read.
@@ -223,6 +232,12 @@ def read_record(path: Path) -> Row:
         raise UserError(f"{path} is no run folder: it has no {RUN} that a command of the suite wrote")
     record: Row = json.loads((path / RUN).read_text(encoding="utf-8"))
     return record
+
+
+def model_of(record: Row) -> Row:
+    """What `run.json` says of the model; nothing where it is damaged."""
+    found = record.get("model")
+    return found if isinstance(found, dict) else {}
 
 
 def run_state(path: Path) -> tuple[int, ...]:

@@ -22,7 +22,7 @@ _WRITES: Final = frozenset(
     ("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod",
      "shutil.rmtree", "subprocess.Popen", "os.system", "socket.connect", "os.exec", "os.fork")
 )  # fmt: skip
-_CODE: Final = (".py", ".pyc", ".so", ".pyd", ".json", ".toml", ".txt", ".typed")  # read by late imports
+_INSTALLED: Final = (sys.prefix, sys.base_prefix, _ROOT, "/proc", "/usr/lib")  # what late imports open
 _VARYING: Final = re.compile(r"'[^']*'|\"[^\"]*\"|<[^>]*>|[-+\d.,_]*\d\S*|/\S+|\S*\\x\S*")
 
 
@@ -80,9 +80,13 @@ class Watch:
     def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         if not self._watching:
             return
-        if event in _WRITES or (event == "open" and arguments):
-            path = os.fsdecode(arguments[0]) if isinstance(arguments[0], str | bytes) else ""
-            if event == "open" and (not path or path.endswith(_CODE) or path.startswith("/proc")):
+        if event in ("os.remove", "os.rmdir") and arguments[1] != -1:
+            return  # within a folder that is open already, as shutil empties one
+        if event in _WRITES or event == "open":
+            if not isinstance(arguments[0], str | bytes):
+                return  # a file that is open already
+            path = os.fsdecode(arguments[0])
+            if event == "open" and path.startswith(_INSTALLED):
                 return
             if not os.path.abspath(path).startswith(self._folder):  # noqa: PTH100 - resolves nothing, and fast
                 self._outside = f"{event} {path[:200]!r}"

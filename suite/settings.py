@@ -46,7 +46,7 @@ def read_file(path: Path) -> dict[str, Any]:
         values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
     except OSError as error:
         raise UserError(f"the config {path} cannot be read: {error.strerror or error}") from None
-    except (ValueError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise UserError(f"the config {path} cannot be read: {error}") from None
     if values is None:
         return {}
@@ -69,7 +69,7 @@ def _set(values: dict[str, Any], text: str) -> None:
         values = inner
     try:
         values[last] = yaml.safe_load(value)
-    except yaml.YAMLError:
+    except (ValueError, RecursionError, yaml.YAMLError):
         values[last] = value
 
 

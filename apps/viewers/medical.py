@@ -12,7 +12,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from apps.items import Desk, Item, Mark, Row, Run, plain, visible
+from apps.items import Desk, Item, Mark, Row, Run, model_of, plain, visible
 from apps.store import ItemId, Verdict
 from apps.viewers import medical_case as volumes
 from apps.viewers import medical_windows as windows
@@ -73,8 +73,11 @@ def banner(record: Row) -> str:
 
 
 def classes(record: Row, item: Item) -> list[str]:
-    """The labels of the model."""
-    return list(label_values(record))
+    """The labels of the model; none if `run.json` does not say them."""
+    try:
+        return list(label_values(record))
+    except ValueError:
+        return []
 
 
 def show(run: Run, item: Item, desk: Desk) -> None:
@@ -112,7 +115,7 @@ def export(run: Run, verdicts: Mapping[ItemId, Verdict]) -> str:
 
 def label_values(record: Row) -> dict[str, int]:
     """Names and values of the model's labels. Raises ValueError if `run.json` does not have them."""
-    labels = record.get("model", {}).get("labels")
+    labels = model_of(record).get("labels")
     if not isinstance(labels, dict) or not all(isinstance(value, int) for value in labels.values()):
         raise ValueError("run.json does not say what the labels of the model are")
     return {str(name): value for name, value in labels.items()}

@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from apps.items import Desk, Item, Mark, Row, Run, plain, visible
+from apps.items import Desk, Item, Mark, Row, Run, model_of, plain, visible
 from apps.store import ItemId, Verdict
 from apps.viewers.wafer_drawing import (
     Drawing,
@@ -71,7 +71,8 @@ def banner(record: Row) -> str:
 
 def classes(record: Row, item: Item) -> list[str]:
     """The classes of the model that classified this map."""
-    return list(_model(record, item.model).get("labels", []))
+    labels = _model(record, item.model).get("labels")
+    return [label for label in labels if isinstance(label, str)] if isinstance(labels, list) else []
 
 
 def show(run: Run, item: Item, desk: Desk) -> None:
@@ -119,8 +120,9 @@ def export(run: Run, verdicts: Mapping[ItemId, Verdict]) -> str:
 
 def _model(record: Row, name: str) -> dict[str, Any]:
     """What `run.json` says of a model."""
-    models: dict[str, dict[str, Any]] = record.get("model", {}).get("models", {})
-    return next((one for one in models.values() if one.get("name") == name), {})
+    models = model_of(record).get("models")
+    known = models.values() if isinstance(models, dict) else ()
+    return next((one for one in known if isinstance(one, dict) and one.get("name") == name), {})
 
 
 def _facts(row: Row) -> None:

@@ -7,7 +7,12 @@ from typing import Final
 
 from ..reader import Reader
 
-NAMES: Final = (*("wafer", "klarf", "sinf", "g85", "e142", "stdf", "table", "npy", "npz", "labelled"),)
+NAMES: Final = (
+    *("wafer", "klarf", "sinf", "g85", "e142", "stdf", "table", "npy", "npz", "labelled"),
+    *("nifti", "nrrd", "metaimage", "dicom", "volume_lists"),
+    *("voc", "polyp_tables", "polyps", "zones", "ground", "crowd_labels", "crowd_lists"),
+    *("images", "model", "run_folder", "config"),
+)
 
 
 def load(name: str) -> Reader:

@@ -16,8 +16,9 @@ from ._wafers import NAMES, dies, refused
 WORDS: Final = (
     *(b"MapData", b"SubstrateMap", b"Layout", b"Layouts", b"LayoutId", b"Dimension", b"DeviceSize"),
     *(b"StepSize", b"BinCodeMap", b"BinCode", b"BinDefinition", b"BinType", b"NullBin", b"BinQuality"),
-    *(b"Orientation", b"AxisDirection", b"OriginLocation", b"UpRight", b"DownLeft", b"Substrate", b"LotId"),
-    *(b"SubstrateId", b"SubstrateType", b"X", b"Y", b"Units", b"micron", b"Integer2", *_xml.WORDS),
+    *(b"Orientation", b"AxisDirection", b"OriginLocation", b"UpRight", b"DownLeft", b"Substrate"),
+    *(b"LotId", b"SubstrateId", b"SubstrateType", b"X", b"Y", b"Units", b"micron", b"Integer2"),
+    *_xml.WORDS,
 )
 LISTED: Final = b"""<?xml version="1.0"?>
 <MapData xmlns="urn:semi-org:xsd.E142-1.V1005.SubstrateMap"><Layouts>

@@ -14,9 +14,10 @@ from . import _xml
 from ._wafers import NAMES, dies, refused
 
 WORDS: Final = (
-    *(b"Map", b"Maps", b"Device", b"Bin", b"Data", b"Row", b"BinCode", b"BinQuality", b"BinType", b"Ascii"),
-    *(b"Decimal", b"HexaDecimal", b"Integer2", b"NullBin", b"Rows", b"Columns", b"Orientation", b"WaferSize"),
-    *(b"DeviceSizeX", b"DeviceSizeY", b"Pass", b"Fail", b"CreateDate", b"semi:Map", *_xml.WORDS),
+    *(b"Map", b"Maps", b"Device", b"Bin", b"Data", b"Row", b"BinCode", b"BinQuality", b"BinType"),
+    *(b"Ascii", b"Decimal", b"HexaDecimal", b"Integer2", b"NullBin", b"Rows", b"Columns", b"Orientation"),
+    *(b"WaferSize", b"DeviceSizeX", b"DeviceSizeY", b"Pass", b"Fail", b"CreateDate", b"semi:Map"),
+    *_xml.WORDS,
 )
 
 

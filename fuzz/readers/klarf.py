@@ -36,13 +36,14 @@ def _with_images() -> bytes:
 
 
 WORDS: Final = (
-    *(b"FileVersion", b"FileRecord", b"LotRecord", b"WaferRecord", b"Record", b"Field", b"List", b"Columns"),
-    *(b"Data", b"DefectList", b"DefectRecordSpec", b"SampleSize", b"DiePitch", b"DieOrigin", b"WaferID"),
-    *(b"SampleCenterLocation", b"OrientationMarkLocation", b"SampleTestPlan", b"InspectedAreaOrigin"),
-    *(b"SummarySpec", b"SummaryList", b"NDEFECT", b"XREL", b"YREL", b"XINDEX", b"YINDEX", b"X", b"Y"),
-    *(b"IMAGELIST", b"IMAGECOUNT", b"Images", b"DOWN", b"LEFT", b"NA", b"N", b"EndOfFile;", b'"', b";", b"{"),
-    *(b"}", b"int32", b"float", b"TiffFileName", b"CoordinatesMirrored", b"YES", b"Slot", b"TestSummaryList"),
-)  # fmt: skip
+    *(b"FileVersion", b"FileRecord", b"LotRecord", b"WaferRecord", b"Record", b"Field", b"List"),
+    *(b"Columns", b"Data", b"DefectList", b"DefectRecordSpec", b"SampleSize", b"DiePitch", b"DieOrigin"),
+    *(b"WaferID", b"SampleCenterLocation", b"OrientationMarkLocation", b"SampleTestPlan"),
+    *(b"InspectedAreaOrigin", b"SummarySpec", b"SummaryList", b"NDEFECT", b"XREL", b"YREL", b"XINDEX"),
+    *(b"YINDEX", b"X", b"Y", b"IMAGELIST", b"IMAGECOUNT", b"Images", b"DOWN", b"LEFT", b"NA", b"N"),
+    *(b"EndOfFile;", b'"', b";", b"{", b"}", b"int32", b"float", b"TiffFileName", b"CoordinatesMirrored"),
+    *(b"YES", b"Slot", b"TestSummaryList"),
+)
 
 
 def _read(data: bytes, folder: Path) -> list[str]:

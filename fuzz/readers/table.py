@@ -14,8 +14,8 @@ from ._wafers import NAMES, defects, dies, refused
 
 WORDS: Final = (
     *(b"x_mm", b"y_mm", b"x", b"y", b"X(um)", b"y [nm]", b"lot", b"wafer", b"slot", b"diameter", b"bin"),
-    *(b"row", b"col", b"hard_bin", b"die_x", b"die_y", b"pass", b"nan", b"NA", b"", b";", b"\t", b"|", b'"'),
-    *(b'""', b"# a comment", b"\xef\xbb\xbf", b"\xff\xfe", b"wafer_size", b"x_furlong", b"y_mil"),
+    *(b"row", b"col", b"hard_bin", b"die_x", b"die_y", b"pass", b"nan", b"NA", b"", b";", b"\t", b"|"),
+    *(b'"', b'""', b"# a comment", b"\xef\xbb\xbf", b"\xff\xfe", b"wafer_size", b"x_furlong", b"y_mil"),
 )
 
 

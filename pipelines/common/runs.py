@@ -52,7 +52,7 @@ def is_run(path: Path) -> bool:
     """Whether the folder holds a run of this suite."""
     try:
         record = json.loads((path / RUN).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(record, dict) and "schema_version" in record and "task" in record
 
@@ -125,9 +125,11 @@ class RunFolder:
 
     def rows(self) -> Iterator[tuple[Row, str]]:
         """Every finished row with its companion line, read back one at a time."""
+        # Lines end where `_recover` says, and what a damaged disk made of a companion stops no report.
+        reading: dict[str, Any] = {"encoding": "utf-8", "errors": "replace", "newline": "\n"}
         with (
-            (self.path / ROWS).open(encoding="utf-8") as rows,
-            (self.path / self.companion).open(encoding="utf-8") as companions,
+            (self.path / ROWS).open(**reading) as rows,
+            (self.path / self.companion).open(**reading) as companions,
         ):
             for row, companion in zip(rows, companions, strict=True):
                 yield json.loads(row), companion.rstrip("\n")
@@ -180,13 +182,13 @@ class RunFolder:
         if rows.exists():
             with rows.open("rb") as file:
                 for line in file:
-                    try:
-                        row = json.loads(line) if line.endswith(b"\n") else None
-                    except ValueError as error:
-                        raise UserError(f"{rows} is damaged in line {count + 1}; use --overwrite") from error
-                    if row is None:
+                    if not line.endswith(b"\n"):
                         break
-                    self.finished[self.key_of(row)] = row.get("item")
+                    try:
+                        row = json.loads(line)
+                        self.finished[self.key_of(row)] = row.get("item")
+                    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+                        raise UserError(f"{rows} is damaged in line {count + 1}; use --overwrite") from error
                     count, end = count + 1, end + len(line)
             os.truncate(rows, end)
         _keep_lines(self.path / self.companion, count)

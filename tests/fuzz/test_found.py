@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import io
+import json
+import struct
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
+from scipy.io import savemat
 
-from fuzz.containers import pack
+from apps.items import Run
+from apps.viewers import viewer_of
+from fuzz.containers import pack, unpack
 from fuzz.readers import load
+from pipelines.common.errors import InputError
+from pipelines.common.media.folders import natural
+from pipelines.medical.generate.files import dicom_series
+from pipelines.polyp.data import read_camera
 from pipelines.wafer.generate.files import npy, npz
 
 COORDINATES = {
@@ -36,7 +47,73 @@ def with_true_in_its_shape() -> bytes:
     return zipped(**{**COORDINATES, "diameter_mm": COORDINATES["diameter_mm"].replace(b"(1,)", b"(True,)")})
 
 
+def in_file(name: str, content: bytes, **others: bytes) -> bytes:
+    """An input of readers that take a folder."""
+    return pack({name: content} | {other.replace("__", "."): one for other, one in others.items()})
+
+
+def mat_without_a_type() -> bytes:
+    """A matrix of two numbers whose type is 0."""
+    stream = io.BytesIO()
+    savemat(stream, {"loc": np.array([[1.5, 2.5]])})
+    return stream.getvalue().replace(struct.pack("<II", 9, 16), struct.pack("<II", 0, 16))
+
+
+def nifti_of_endless_voxels() -> bytes:
+    image = nibabel.Nifti1Image(np.ones((2, 2, 2), np.int16), np.eye(4))
+    image.set_sform(np.eye(4), 1)
+    content = bytearray(image.to_bytes())
+    struct.pack_into("<f", content, 280, 3e38)  # the first number of srow_x
+    return bytes(content)
+
+
+def e142_at(x: int) -> bytes:
+    return load("e142").seeds()[-1].replace(b'X="2" Y="1"', f'X="{x}" Y="1"'.encode())
+
+
+DEEP = b"[" * 5_000
+RUN = load("run_folder").seeds()
+MHA = (
+    b"NDims = 3\nDimSize = 1 1 1\nElementSpacing = 1e300 1 1\nOffset = 0 0 0\nElementType = MET_UCHAR\n"
+    b"TransformMatrix = 1e300 0 0 0 1 0 0 0 1\nElementDataFile = LOCAL\n\0"
+)
+SQUARE = b"[[0, 0], [0, 1], [1, 1], [1, 0]]"
+NRRD = (
+    b"NRRD0004\ntype: uchar\ndimension: 3\nsizes: 1 1 1\nspace: LPS\nencoding: raw\n"
+    b"space directions: (inf,0,0) (0,1,0) (0,0,1)\n\n\0"
+)
+CASE = {"width": 8, "height": 6, "fx": 10**400, "fy": 1, "cx": 4, "cy": 3}
+
+
 FOUND = [
+    ("crowd_labels", in_file("mat", mat_without_a_type()), "holds no real numbers"),
+    ("ground", b'{"pixels_per_metre": 1e-320}', "no scale of an image"),
+    ("ground", b'{"pixels_per_metre": 1%s}' % (b"0" * 400), "no scale of an image"),
+    (
+        "ground",
+        b'{"image": [[1e200, 0], [0, 1], [1, 1], [0, 0]], "ground_m": [[0, 0], [0, 1], [1, 1], [1, 0]]}',
+        "finite",
+    ),
+    (
+        "zones",
+        b'[{"name": "a", "polygon": [[0, 0], [1e308, 0], [1, 1]]}, {"name": "b", "polygon": [[0, 0]]}]',
+        "no usable numbers",
+    ),
+    ("e142", e142_at(2**63 - 1), "whole numbers up to"),
+    ("e142", e142_at(-(2**63)), "whole numbers up to"),
+    ("nifti", nifti_of_endless_voxels(), "does not place the voxels"),
+    (
+        "metaimage",
+        in_file("a.mha", MHA + b"TransformMatrix = 1e300 0 0 0 1 0 0 0 1\nElementDataFile = LOCAL\n\0"),
+        "does not place the voxels",
+    ),
+    ("nrrd", in_file("a.nrrd", NRRD), "does not place the voxels"),
+    ("config", in_file("wafer.yaml", DEEP), "cannot be read"),
+    ("config", in_file("wafer.yaml", b"{}", sets=b"seed=" + b"9" * 5_000), "seed"),
+    ("config", in_file("wafer.yaml", b"{}", sets=b"seed=" + DEEP), "seed"),
+    ("config", in_file("plan.yaml", DEEP), "cannot be read"),
+    ("model", in_file("config.json", DEEP, model__safetensors=b""), "cannot be read"),
+    ("run_folder", in_file("run.json", DEEP), "no run folder"),
     ("table", UTF_16[:-1], "UTF-16"),
     ("table", b"x_mm,y_mm\n1e300,0\n", "from the wafer's centre"),
     ("npz", zipped(**{**COORDINATES, "defects": npy(np.full((2, 2), 1e30))}), "from the wafer's centre"),
@@ -67,7 +144,59 @@ def test_it_is_refused_with_a_reason(reader: str, data: bytes, words: str, tmp_p
         ("sinf", b"ROWCT:1\nCOLCT:1\nBCEQU:01\nLOT:\xce\nRowData:01\n\xce"),  # the last sign is half of one
         ("npz", with_true_in_its_shape()),
         ("npy", npy(np.ones((2, 2), np.uint8)).replace(b"(2, 2)", b"(2L,2)")),  # as Python 2 wrote it
+        ("ground", b'{"homography": [[1, 0, 0], [0, 1, 0], [1e-5, 1e-320, 1]]}'),
     ],
 )
 def test_it_is_read(reader: str, data: bytes, tmp_path: Path) -> None:
     assert list(load(reader).read(data, tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("run.json", json.dumps({"schema_version": 1, "task": "medical", "model": [1]}).encode()),
+        ("pictures.jsonl", b"\xff\xfe\n\xe0\n"),
+        ("results.jsonl", b'{"source": "a"\r, "status": "ok"}\n'),
+        ("results.jsonl", b"{}\n"),
+        ("results.jsonl", DEEP + b"\n"),
+    ],
+)
+def test_a_damaged_run_is_opened_or_refused(name: str, content: bytes, tmp_path: Path) -> None:
+    found = load("run_folder")
+    medical = unpack(RUN[2])
+    try:
+        found.read(pack({**medical, name: content}), tmp_path)
+    except found.errors as error:
+        assert str(error)
+
+
+def test_rows_that_cannot_be_sorted_are_damaged(tmp_path: Path) -> None:
+    rows = [{"probability": "high"}, {"novelty": [1]}, {"lot": 7}, {"class": None}, {}]
+    wafer = unpack(RUN[0])
+    good = json.loads(wafer["results.jsonl"].splitlines()[0])
+    lines = "".join(json.dumps({**good, **one}) + "\n" for one in rows)
+    for name, content in {**wafer, "results.jsonl": lines.encode()}.items():
+        (tmp_path / name).write_bytes(content)
+    run = Run(tmp_path, viewer_of("wafer"))
+    assert (len(run.items), run.damaged) == (1, 4)
+
+
+def test_a_camera_of_endless_length_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "calibration.json").write_text(json.dumps(CASE))
+    with pytest.raises(InputError, match="fx is no number"):
+        read_camera(tmp_path / "calibration.json")
+
+
+def test_names_of_any_length_are_sorted() -> None:
+    assert natural("9" * 5_000) > natural("1" * 5_000)
+
+
+def test_a_slice_that_asks_for_more_memory_than_there_is_is_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("pipelines.medical.data.dicom.reading.pydicom.dcmread", exhausted)
+    slices = dicom_series(np.ones((4, 4, 1), np.int16), np.eye(4), 1, "one")
+    assert "damaged" in load("dicom").read(pack({"IM0": slices[0]}), tmp_path)[0]

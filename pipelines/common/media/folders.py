@@ -5,8 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Final
 
 from pipelines.common.errors import InputError
+
+MAX_NAME: Final = 1_000  # characters of a name in a list, folders before it included
+MAX_DIGITS: Final = 1_000  # of a number within a name that are compared
+MAX_PART: Final = 255  # bytes of a file's own name: more has no file system
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +37,16 @@ def entries_of(folder: Path) -> Entries:
 def natural(name: str) -> tuple[tuple[int, int, str], ...]:
     """A key that sorts IMG_2 before IMG_10."""
     parts = re.findall(r"\d+|\D+", name)
-    return tuple((0, int(one), one) if one.isdecimal() else (1, 0, one) for one in parts)
+    return tuple((0, int(one[:MAX_DIGITS]), one) if one.isdecimal() else (1, 0, one) for one in parts)
 
 
 def inside(folder: Path, name: str) -> Path | None:
     """The file that a list names, or None if the name leads out of the folder."""
     name = name.replace("\\", "/")
+    parts = PurePosixPath(name).parts
     odd = not name or "\0" in name or PurePosixPath(name).is_absolute() or PureWindowsPath(name).is_absolute()
-    if odd or ".." in PurePosixPath(name).parts or len(name) > 1_000:
+    long = len(name) > MAX_NAME or any(len(one.encode(errors="surrogatepass")) > MAX_PART for one in parts)
+    if odd or long or ".." in parts:
         return None
     return folder / name
 

@@ -133,4 +133,5 @@ def _scale(
 
 
 def _scaled(polygons: list[Polygon], scale: tuple[float, float]) -> list[Polygon]:
-    return [Polygon(one.outer * scale, tuple(hole * scale for hole in one.holes)) for one in polygons]
+    with np.errstate(over="ignore"):  # what is too large becomes inf, and is refused as such
+        return [Polygon(one.outer * scale, tuple(hole * scale for hole in one.holes)) for one in polygons]

@@ -20,6 +20,8 @@ from .zone import Zone
 Floats = NDArray[np.float64]
 NEAR_HORIZON: Final = 1e-6  # of the largest denominator in the zone: beyond, areas grow without bound
 MIN_PAIRS: Final = 4
+MAX_PLACE: Final = 1e9  # px and metres
+MAX_SCALE: Final = 1e6  # pixels per metre, and metres per pixel
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,8 +37,10 @@ class Ground:
     @staticmethod
     def from_scale(pixels_per_metre: float) -> Ground:
         """A plane seen straight from above, or one where a single scale is good enough."""
-        if not (np.isfinite(pixels_per_metre) and pixels_per_metre > 0):
+        if not 0 < pixels_per_metre < np.inf:
             raise CrowdError(f"pixels per metre must be a number above 0, not {pixels_per_metre}")
+        if not 1 / MAX_SCALE <= pixels_per_metre <= MAX_SCALE:
+            raise CrowdError(f"{pixels_per_metre!s:.40} pixels per metre are no scale of an image of people")
         return Ground(np.diag([1 / pixels_per_metre, 1 / pixels_per_metre, 1.0]))
 
     @staticmethod
@@ -94,13 +98,13 @@ class Ground:
         x, y = np.meshgrid(columns, rows)
         moved = np.stack([x, y, np.ones_like(x)], axis=-1) @ self.homography.T
         depth = moved[..., 2]
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # at the horizon
             place = moved[..., :2] / depth[..., None]
-        corners = [place[:-1, :-1], place[:-1, 1:], place[1:, 1:], place[1:, :-1]]
-        signed = sum(
-            one[..., 0] * two[..., 1] - two[..., 0] * one[..., 1]
-            for one, two in zip(corners, [*corners[1:], corners[0]], strict=True)
-        )
+            corners = [place[:-1, :-1], place[:-1, 1:], place[1:, 1:], place[1:, :-1]]
+            signed = sum(
+                one[..., 0] * two[..., 1] - two[..., 0] * one[..., 1]
+                for one, two in zip(corners, [*corners[1:], corners[0]], strict=True)
+            )
         depths = np.stack([depth[:-1, :-1], depth[:-1, 1:], depth[1:, 1:], depth[1:, :-1]])
         # The side that most of the image's lower edge is on is the ground; the other is behind the horizon.
         ground = np.sign(np.median(depth[-1]))
@@ -193,7 +197,7 @@ def _pairs(found: Any) -> Points:
         table = np.asarray(found, np.float64)
     except (TypeError, ValueError, OverflowError) as error:
         raise CrowdError("places must be a list of x and y each") from error
-    if table.ndim != 2 or table.shape[1] != 2 or not np.isfinite(table).all():
+    if table.ndim != 2 or table.shape[1] != 2 or not (np.abs(table) < MAX_PLACE).all():
         raise CrowdError("places must be a list of x and y each, and finite")
     return table
 

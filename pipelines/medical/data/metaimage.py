@@ -129,7 +129,8 @@ def _affine(header: _Header, axes: int) -> tuple[NDArray[np.float64], list[str]]
         notes.append("it states no Offset; its first voxel was put at 0, 0, 0")
     if spacing.min() <= 0:
         raise VolumeError(f"its spacing is {' '.join(f'{one:g}' for one in spacing)}; it must be above 0")
-    steps = matrix.reshape(axes, axes).T[:3, :3] * spacing[:3]
+    with np.errstate(over="ignore"):  # what is too large becomes inf, and is refused as such
+        steps = matrix.reshape(axes, axes).T[:3, :3] * spacing[:3]
     return check_affine(LPS_TO_RAS @ from_axes(steps, origin[:3])), notes
 
 

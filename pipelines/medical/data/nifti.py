@@ -128,7 +128,8 @@ def _grid(header: Nifti1Header) -> tuple[tuple[int, int, int], NDArray[np.float6
             else "its header states a fourth axis without volumes: the file is damaged"
         )
     shape = check_shape(sides[:3])
-    affine, notes = _affine(header, shape)
+    with np.errstate(over="ignore", invalid="ignore"):  # of numbers that are none; the affine is refused then
+        affine, notes = _affine(header, shape)
     return shape, affine, notes
 
 

@@ -150,7 +150,6 @@ def _affine(header: _Header, spatial: list[int]) -> tuple[NDArray[np.float64], l
         letters = "LPS"
         said = f"its space is {space!r}" if space else "it names no space"
         notes.append(f"{said}, which does not tell left from right; LPS was taken, as ITK does")
-    to_ras = np.diag([1.0 if have == want else -1.0 for have, want in zip(letters, "RAS", strict=True)])
     directions = header.get("space directions")
     if directions is not None:
         if np.shape(directions)[1:] != (3,):
@@ -163,7 +162,8 @@ def _affine(header: _Header, spatial: list[int]) -> tuple[NDArray[np.float64], l
     if origin.shape != (3,):
         raise VolumeError(f"its space origin has {origin.size} numbers; 3 are needed")
     scale = _scale(header, notes)
-    return check_affine(from_axes(to_ras @ axes * scale, to_ras @ origin * scale)), notes
+    to_ras = np.diag([*(1.0 if have == want else -1.0 for have, want in zip(letters, "RAS", strict=True)), 1])
+    return check_affine(to_ras @ from_axes(axes * scale, origin * scale)), notes
 
 
 def _spacings(header: _Header, spatial: list[int]) -> NDArray[np.float64]:

@@ -14,12 +14,15 @@ from .record import VolumeError
 LPS_TO_RAS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
 MIN_SPACING_MM: Final = 1e-6
 MAX_SPACING_MM: Final = 1e6
+MAX_MM: Final = 1e9  # of anything in an affine
 MIN_SINE: Final = 1e-3  # of the solid angle between the axes: less, and they lie in one plane
 
 
 def usable(affine: NDArray[Any]) -> bool:
     """Whether a (4, 4) affine places voxels in space: finite, of sane size, axes not in one plane."""
     if not np.isfinite(affine).all():
+        return False
+    if np.abs(affine).max() > MAX_MM:
         return False
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     if spacing.min() < MIN_SPACING_MM or spacing.max() > MAX_SPACING_MM:
@@ -42,6 +45,8 @@ def from_axes(axes: NDArray[Any], origin: NDArray[Any]) -> NDArray[np.float64]:
     affine = np.eye(4)
     affine[:3, :3] = axes
     affine[:3, 3] = origin
+    # NaN, as products with what is infinite or nearly so are no numbers either, and warn of it besides.
+    affine[~(np.abs(affine) <= MAX_MM)] = np.nan
     return affine
 
 

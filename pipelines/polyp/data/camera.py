@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ from .tables import Row, read_table
 NAME: Final = "calibration.json"
 MAX_BYTES: Final = 2**20
 MAX_SIDE: Final = 65_535
+MAX_NUMBER: Final = 1e9
 
 
 def read_camera(path: str | Path) -> Camera:
@@ -40,7 +40,8 @@ def made(found: dict[str, Any]) -> Camera:
     numbers = {}
     for name in ("width", "height", "fx", "fy", "cx", "cy", "k1"):
         value = found.get(name, 0.0)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        known = isinstance(value, int | float) and not isinstance(value, bool)
+        if not known or not abs(value) < MAX_NUMBER:  # NaN is not below anything
             raise PolypError(f"the calibration's {name} is no number")
         numbers[name] = float(value)
     width, height = int(numbers["width"]), int(numbers["height"])

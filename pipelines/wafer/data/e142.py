@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import bins
-from .dies import check_shape, die_map
+from .dies import MAX_SIDE, check_shape, die_map
 from .record import FailedMap, WaferFileError, WaferMap
-from .text import decode_head, number, timestamp, unit_mm, whole_number
+from .text import decode_head, number, timestamp, unit_mm
 from .xml import attributes, descendants, local, parse
 
 _ROOT: Final = re.compile(r"<(?:\w+:)?(?:MapData|SubstrateMaps?)[\s/>]")
@@ -121,8 +121,11 @@ def _by_number(
 ) -> NDArray[np.uint8]:
     """The grid of a map that lists devices with their X and Y, counted as AxisDirection says."""
     values = [attributes(cell) for cell in cells]
-    x = np.array([whole_number(v.get("x", ""), "X of a BinCode") for v in values])
-    y = np.array([whole_number(v.get("y", ""), "Y of a BinCode") for v in values])
+    x = np.array([number(v.get("x", ""), "X of a BinCode") for v in values])
+    y = np.array([number(v.get("y", ""), "Y of a BinCode") for v in values])
+    if max(np.abs(x).max(), np.abs(y).max()) > MAX_SIDE or (x % 1).any() or (y % 1).any():
+        raise WaferFileError(f"X and Y of a BinCode must be whole numbers up to {MAX_SIDE:,}")
+    x, y = x.astype(np.int64), y.astype(np.int64)
     width, height = int(columns or x.max() - x.min() + 1), int(rows or y.max() - y.min() + 1)
     check_shape(height, width)
     # Counting may begin at 0, at 1 or, with the origin in the centre, below 0.

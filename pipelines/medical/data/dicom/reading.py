@@ -26,10 +26,10 @@ _PACKAGES: Final = {
     "libjpeg": ("JPEGBaseline8Bit", "JPEGExtended12Bit", "JPEGLossless", "JPEGLS"),
 }
 # What pydicom raises on damaged files, apart from OSError. RuntimeError covers those of depth and of what is
-# not implemented.
+# not implemented; MemoryError is of an element that states a length of gigabytes.
 DAMAGED: Final = (
-    BytesLengthException, InvalidDicomError, AttributeError, EOFError, IndexError, KeyError, OverflowError,
-    RuntimeError, TypeError, ValueError, struct.error,
+    BytesLengthException, InvalidDicomError, AttributeError, EOFError, IndexError, KeyError, MemoryError,
+    OverflowError, RuntimeError, TypeError, ValueError, struct.error,
 )  # fmt: skip
 
 
