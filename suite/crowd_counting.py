@@ -12,6 +12,7 @@ from suite import exits, options, results, settings, terminal
 from suite.folders import run_folder
 
 if TYPE_CHECKING:
+    from pipelines.common.runner import Runner
     from pipelines.common.summary import RunSummary
     from pipelines.crowd.count.config import CountConfig
     from pipelines.crowd.count.predict import Predictor
@@ -116,6 +117,9 @@ def count(
     dry_run: options.DryRun = False,
     engine: options.EngineOption = None,
     device: options.Device = None,
+    runner: options.RunnerOption = options.RunnerName.local,
+    workers: options.Workers = None,
+    ray_address: options.RayAddress = None,
     config_file: options.ConfigFile = None,
     sets: options.Sets = None,
     seed: options.Seed = None,
@@ -143,11 +147,12 @@ def count(
             "video": video or None,
         }
         config = settings.resolve(CountConfig, config_file, sets or (), given)
+        where = options.runner(runner, workers, ray_address)
         target = run_folder(out, "crowd", resume=resume, overwrite=overwrite)
         if dry_run:
             _dry_run(inputs, target, config, as_json, quiet)
             return
-        code = _count(inputs, target, config, resume, overwrite, as_json, quiet)
+        code = _count(inputs, target, config, where, resume, overwrite, as_json, quiet)
     raise typer.Exit(code)
 
 
@@ -155,6 +160,7 @@ def _count(
     inputs: list[Path],
     target: Path,
     config: CountConfig,
+    runner: Runner,
     resume: bool,
     overwrite: bool,
     as_json: bool,
@@ -174,6 +180,7 @@ def _count(
             overwrite=overwrite,
             progress=progress,
             note=lambda text: terminal.note(text, quiet),
+            runner=runner,
         )
     if as_json:
         results.print_json(summary, notes=summary.notes)

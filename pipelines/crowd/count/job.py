@@ -1,20 +1,20 @@
-"""The work of a run: an image or a frame to its row and its files."""
+"""The work of a run: an image or a frame to its row and its files, whichever process does it."""
 
 from __future__ import annotations
 
-import errno
-import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pipelines.common.errors import UserError
 from pipelines.common.files import replacing
+from pipelines.common.runner import FAILS_ONE, Work, reason_of
 from pipelines.common.runs import RunFolder
-from pipelines.crowd.count.changes import Changes
+from pipelines.crowd.count.changes import Changes, check_local
 from pipelines.crowd.count.config import CountConfig
 from pipelines.crowd.count.files import MAPS, OVERLAYS, POINTS, VIDEOS, file_of, files_of
 from pipelines.crowd.count.film import film, frames_to_show, fullest
@@ -23,81 +23,146 @@ from pipelines.crowd.count.items import Item
 from pipelines.crowd.count.maps import CountMap, read_map, write_map
 from pipelines.crowd.count.pictures import draw, heat, write_picture
 from pipelines.crowd.count.predict import Predictor
+from pipelines.crowd.count.reading import Ready, Todo, lost, read
 from pipelines.crowd.count.rows import Row, Shot, failed_row, ok_row
 from pipelines.crowd.count.scene import Measured, Scene, View, measure
-from pipelines.crowd.data.images import read_image
 from pipelines.crowd.data.record import Pixels
 from pipelines.crowd.data.video import Video
 
 Told = Callable[[float], None]
 
 
-@dataclass(slots=True)
-class Job:
-    """Counts item after item into a run folder that has begun. videos: facts of each, for `run.json`."""
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What came of an image or a frame. files: of the row, by kind, relative to the run folder."""
 
-    run: RunFolder
+    row: Row
+    files: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What came of a video beside its frames, for `run.json`."""
+
+    facts: dict[str, Any]
+
+
+Done = Counted | Watched
+
+
+def todos(items: Sequence[Item], run: RunFolder) -> list[Todo]:
+    """The items of a run with what is done of each."""
+    finished: dict[str, set[int | None]] = {}
+    counts: dict[str, dict[int, float]] = {}
+    for row, _ in run.rows():
+        finished.setdefault(row["source"], set()).add(row["frame"])
+        if row["status"] == "ok" and row["frame"] is not None:
+            counts.setdefault(row["source"], {})[row["frame"]] = row["count"]
+    return [
+        Todo(item, number, frozenset(finished.get(name, ())), counts.get(name, {}))
+        for number, item in enumerate(items)
+        for name in [str(item.source)]
+    ]
+
+
+def work_of(config: CountConfig, out: Path) -> Work[Todo, Ready, Done]:
+    """What a runner is told of a counting run into the folder `out`."""
+    return Work(partial(read, config.max_pixels), lost, partial(load, config, out), device=config.device)
+
+
+def load(config: CountConfig, out: Path) -> CountJob:
+    """Load the model that the config names, and its zones. Raises UserError."""
+    predictor = Predictor.load(config)
+    return CountJob(predictor, config, check(predictor, config), out)
+
+
+def check(predictor: Predictor, config: CountConfig) -> Scene:
+    """Zones and ground of a run. Raises UserError for what would make every item fail."""
+    if config.changed_only:
+        check_local(predictor)
+    return Scene.read(config.zones, config.pixels_per_metre, config.ground)
+
+
+def _silent(number: int, name: str, share: float) -> None:
+    pass
+
+
+@dataclass(slots=True)
+class CountJob:
+    """Counts item after item. out: the run folder, to which it writes maps and pictures but no rows.
+    tell: gets the number and the name of an item, and the share of it that is done, 0 to 1."""
+
     predictor: Predictor
     config: CountConfig
     scene: Scene
-    videos: list[dict[str, Any]] = field(default_factory=list)
+    out: Path
+    tell: Callable[[int, str, float], None] = field(default=_silent)
 
-    def do(self, item: Item, told: Told) -> None:
-        """Count an image, or the frames of a video that have no row yet. told: gets the share, 0 to 1."""
-        shot = Shot(item.source, item.name, bytes=item.stored_bytes)
-        if self._has_row(shot):
-            return
-        with self._failing(shot):
-            if item.problem:
-                raise UserError(item.problem)
-            if item.kind == "video":
-                self._video(item, told)
-            else:
-                self._image(shot, told)
+    def do(self, parts: Iterable[Ready], /) -> Iterator[Done]:
+        """Count images, and the frames of videos that have no row yet; files are there before their row."""
+        for ready in parts:
+            item = ready.todo.item
+            shot = Shot(item.source, item.name, bytes=item.stored_bytes)
+            told = partial(self.tell, ready.todo.number, item.name)
+            try:
+                if ready.problem:
+                    raise UserError(ready.problem)
+                if item.kind == "video":
+                    yield from self._video(ready.todo, told)
+                else:
+                    yield self._image(shot, ready, told)
+            except FAILS_ONE as error:
+                reason = reason_of(error, "counted")
+                yield Counted(failed_row(shot, reason, self.predictor.model.name), {})
 
-    def _image(self, shot: Shot, told: Told) -> None:
-        begun = time.monotonic()
-        picture = read_image(shot.source, max_pixels=self.config.max_pixels)
+    def _image(self, shot: Shot, ready: Ready, told: Told) -> Counted:
+        begun, picture = time.monotonic() - ready.seconds, ready.picture
+        if picture is None:
+            raise ValueError("an image came without its pixels")
+        told(0.0)
         pixels = self.predictor.prepared(picture.pixels)
         found = self.predictor.predict_prepared(pixels, told)
         notes = (*picture.notes, *self._notes(picture.pixels, found))
         view, measured = self._measured(found, picture.full_size)
         self._write_map(shot, found, picture.full_size)
         write_picture(self._file(OVERLAYS, shot), draw(pixels, found, view, measured))
-        self._row(shot, picture.pixels, picture.full_size, found, measured, begun, notes)
+        return self._counted(shot, picture.pixels, picture.full_size, found, measured, begun, notes)
 
-    def _video(self, item: Item, told: Told) -> None:
+    def _video(self, todo: Todo, told: Told) -> Iterator[Done]:
+        item, counts = todo.item, dict(todo.counts)
         counted = frames = 0
         with Video(item.source, max_pixels=self.config.max_pixels) as video:
             by = Changes(self.predictor) if self.config.changed_only else None
             begun = time.monotonic()
             for frame in video.frames(self.config.stride):
                 frames += 1
-                shot = Shot(item.source, item.name, frame.number, frame.seconds, item.stored_bytes)
                 told(_share(frame.number, video))
-                if not self._has_row(shot):
+                if frame.number not in todo.finished:
                     counted += 1
-                    self._frame(shot, frame.pixels, by, begun)
+                    shot = Shot(item.source, item.name, frame.number, frame.seconds, item.stored_bytes)
+                    done = self._frame(shot, frame.pixels, by, begun)
+                    counts[frame.number] = done.row["count"]
+                    yield done
                 begun = time.monotonic()
         notes = [*video.notes, *(by.notes if by else [])]
         facts = {"source": str(item.source), "name": item.name, "fps": video.fps, "frames": frames}
         if by is not None:
             facts |= {"checked": by.checked, "largest_drift": round(by.largest_drift, 3)}
-        self.videos.append(facts | {"notes": notes})
-        if counted or not self._is_drawn(item):
-            self._draw_video(item, told)
+        yield Watched(facts | {"notes": notes})
+        if counted or not self._is_drawn(item, counts):
+            self._draw_video(item, counts, told)
 
-    def _frame(self, shot: Shot, pixels: Pixels, by: Changes | None, begun: float) -> None:
+    def _frame(self, shot: Shot, pixels: Pixels, by: Changes | None, begun: float) -> Counted:
         prepared = self.predictor.prepared(pixels)
         found = by.predict(prepared) if by else self.predictor.predict_prepared(prepared)
         size = pixels.shape[1], pixels.shape[0]
         _, measured = self._measured(found, size)
         self._write_map(shot, found, size)
-        self._row(shot, pixels, size, found, measured, begun, self._notes(pixels, found))
+        return self._counted(shot, pixels, size, found, measured, begun, self._notes(pixels, found))
 
-    def _draw_video(self, item: Item, told: Told) -> None:
+    def _draw_video(self, item: Item, counts: Mapping[int, float], told: Told) -> None:
         """Pictures of some frames, and the annotated video, from the maps of all frames."""
-        out, counts = self.run.path, self._counts(item)
+        out = self.out
         if not counts:
             return
         shown = frames_to_show(counts)
@@ -120,18 +185,12 @@ class Job:
                 if add:
                     add(picture)
 
-    def _is_drawn(self, item: Item) -> bool:
+    def _is_drawn(self, item: Item, counts: Mapping[int, float]) -> bool:
         """Whether an earlier run has drawn this video to the end; the last picture comes last."""
-        counts = self._counts(item)
-        files = [file_of(self.run.path, OVERLAYS, item.name, one) for one in frames_to_show(counts)]
+        files = [file_of(self.out, OVERLAYS, item.name, one) for one in frames_to_show(counts)]
         if self.config.video:
-            files.append(file_of(self.run.path, VIDEOS, item.name))
+            files.append(file_of(self.out, VIDEOS, item.name))
         return all(path.is_file() for path in files)
-
-    def _counts(self, item: Item) -> dict[int, float]:
-        """What was counted in each frame of a video, from the rows."""
-        rows = (row for row, _ in self.run.rows() if row["source"] == str(item.source))
-        return {row["frame"]: row["count"] for row in rows if row["status"] == "ok"}
 
     def _measured(self, found: CountMap, full_size: tuple[int, int]) -> tuple[View, Measured]:
         view = self.scene.view(found, full_size)
@@ -149,7 +208,7 @@ class Job:
                 f"{x:.2f},{y:.2f},{share:.3f}\n" for (x, y), share in zip(points, shares, strict=True)
             )
 
-    def _row(
+    def _counted(
         self,
         shot: Shot,
         pixels: Pixels,
@@ -158,11 +217,10 @@ class Job:
         measured: Measured,
         begun: float,
         notes: tuple[str, ...],
-    ) -> None:
+    ) -> Counted:
         name, seconds = self.predictor.model.name, time.monotonic() - begun
-        self._append(
-            ok_row(shot, pixels, full_size, found, measured, model=name, seconds=seconds, notes=notes)
-        )
+        row = ok_row(shot, pixels, full_size, found, measured, model=name, seconds=seconds, notes=notes)
+        return Counted(row, self._files(row))
 
     def _notes(self, pixels: Pixels, found: CountMap) -> tuple[str, ...]:
         notes = []
@@ -179,38 +237,13 @@ class Job:
         return tuple(notes)
 
     def _file(self, folder: str, shot: Shot) -> Path:
-        path = file_of(self.run.path, folder, shot.name, shot.frame)
+        path = file_of(self.out, folder, shot.name, shot.frame)
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
-    def _has_row(self, shot: Shot) -> bool:
-        return (str(shot.source), str(shot.frame)) in self.run.finished
-
-    @contextmanager
-    def _failing(self, shot: Shot) -> Iterator[None]:
-        """What goes wrong with one item, as a failed row; the next one may well pass."""
-        try:
-            yield
-        except UserError as error:
-            reason = str(error)
-        except (RuntimeError, ValueError, ArithmeticError, MemoryError) as error:
-            # RuntimeError is what torch raises for want of memory too.
-            reason = f"cannot be counted: {str(error) or type(error).__name__}"
-        except OSError as error:
-            if error.errno != errno.ENAMETOOLONG:  # anything else, such as a full disk, ends the run
-                raise
-            reason = "its name is too long for a file"
-        else:
-            return
-        self._append(failed_row(shot, reason, self.predictor.model.name))
-
-    def _append(self, row: Row) -> None:
-        self.run.append([row], [json.dumps(self._files(row))])
-
     def _files(self, row: Row) -> dict[str, str]:
         """The files of a row that are there, by kind, relative to the run folder."""
-        files = files_of(self.run.path, row) if row["status"] == "ok" else []
-        found = [path.relative_to(self.run.path) for path in files if path.is_file()]
+        found = [path.relative_to(self.out) for path in files_of(self.out, row) if path.is_file()]
         return {path.parts[0]: path.as_posix() for path in found if path.parts[0] != VIDEOS}
 
 

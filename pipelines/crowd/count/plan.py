@@ -9,8 +9,8 @@ from typing import Any
 from pipelines.common.errors import UserError
 from pipelines.crowd.count.config import CountConfig
 from pipelines.crowd.count.items import Item, list_items
+from pipelines.crowd.count.job import check
 from pipelines.crowd.count.predict import Predictor
-from pipelines.crowd.count.run import check
 from pipelines.crowd.data.images import image_size
 from pipelines.crowd.data.record import CrowdError
 from pipelines.crowd.data.video import Video

@@ -5,22 +5,23 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from pipelines.common.errors import UserError
 from pipelines.common.files import replacing
+from pipelines.common.runner import IN_PROCESS, Runner
+from pipelines.common.runner import run as compute
 from pipelines.common.runs import REPORT, ROWS, TABLE, RunFolder
 from pipelines.common.summary import MAX_LISTED, RunSummary, Say, record_of, silent, teller
 from pipelines.crowd.config import TASK
 from pipelines.crowd.count import report, rows
-from pipelines.crowd.count.changes import check_local
 from pipelines.crowd.count.config import CountConfig
 from pipelines.crowd.count.files import COMPANION, FOLDERS, ZONES, files_of
 from pipelines.crowd.count.items import Item, list_items
-from pipelines.crowd.count.job import Job
+from pipelines.crowd.count.job import CountJob, Watched, check, todos, work_of
 from pipelines.crowd.count.predict import Predictor
-from pipelines.crowd.count.scene import Scene
 from pipelines.crowd.data.inputs import SkippedFile
 
 
@@ -34,14 +35,15 @@ def count(
     overwrite: bool = False,
     progress: Say = silent,
     note: Say = silent,
+    runner: Runner = IN_PROCESS,
 ) -> RunSummary:
     """Count people in every image and in the frames of every video among the files and folders `paths`.
 
     There is one row per image or frame in the run folder `out`; one that cannot be read or counted has the
     status `failed` and the reason. The map of an image is whole before its row is written. progress: gets a
-    line for the screen. note: gets what the user should know. Raises UserError if the folder may not be
-    written to, if the run in it is another one (`resume`), if zones or ground are wrong for any image, or if
-    there is nothing to count.
+    line for the screen. note: gets what the user should know. runner: where it is computed. Raises UserError
+    if the folder may not be written to, if the run in it is another one (`resume`), if zones or ground are
+    wrong for any image, or if there is nothing to count.
     """
     started = time.monotonic()
     scene = check(predictor, config)
@@ -72,20 +74,24 @@ def count(
             (out / ZONES).write_bytes(zones)
         if resume:
             _check_unchanged(run, items)
-        job = Job(run, predictor, config, scene)
-        for number, item in enumerate(items):
-            job.do(item, teller(progress, number, len(items), item.name))
+        videos: list[dict[str, Any]] = []
+
+        def tell(number: int, name: str, share: float) -> None:
+            teller(progress, number, len(items), name)(share)
+
+        job = CountJob(predictor, config, scene, out, tell)
+        with closing(compute(work_of(config, out), todos(items, run), job, runner)) as results:
+            for result in results:
+                if isinstance(result, Watched):
+                    videos.append(result.facts)
+                    continue
+                run.append([result.row], [json.dumps(result.files)])
+                if runner.name == "ray":
+                    progress(f"{len(run.finished):,} images and frames done")
         progress("writing the report")
-        counts = _conclude(run, skipped, job.videos)
-    notes = [f"{one['source']}: {text}" for one in job.videos for text in one["notes"]]
+        counts = _conclude(run, skipped, videos)
+    notes = [f"{one['source']}: {text}" for one in videos for text in one["notes"]]
     return RunSummary(out, counts, time.monotonic() - started, notes)
-
-
-def check(predictor: Predictor, config: CountConfig) -> Scene:
-    """Zones and ground of a run. Raises UserError for what would make every item fail."""
-    if config.changed_only:
-        check_local(predictor)
-    return Scene.read(config.zones, config.pixels_per_metre, config.ground)
 
 
 def about_the_model(predictor: Predictor, config: CountConfig) -> list[str]:
