@@ -11,6 +11,7 @@ from suite import exits, options, results, settings, terminal
 from suite.folders import run_folder
 
 if TYPE_CHECKING:
+    from pipelines.common.runner import Runner
     from pipelines.common.summary import RunSummary
     from pipelines.polyp.size.config import SizeConfig
     from pipelines.polyp.size.predict import Predictor
@@ -92,6 +93,9 @@ def size(
     dry_run: options.DryRun = False,
     engine: options.EngineOption = None,
     device: options.Device = None,
+    runner: options.RunnerOption = options.RunnerName.local,
+    workers: options.Workers = None,
+    ray_address: options.RayAddress = None,
     config_file: options.ConfigFile = None,
     sets: options.Sets = None,
     seed: options.Seed = None,
@@ -118,11 +122,12 @@ def size(
             "layout": layout,
         }
         config = settings.resolve(SizeConfig, config_file, sets or (), given)
+        where = options.runner(runner, workers, ray_address)
         target = run_folder(out, "polyp", resume=resume, overwrite=overwrite)
         if dry_run:
             _dry_run(inputs, target, config, as_json, quiet)
             return
-        code = _size(inputs, target, config, resume, overwrite, as_json, quiet)
+        code = _size(inputs, target, config, where, resume, overwrite, as_json, quiet)
     raise typer.Exit(code)
 
 
@@ -138,6 +143,7 @@ def _size(
     inputs: list[Path],
     target: Path,
     config: SizeConfig,
+    runner: Runner,
     resume: bool,
     overwrite: bool,
     as_json: bool,
@@ -157,6 +163,7 @@ def _size(
             overwrite=overwrite,
             progress=progress,
             note=lambda text: terminal.note(text, quiet),
+            runner=runner,
         )
     if as_json:
         results.print_json(summary, notes=summary.notes)

@@ -10,9 +10,7 @@ from typing import Final
 from pipelines.polyp.data import Camera, FrameListing, FrameRef, PolypError, without_labels
 from pipelines.polyp.data.thinning import spread
 from pipelines.polyp.size.config import PredictConfig
-from pipelines.polyp.size.finder import Finder
 from pipelines.polyp.size.items import Item
-from pipelines.polyp.train.store import frame_state
 
 MOST_NAMED: Final = 200  # frames without a box that a polyp lists one by one
 NO_BOX: Final = "no box and no mask is given for it"
@@ -22,18 +20,18 @@ NO_WAY: Final = "there is no model that finds lesions: give --boxes, --masks or 
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """The frames of a polyp that are looked at. refs: in order of time. bare: frames that no label marks.
-    finder: finds the lesions, None if they are marked. boxes_from: where boxes come from."""
+    by_finder: whether the finder finds the lesions, since they are not marked. boxes_from: where boxes come
+    from."""
 
     refs: list[FrameRef]
     bare: list[FrameRef]
-    finder: Finder | None
+    by_finder: bool
     boxes_from: str
 
 
-def choose(
-    item: Item, listing: FrameListing, config: PredictConfig, finder: Finder | None, marks: str
-) -> Chosen:
-    """The frames of a polyp. marks: `boxes` or `masks` where the user gave them, else `labels`.
+def choose(item: Item, listing: FrameListing, config: PredictConfig, *, finder: bool, marks: str) -> Chosen:
+    """The frames of a polyp. finder: whether there is one. marks: `boxes` or `masks` where the user gave
+    them, else `labels`.
 
     Labels count where there are any; where there are none, or they are to be ignored, the finder looks.
     Raises PolypError if nobody says where the lesion is.
@@ -42,16 +40,18 @@ def choose(
     marked = [one for one in listing.frames if _marked(one)] if item.labelled else []
     if marks != "labels" or (marked and not config.ignore_labels):
         bare = [one for one in listing.frames if not _marked(one)]
-        return Chosen(spread(marked, most), bare, None, marks)
-    if finder is None:
+        return Chosen(spread(marked, most), bare, False, marks)
+    if not finder:
         before = "no frame of it has a box or a mask, and " if item.labelled and not marked else ""
         raise PolypError(before + NO_WAY)
     refs = [without_labels(one) for one in listing.frames]
-    return Chosen(spread(refs, most), [], finder, "finder")
+    return Chosen(spread(refs, most), [], True, "finder")
 
 
 def fingerprint(chosen: Chosen, camera: Camera | None) -> str:
     """Of the files and boxes that a row follows from."""
+    from pipelines.polyp.train.store import frame_state  # it comes with torch
+
     content = [
         [frame_state(one) for one in chosen.refs],
         None if camera is None else asdict(camera),

@@ -1,71 +1,126 @@
-"""The work of a run: a polyp to its row, its frames and its pictures."""
+"""The work of a run: a polyp to its row, its frames and its pictures, whichever process does it."""
 
 from __future__ import annotations
 
-import errno
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 from torch import Tensor
 
 from pipelines.common.errors import UserError
-from pipelines.common.runs import RunFolder
+from pipelines.common.runner import FAILS_ONE, Work, reason_of
+from pipelines.common.runs import Key
 from pipelines.polyp.aggregate import PolypSize, agreeing, pooled, size_polyp
-from pipelines.polyp.data import Camera, FrameListing, frames_of
+from pipelines.polyp.data import Camera, FailedFrame, Frame, frames_of
 from pipelines.polyp.data.thinning import spread
 from pipelines.polyp.size import rows
-from pipelines.polyp.size.choose import MOST_NAMED, NO_BOX, Chosen, choose, fingerprint
+from pipelines.polyp.size.choose import MOST_NAMED, NO_BOX, Chosen, fingerprint
+from pipelines.polyp.size.config import PredictConfig
 from pipelines.polyp.size.items import Item
-from pipelines.polyp.size.look import FrameLook, iter_notes, look_at
+from pipelines.polyp.size.look import FrameLook, iter_notes, look_at_frames
 from pipelines.polyp.size.pictures import draw, draw_features, write_picture
 from pipelines.polyp.size.predict import Predictor
+from pipelines.polyp.size.reading import Closed, Opened, Part, Reader, Todo, lost
 
 OVERLAYS: Final = "overlays"
 Told = Callable[[float], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """What came of a polyp. companion: its line in the companion file."""
+
+    row: rows.Row
+    companion: str
+
+
+def todos(items: Sequence[Item], finished: Container[Key]) -> Iterator[Todo]:
+    """The polyps without a row. finished: the keys of those with one."""
+    for number, item in enumerate(items):
+        if (item.source, item.polyp.id) not in finished:
+            yield Todo(item, number)
+
+
+def work_of(job: SizeJob, out: Path) -> Work[Todo, Part, Sized]:
+    """What a runner is told of a sizing run into the folder `out`. job: in this process."""
+    config = job.predictor.config
+    return Work(job.reader, lost, partial(load, config, job.marks, out), device=config.device)
+
+
+def load(config: PredictConfig, marks: str, out: Path) -> SizeJob:
+    """Load the models that the config names. Raises UserError."""
+    return SizeJob(Predictor.load(config), marks, out)
+
+
+def _silent(number: int, name: str, share: float) -> None:
+    pass
+
+
 @dataclass(slots=True)
-class Job:
-    """Sizes polyp after polyp into a run folder that has begun. marks: `boxes` or `masks` where the user gave
-    them, else `labels`."""
+class SizeJob:
+    """Sizes polyp after polyp. marks: `boxes` or `masks` where the user gave them, else `labels`. out: the
+    run folder, to which it writes pictures but no rows. tell: gets the number and the name of a polyp, and
+    the share of it that is done, 0 to 1."""
 
-    run: RunFolder
     predictor: Predictor
-    marks: str = "labels"
+    marks: str
+    out: Path
+    tell: Callable[[int, str, float], None] = field(default=_silent)
 
-    def do(self, item: Item, told: Told) -> None:
-        """Size a polyp that has no row yet. told: gets the share that is done, 0 to 1."""
-        if (item.source, item.polyp.id) in self.run.finished:
-            return
-        with self._failing(item):
-            self._polyp(item, told)
+    @property
+    def reader(self) -> Reader:
+        return Reader(self.predictor.config, self.predictor.finder is not None, self.marks)
 
     def fingerprint(self, item: Item) -> str:
         """Of the files and boxes of a polyp, to tell whether they changed. Raises PolypError."""
-        return fingerprint(self._choose(item, frames_of(item.polyp)), self._camera(item))
+        return fingerprint(self.reader.choose(item, frames_of(item.polyp)), self._camera(item))
 
-    def _polyp(self, item: Item, told: Told) -> None:
-        begun, config = time.monotonic(), self.predictor.config
-        listing = frames_of(item.polyp)
-        chosen = self._choose(item, listing)
+    def do(self, parts: Iterable[Part], /) -> Iterator[Sized]:
+        """Size polyps as they are read; pictures are there before their row."""
+        parts = iter(parts)
+        for part in parts:
+            if isinstance(part, Closed):
+                yield self._failed(part.todo.item, part.problem)
+            elif isinstance(part, Opened):
+                frames = _Frames(parts)
+                try:
+                    done = self._polyp(part, frames)
+                except FAILS_ONE as error:
+                    done = self._failed(part.todo.item, reason_of(error, "measured"))
+                frames.finish()
+                yield done
+
+    def _polyp(self, opened: Opened, frames: Iterable[Frame | FailedFrame]) -> Sized:
+        begun, config = time.monotonic() - opened.seconds, self.predictor.config
+        item, listing, chosen = opened.todo.item, opened.listing, opened.chosen
         camera = self._camera(item)
+        read = look_at_frames(
+            frames,
+            len(chosen.refs),
+            opened.fields,
+            self.predictor,
+            camera,
+            finder=self.predictor.finder if chosen.by_finder else None,
+            told=partial(self.tell, opened.todo.number, item.polyp.id),
+        )
         looks = [
-            *look_at(chosen.refs, self.predictor, camera, finder=chosen.finder, told=told),
+            *read,
             *(FrameLook(one.name, NO_BOX) for one in chosen.bare[:MOST_NAMED]),
             *(FrameLook(one.name, f"its labels cannot be read: {one.error}") for one in listing.failed),
         ]
-        frames = [look.size() for look in looks]
+        sizes = [look.size() for look in looks]
         found = size_polyp(
-            frames,
+            sizes,
             self.predictor.model.calibration,
             confidence=config.confidence,
             least_frames=config.least_frames,
         )
-        usable = [one for one in frames if not one.reason]
+        usable = [one for one in sizes if not one.reason]
         shares = pooled(agreeing(usable)[0]) if usable else None
         reasons = {look.name: look.reason for look in looks} | dict(found.left_out)
         of_frames = [rows.frame_row(look, reasons[look.name]) for look in looks]
@@ -90,11 +145,11 @@ class Job:
                 *iter_notes(looks),
             ],
         )
-        self.run.append([row], [_companion(shares, of_frames)])
+        return Sized(row, _companion(shares, of_frames))
 
     def _draw(self, item: Item, looks: Sequence[FrameLook], of_frames: Sequence[dict[str, Any]]) -> None:
         """Pictures of some frames; their rows get the names of the files."""
-        folder = self.run.path / OVERLAYS / item.name
+        folder = self.out / OVERLAYS / item.name
         shown = _shown(looks, of_frames, self.predictor.config.pictures)
         best = max(
             (one for one in shown if of_frames[one]["used"]),
@@ -106,11 +161,11 @@ class Job:
             path = folder / f"{number:05d}.jpg"
             words = "" if row["mm"] is None else f"{row['mm']:.1f} mm"
             write_picture(path, draw(look, words, row["reason"]))
-            row["picture"] = path.relative_to(self.run.path).as_posix()
+            row["picture"] = path.relative_to(self.out).as_posix()
             if number == best and (features := draw_features(look)) is not None:
                 path = folder / f"{number:05d}-features.jpg"
                 write_picture(path, features)
-                row["features"] = path.relative_to(self.run.path).as_posix()
+                row["features"] = path.relative_to(self.out).as_posix()
 
     def _lacking(self, looks: Sequence[FrameLook], found: PolypSize) -> Iterator[str]:
         """What the model had in all of its training, and does not have here."""
@@ -123,31 +178,35 @@ class Job:
         if used and self.predictor.model.plan.depth and not any(look.depth for look in used):
             yield "the model learnt from maps of depth, and there are none of these frames"
 
-    def _choose(self, item: Item, listing: FrameListing) -> Chosen:
-        return choose(item, listing, self.predictor.config, self.predictor.finder, self.marks)
-
     def _camera(self, item: Item) -> Camera | None:
         """The camera of a polyp's frames; None too for a model that has never learnt what one is for."""
         return (self.predictor.camera or item.polyp.camera) if self.predictor.knows_cameras else None
 
-    @contextmanager
-    def _failing(self, item: Item) -> Iterator[None]:
-        """What goes wrong with one polyp, as a failed row; the next one may well pass."""
-        try:
-            yield
-        except UserError as error:
-            reason = str(error)
-        except (RuntimeError, ValueError, ArithmeticError, MemoryError) as error:
-            # RuntimeError is what torch raises for want of memory too.
-            reason = f"cannot be measured: {str(error) or type(error).__name__}"
-        except OSError as error:
-            if error.errno != errno.ENAMETOOLONG:  # anything else, such as a full disk, ends the run
-                raise
-            reason = "its name is too long for a file"
-        else:
-            return
-        row = rows.failed_row(item, reason, self.predictor.model.name)
-        self.run.append([row], [_companion(None, [])])
+    def _failed(self, item: Item, reason: str) -> Sized:
+        return Sized(rows.failed_row(item, reason, self.predictor.model.name), _companion(None, []))
+
+
+class _Frames:
+    """The frames of one polyp among the parts of all. Raises UserError if it ends with a problem."""
+
+    def __init__(self, parts: Iterator[Part]) -> None:
+        self._parts = parts
+        self._ended = False
+
+    def __iter__(self) -> Iterator[Frame | FailedFrame]:
+        while not self._ended:
+            part = next(self._parts)
+            if isinstance(part, Closed):
+                self._ended = True
+                if part.problem:
+                    raise UserError(part.problem)
+            elif not isinstance(part, Opened):
+                yield part
+
+    def finish(self) -> None:
+        """Leave out what was not looked at, so that the next part is the next polyp's."""
+        while not self._ended:
+            self._ended = isinstance(next(self._parts), Closed)
 
 
 def _shown(looks: Sequence[FrameLook], of_frames: Sequence[dict[str, Any]], most: int) -> list[int]:

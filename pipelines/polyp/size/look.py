@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -86,11 +86,26 @@ def look_at(
 
     finder: finds the lesions; None if frames have boxes or masks.
     """
-    fields = fields_of(refs, predictor.config.max_pixels)
+    limit = predictor.config.max_pixels
+    frames, fields = read_frames(refs, max_pixels=limit), fields_of(refs, limit)
+    return look_at_frames(frames, len(refs), fields, predictor, camera, finder=finder, told=told)
+
+
+def look_at_frames(
+    frames: Iterable[Frame | FailedFrame],
+    count: int,
+    fields: Fields,
+    predictor: Predictor,
+    camera: Camera | None,
+    *,
+    finder: Finder | None,
+    told: Callable[[float], None],
+) -> list[FrameLook]:
+    """The same for frames that are read. count: how many. fields: of `fields_of`."""
     found: list[FrameLook] = []
     waiting: list[tuple[int, StoredFrame]] = []
-    for number, frame in enumerate(read_frames(refs, max_pixels=predictor.config.max_pixels)):
-        told(number / len(refs))
+    for number, frame in enumerate(frames):
+        told(number / count)
         look, stored = _prepared(frame, fields, predictor, camera, finder)
         if stored is not None:
             waiting.append((len(found), stored))

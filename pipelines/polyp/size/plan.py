@@ -36,7 +36,7 @@ def _item(item: Item, predictor: Predictor, config: SizeConfig) -> dict[str, Any
     try:
         listing = frames_of(item.polyp)
         about["frames"] = len(listing.frames) + len(listing.failed)
-        chosen = choose(item, listing, config, predictor.finder, marks_of(config))
+        chosen = choose(item, listing, config, finder=predictor.finder is not None, marks=marks_of(config))
     except UserError as error:
         return about | {"boxes_from": "", "problem": str(error)}
     return about | {"looked": len(chosen.refs), "boxes_from": chosen.boxes_from, "problem": ""}

@@ -6,18 +6,21 @@ import json
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
 from pipelines.common.errors import UserError
 from pipelines.common.files import replacing
+from pipelines.common.runner import IN_PROCESS, Runner
+from pipelines.common.runner import run as compute
 from pipelines.common.runs import REPORT, TABLE, RunFolder
 from pipelines.common.summary import MAX_LISTED, RunSummary, Say, record_of, silent, teller
 from pipelines.polyp.config import TASK
 from pipelines.polyp.size import report, rows
 from pipelines.polyp.size.config import PredictConfig, SizeConfig
 from pipelines.polyp.size.items import Inputs, Item, list_items
-from pipelines.polyp.size.job import OVERLAYS, Job
+from pipelines.polyp.size.job import OVERLAYS, SizeJob, todos, work_of
 from pipelines.polyp.size.marks import read_marks
 from pipelines.polyp.size.predict import Predictor
 from pipelines.polyp.size.scores import scores_of
@@ -37,13 +40,15 @@ def size(
     overwrite: bool = False,
     progress: Say = silent,
     note: Say = silent,
+    runner: Runner = IN_PROCESS,
 ) -> RunSummary:
     """Size every polyp among data sets, folders, images and videos.
 
     There is one row per polyp in the run folder `out`; one whose frames cannot be read has the status
     `failed` and the reason, one of which the model says no size has a `reason`. progress: gets a line for the
-    screen. note: gets what the user should know. Raises UserError if the folder may not be written to, if the
-    run in it is another one (`resume`), if there is nothing to size, or nobody says where lesions are.
+    screen. note: gets what the user should know. runner: where it is computed. Raises UserError if the folder
+    may not be written to, if the run in it is another one (`resume`), if there is nothing to size, or nobody
+    says where lesions are.
     """
     progress("looking for polyps")
     inputs = find(paths, predictor, config)
@@ -58,6 +63,7 @@ def size(
         resume=resume,
         overwrite=overwrite,
         progress=progress,
+        runner=runner,
     )
 
 
@@ -95,22 +101,31 @@ def size_items(
     overwrite: bool,
     progress: Say,
     keep_trained: bool = False,
+    runner: Runner = IN_PROCESS,
 ) -> RunSummary:
     """Size the polyps of `inputs` into the run folder `out`.
 
     Where sizes are known, scores go into `run.json`. record: of `record_for`. marks: of `marks_of`.
-    keep_trained: polyps that the model was trained on count in the scores.
+    keep_trained: polyps that the model was trained on count in the scores. runner: where it is computed.
     """
     started = time.monotonic()
     with RunFolder(out, key=rows.KEY, companion=COMPANION, resume=resume, overwrite=overwrite) as run:
         if overwrite:
             _remove(out)
         run.begin(record)
-        job = Job(run, predictor, marks)
+
+        def tell(number: int, name: str, share: float) -> None:
+            teller(progress, number, len(inputs.items), name)(share)
+
+        job = SizeJob(predictor, marks, out, tell)
         if resume:
             _check_unchanged(run, inputs.items, job)
-        for number, item in enumerate(inputs.items):
-            job.do(item, teller(progress, number, len(inputs.items), item.polyp.id))
+        waiting = todos(inputs.items, frozenset(run.finished))
+        with closing(compute(work_of(job, out), waiting, job, runner)) as results:
+            for result in results:
+                run.append([result.row], [result.companion])
+                if runner.name == "ray":
+                    progress(f"{len(run.finished):,} of {len(inputs.items):,} done")
         progress("writing the report")
         counts = _conclude(run, inputs, predictor, keep_trained)
     return RunSummary(out, counts, time.monotonic() - started)
@@ -143,7 +158,7 @@ def about_the_model(predictor: Predictor) -> list[str]:
     return notes
 
 
-def _check_unchanged(run: RunFolder, items: Sequence[Item], job: Job) -> None:
+def _check_unchanged(run: RunFolder, items: Sequence[Item], job: SizeJob) -> None:
     """Raises UserError if the frames of a polyp with a row have changed since, or the polyp is gone."""
     known = {(item.source, item.polyp.id): item for item in items}
     for row, _ in run.rows():
