@@ -13,6 +13,7 @@ from suite import exits, options, results, settings, terminal
 from suite.folders import run_folder
 
 if TYPE_CHECKING:
+    from pipelines.common.runner import Runner
     from pipelines.medical.segment.config import SegmentConfig
     from pipelines.medical.segment.predict import Predictor
     from pipelines.medical.segment.run import RunSummary
@@ -144,6 +145,9 @@ def segment(
     dry_run: options.DryRun = False,
     engine: options.EngineOption = None,
     device: options.Device = None,
+    runner: options.RunnerOption = options.RunnerName.local,
+    workers: options.Workers = None,
+    ray_address: options.RayAddress = None,
     config_file: options.ConfigFile = None,
     sets: options.Sets = None,
     seed: options.Seed = None,
@@ -174,11 +178,12 @@ def segment(
         if model is None and config_file is None and not any(one.startswith("model=") for one in sets or ()):
             raise UserError("--model is needed: a model folder, or the name of a bundled model (suite list)")
         config = settings.resolve(SegmentConfig, config_file, sets or (), given)
+        where = options.runner(runner, workers, ray_address)
         target = run_folder(out, "medical", resume=resume, overwrite=overwrite)
         if dry_run:
             _dry_run(volumes, target, config, as_json, quiet)
             return
-        code = _segment(volumes, target, config, resume, overwrite, as_json, quiet)
+        code = _segment(volumes, target, config, where, resume, overwrite, as_json, quiet)
     raise typer.Exit(code)
 
 
@@ -186,6 +191,7 @@ def _segment(
     volumes: list[Path],
     target: Path,
     config: SegmentConfig,
+    runner: Runner,
     resume: bool,
     overwrite: bool,
     as_json: bool,
@@ -204,6 +210,7 @@ def _segment(
             overwrite=overwrite,
             progress=progress,
             note=lambda text: terminal.note(text, quiet),
+            runner=runner,
         )
     if as_json:
         results.print_json(summary, memory_mib=summary.memory_mib)

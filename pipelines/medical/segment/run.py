@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
-import errno
 import glob
 import json
+import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pipelines.common.errors import UserError
 from pipelines.common.files import replacing
+from pipelines.common.runner import IN_PROCESS, Runner
+from pipelines.common.runner import run as compute
 from pipelines.common.runs import REPORT, TABLE, RunFolder
 from pipelines.common.summary import MAX_LISTED, Say, record_of, silent
 from pipelines.common.summary import RunSummary as Summary
 from pipelines.medical.config import TASK
-from pipelines.medical.data.dicom_seg import write_dicom_seg
-from pipelines.medical.data.files import read_volume
-from pipelines.medical.data.record import Volume, VolumeError
 from pipelines.medical.data.walk import SkippedFile
-from pipelines.medical.data.write import write_labels, write_map
 from pipelines.medical.segment import report, rows
 from pipelines.medical.segment.cases import Task, largest, list_tasks, work
+from pipelines.medical.segment.job import (
+    DICOM_SEG,
+    ENDING,
+    MASKS,
+    PICTURES,
+    UNCERTAINTY,
+    SegmentJob,
+    work_of,
+)
 from pipelines.medical.segment.memory import available_bytes, predicted_mib
-from pipelines.medical.segment.modality import modality_warnings
-from pipelines.medical.segment.pictures import draw, write_pictures
-from pipelines.medical.segment.predict import Predictor, Segmentation
+from pipelines.medical.segment.predict import Predictor
+from pipelines.medical.segment.reading import Todo
 from pipelines.medical.segment.timing import Clock
 
-MASKS, UNCERTAINTY, PICTURES, DICOM_SEG = "masks", "uncertainty", "pictures", "dicom-seg"
 DRAWINGS = "pictures.jsonl"
-ENDING = ".nii.gz"
+AHEAD = 4  # times a volume, in a process that reads: one that waits, its copy on the way, and one being read
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +57,23 @@ def segment(
     overwrite: bool = False,
     progress: Say = silent,
     note: Say = silent,
+    runner: Runner = IN_PROCESS,
 ) -> RunSummary:
     """Segment every case in the files and folders `paths` into the run folder `out`.
 
     There is one row per case; one that cannot be read or segmented has the status `failed` and the reason.
     The mask of a case is whole before its row is written. progress: gets a line for the screen. note: gets
-    what the user should know before hours of work. Raises UserError if the folder may not be written to, if
-    the run in it is another one (`resume`), or if there is no case at all.
+    what the user should know before hours of work. runner: where it is computed. Raises UserError if the
+    folder may not be written to, if the run in it is another one (`resume`), or if there is no case at all.
     """
     started = time.monotonic()
     progress("looking for volumes")
     tasks, skipped = list_tasks(paths, predictor.plan.channels)
     if not tasks:
         raise UserError(_nothing(paths, skipped))
+    runner = _usual(runner, predictor)
     need, name = largest(tasks, predictor)
-    memory = predicted_mib(need)
+    memory = predicted_mib(need + _read_ahead_bytes(tasks, runner))
     note(memory_note(memory, name))
     old = _artefacts(out) if overwrite else []
     with RunFolder(out, key=rows.KEY, companion=DRAWINGS, resume=resume, overwrite=overwrite) as run:
@@ -73,13 +81,35 @@ def segment(
         run.begin(_record(paths, predictor, memory, name))
         waiting = list(_unfinished(tasks, run, resume))
         clock = Clock([work(task) for task in waiting], len(tasks), len(tasks) - len(waiting))
-        for task in waiting:
-            row, pictures = _one(task, predictor, out, _teller(clock, task, progress))
-            run.append([row | {"bytes": task.stored_bytes}], [json.dumps(pictures)])
-            clock.next()
+
+        def tell(number: int, name: str, share: float) -> None:
+            progress(clock.line(name, share))
+
+        job = SegmentJob(predictor, out, tell)
+        with closing(compute(work_of(predictor.config, out), _todos(waiting), job, runner)) as results:
+            for result in results:
+                run.append([result.row], [result.drawing])
+                clock.next()
+                if runner.name == "ray":
+                    progress(f"{len(run.finished):,} of {len(tasks):,} cases done")
         progress("writing the report")
         counts = _conclude(run, predictor, skipped)
     return RunSummary(out, counts, time.monotonic() - started, memory_mib=memory)
+
+
+def _usual(runner: Runner, predictor: Predictor) -> Runner:
+    """On a CPU reading is a small part of the work and not worth the memory, if nobody asks for it."""
+    if runner.name == "local" and runner.workers is None and predictor.model.device.type == "cpu":
+        return replace(runner, workers=0)
+    return runner
+
+
+def _read_ahead_bytes(tasks: Sequence[Task], runner: Runner) -> float:
+    """What cases take that wait in processes which read ahead; on a cluster there are none."""
+    if runner.name != "local" or not runner.workers:
+        return 0.0
+    stored = (math.prod(task.sizes.shape) * task.sizes.item_bytes for task in tasks if task.sizes)
+    return AHEAD * runner.workers * max(stored, default=0.0)
 
 
 def memory_note(memory_mib: int, name: str) -> str:
@@ -92,68 +122,6 @@ def memory_note(memory_mib: int, name: str) -> str:
             " --set memory_mib"
         )
     return text
-
-
-def read_case(task: Task) -> list[Volume]:
-    """The volumes of a case. Raises VolumeError."""
-    return [read_volume(image) for image in task.images]
-
-
-def _one(
-    task: Task, predictor: Predictor, out: Path, told: Callable[[float], None]
-) -> tuple[rows.Row, dict[str, Any] | None]:
-    """Segment one case and write its files; its row, and what the report shows of it."""
-    names, model = list(predictor.names), predictor.model.name
-    if task.problem:
-        return rows.failed_row(task.source, task.name, task.problem, names, model), None
-    begun = time.monotonic()
-    try:
-        told(0.0)
-        channels = read_case(task)
-        found = predictor.predict(channels, told)
-    except UserError as error:
-        return rows.failed_row(task.source, task.name, str(error), names, model), None
-    except (RuntimeError, ValueError, ArithmeticError, MemoryError) as error:
-        # RuntimeError is what torch raises for want of memory too. The next case may well pass.
-        reason = f"cannot be segmented: {str(error) or type(error).__name__}"
-        return rows.failed_row(task.source, task.name, reason, names, model), None
-    try:
-        notes = _write(task, channels[0], found, predictor, out)
-    except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:  # anything else, such as a full disk, ends the run
-            raise
-        return rows.failed_row(task.source, task.name, "its name is too long for a file", names, model), None
-    seconds = time.monotonic() - begun
-    row = rows.ok_row(task.source, task.name, channels, found, model, seconds)
-    warnings = modality_warnings(channels, predictor.plan.modality)
-    row["notes"] = [*warnings, *row["notes"], *notes]
-    modality = channels[0].modality or ("" if warnings else predictor.plan.modality)
-    pictures = draw(channels[0], found.labels, predictor.names, modality=modality)
-    return row, write_pictures(out / PICTURES, task.name, pictures)
-
-
-def _teller(clock: Clock, task: Task, progress: Say) -> Callable[[float], None]:
-    return lambda share: progress(clock.line(task.name, share))
-
-
-def _write(task: Task, like: Volume, found: Segmentation, predictor: Predictor, out: Path) -> list[str]:
-    """Write the files of a case; returns what the user should know of them."""
-    (out / MASKS).mkdir(exist_ok=True)
-    write_labels(out / MASKS / f"{task.name}{ENDING}", found.labels, like)
-    if predictor.config.uncertainty:
-        (out / UNCERTAINTY).mkdir(exist_ok=True)
-        # In half precision every step of 1/255 stays itself, at half the memory.
-        shares = found.uncertainty.astype("float16") / 255
-        write_map(out / UNCERTAINTY / f"{task.name}{ENDING}", shares, like)
-    if not predictor.config.dicom_seg:
-        return []
-    (out / DICOM_SEG).mkdir(exist_ok=True)
-    try:
-        file = out / DICOM_SEG / f"{task.name}.dcm"
-        write_dicom_seg(file, found.labels, like, predictor.names, predictor.model.name)
-    except VolumeError as error:  # the mask itself is there
-        return [f"no DICOM segmentation: {error}"]
-    return []
 
 
 def _record(paths: Sequence[Path], predictor: Predictor, memory: int, name: str) -> dict[str, Any]:
@@ -188,6 +156,11 @@ def _unfinished(tasks: Sequence[Task], run: RunFolder, resume: bool) -> Iterator
         mask = run.path / MASKS / f"{task.name}{ENDING}"
         if row["status"] == "ok" and not mask.is_file():
             raise UserError(f"{mask} is gone; start again with --overwrite or a new folder")
+
+
+def _todos(tasks: Sequence[Task]) -> Iterator[Todo]:
+    for number, task in enumerate(tasks):
+        yield Todo(task.source, task.name, task.images, task.problem, number, task.stored_bytes)
 
 
 def _conclude(run: RunFolder, predictor: Predictor, skipped: Sequence[SkippedFile]) -> dict[str, Any]:
