@@ -8,7 +8,6 @@ server that is killed loses nothing, and any number of processes on one machine 
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import sqlite3
@@ -21,6 +20,7 @@ from typing import Literal
 
 from pipelines.common.errors import UserError
 from pipelines.common.files import replacing
+from pipelines.common.tables import Table
 
 DATABASE, EXPORT = "review.sqlite", "reviewed.csv"
 COLUMNS = (
@@ -244,11 +244,7 @@ class Store:
         verdicts = [verdict for verdict in self.latest().values() if verdict.id in among]
         verdicts.sort(key=lambda one: (one.source, len(one.map), one.map))
         with replacing(file) as out:
-            table = csv.writer(out, lineterminator="\n")
-            table.writerow(COLUMNS)
-            for one in verdicts:
-                values = [getattr(one, name) for name in COLUMNS]
-                table.writerow("" if value is None else value for value in values)
+            Table(out, COLUMNS).writerows({name: getattr(one, name) for name in COLUMNS} for one in verdicts)
         return len(verdicts)
 
     @contextmanager

@@ -20,6 +20,7 @@ from apps.viewers.polyp_case import Polyps, SizedFrame, Sources, find_sources, m
 from apps.viewers.polyp_marks import Marks, saved
 from pipelines.common.errors import UserError
 from pipelines.common.files import replacing
+from pipelines.common.tables import Table
 from pipelines.polyp.data import Box, Camera, Frame, read_frames
 from pipelines.polyp.data.own import DEPTH_MM, FRAMES, POLYPS
 
@@ -73,8 +74,7 @@ def write_data(run: Run, verdicts: Mapping[ItemId, Verdict], polyps: Callable[[]
     folder = run.artefact(RETRAIN)
     bare = 0
     with replacing(run.path / SAID) as file:
-        table = csv.DictWriter(file, SAID_COLUMNS, lineterminator="\n")
-        table.writeheader()
+        table = Table(file, SAID_COLUMNS)
         for item in run.items:
             verdict = verdicts.get(item.id)
             if verdict is None or not item.reviewable:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from typing import IO, Any, Final
 import numpy as np
 
 from pipelines.common.errors import UserError
+from pipelines.common.tables import Table
 from pipelines.crowd.count.heads import place_heads
 from pipelines.crowd.count.maps import CountMap
 from pipelines.crowd.count.predict import Predictor
@@ -80,9 +80,7 @@ class Evaluation:
 
     def write_csv(self, file: IO[str]) -> None:
         """The rows; what is not applicable is empty."""
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
+        Table(file, COLUMNS).writerows(self.rows)
 
 
 def evaluate(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +16,7 @@ from pipelines.common.errors import UserError
 from pipelines.common.files import replacing
 from pipelines.common.hardware import suite_version
 from pipelines.common.metrics import Metric
+from pipelines.common.tables import Table
 from pipelines.medical.evaluate import MISSES
 from pipelines.medical.measurements import Method, truths_differ
 from pipelines.medical.metrics.definitions import EMPTY, NSD, SURFACE, metric_named
@@ -200,9 +200,7 @@ def write(result: Comparison, out: Path, *, overwrite: bool = False) -> None:
             for one in labels
             for pair in one.pairs
         ]
-        writer = csv.DictWriter(file, list(rows[0]) if rows else ["metric"], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        Table(file, list(rows[0]) if rows else ["metric"]).writerows(rows)
     with replacing(out / REPORT) as file:
         compare_page.write(file, result)
     with replacing(out / SUMMARY) as file:

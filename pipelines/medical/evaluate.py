@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import IO, Any, Final
 import numpy as np
 
 from pipelines.common.errors import UserError
+from pipelines.common.tables import Table
 from pipelines.medical.data.files import VolumeFile
 from pipelines.medical.data.names import case_name
 from pipelines.medical.data.place import apart_mm
@@ -59,9 +59,7 @@ class Evaluation:
 
     def write_csv(self, file: IO[str]) -> None:
         """The rows; what is not applicable is empty."""
-        writer = csv.DictWriter(file, columns(self.tolerances_mm), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
+        Table(file, columns(self.tolerances_mm)).writerows(self.rows)
 
 
 @dataclass(frozen=True, slots=True)

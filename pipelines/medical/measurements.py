@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipelines.common.errors import UserError
+from pipelines.common.tables import plain
 from pipelines.medical.evaluate import Evaluation
 from pipelines.medical.metrics.definitions import is_metric
 
@@ -67,11 +68,16 @@ def read_measurements(path: Path) -> Method:
         rows = (
             _json_rows(text)
             if text.lstrip().startswith("{")
-            else list(csv.DictReader(io.StringIO(text, newline="")))
+            else [_plain(row) for row in csv.DictReader(io.StringIO(text, newline=""))]
         )
     except (ValueError, csv.Error) as error:
         raise UserError(f"{path} cannot be read: {error}") from None
     return _method(rows, path)
+
+
+def _plain(row: dict[str, str]) -> dict[str, Any]:
+    """A row as it was before it was made safe for spreadsheets."""
+    return {name: plain(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
 
 
 def distinct_names(methods: Sequence[Method]) -> list[Method]:

@@ -12,6 +12,7 @@ from typing import Final
 
 from pipelines.common.errors import UserError
 from pipelines.common.runs import RUN
+from pipelines.common.tables import plain
 from pipelines.wafer.data import FailedMap, WaferMap, read_file
 from pipelines.wafer.rows import item_hash
 
@@ -58,7 +59,7 @@ def read_review(path: Path) -> tuple[list[Verdict], list[LeftOut], int]:
             if missing:
                 raise UserError(f"{path} is no review: it lacks the columns {', '.join(missing)}")
             for row in table:
-                cells = {name: (row[name] or "").strip() for name in _NEEDED}
+                cells = {name: plain((row[name] or "").strip()) for name in _NEEDED}
                 if cells["verdict"] == "unsure":
                     unsure += 1
                     continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import IO, TYPE_CHECKING, Any
 
+from pipelines.common.tables import Table
 from pipelines.wafer.data.record import FailedMap, WaferMap
 
 if TYPE_CHECKING:
@@ -94,16 +94,9 @@ def item_hash(wafer: WaferMap) -> str:
     return digest.hexdigest()
 
 
-def write_table(file: IO[str]) -> csv.DictWriter[str]:
-    """A writer of `results.csv`, its header written.
-
-    Names are written as they are in the source, quoted where they hold a comma, a quote or a line break.
-    A spreadsheet may take a name that begins with `=`, `+`, `-` or `@` for a formula: import such a file
-    as text.
-    """
-    table = csv.DictWriter(file, COLUMNS, extrasaction="ignore", lineterminator="\n")
-    table.writeheader()
-    return table
+def write_table(file: IO[str]) -> Table:
+    """A writer of `results.csv`, its header written."""
+    return Table(file, COLUMNS)
 
 
 @dataclass(slots=True)

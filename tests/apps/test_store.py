@@ -150,7 +150,7 @@ def test_the_export_has_one_row_per_item_of_the_run(tmp_path: Path) -> None:
         ("a.csv", "unsure", ""),
         ("a.csv", "relabel", "half ring"),
     ]
-    assert rows[0]["note"] == '=1, "so"\nand so'
+    assert rows[0]["note"] == '\'=1, "so"\nand so'  # a text, for a spreadsheet
     assert (rows[1]["novelty"], rows[2]["novelty"]) == ("1.5", "")
     assert rows[1]["time"].endswith("+00:00")
     assert sorted(path.name for path in tmp_path.glob("*review*.csv*")) == ["reviewed.csv"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from pipelines.common import tables
 from pipelines.crowd.count.maps import CountMap
 from pipelines.crowd.data.record import Pixels
 
@@ -94,15 +94,10 @@ def item_hash(pixels: Pixels) -> str:
 
 
 class Table:
-    """Writes `results.csv`; the zones of a row are one cell of JSON, name to count.
-
-    Names stand as in the source. A spreadsheet may take one that begins with `=`, `+`, `-` or `@` for a
-    formula: import such a file as text.
-    """
+    """Writes `results.csv`; the zones of a row are one cell of JSON, name to count."""
 
     def __init__(self, file: IO[str]) -> None:
-        self._table = csv.DictWriter(file, COLUMNS, extrasaction="ignore", lineterminator="\n")
-        self._table.writeheader()
+        self._table = tables.Table(file, COLUMNS)
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Add a row."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from pipelines.common.tables import Table
 from pipelines.medical.data.record import Volume
 from pipelines.medical.segment.predict import Segmentation
 
@@ -97,15 +97,9 @@ def item_hash(channels: Sequence[Volume]) -> str:
     return digest.hexdigest()
 
 
-def write_table(file: IO[str], names: Sequence[str]) -> csv.DictWriter[str]:
-    """A writer of `results.csv`, its header written.
-
-    Names stand as in the source. A spreadsheet may take one that begins with `=`, `+`, `-` or `@` for a
-    formula: import such a file as text.
-    """
-    table = csv.DictWriter(file, columns(names), extrasaction="ignore", lineterminator="\n")
-    table.writeheader()
-    return table
+def write_table(file: IO[str], names: Sequence[str]) -> Table:
+    """A writer of `results.csv`, its header written."""
+    return Table(file, columns(names))
 
 
 def _mean_confidence(found: Segmentation, voxels: int) -> float | None:

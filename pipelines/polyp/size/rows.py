@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any, Final
 
+from pipelines.common import tables
 from pipelines.polyp.metrics.bins import SMALL_MM
 
 if TYPE_CHECKING:  # they come with torch
@@ -115,15 +115,10 @@ def frame_row(look: FrameLook, reason: str) -> Row:
 
 
 class Table:
-    """Writes `results.csv`.
-
-    Names stand as in the source. A spreadsheet may take one that begins with `=`, `+`, `-` or `@` for a
-    formula: import such a file as text.
-    """
+    """Writes `results.csv`."""
 
     def __init__(self, file: IO[str]) -> None:
-        self._table = csv.DictWriter(file, COLUMNS, extrasaction="ignore", lineterminator="\n")
-        self._table.writeheader()
+        self._table = tables.Table(file, COLUMNS)
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Add a row."""
@@ -131,11 +126,10 @@ class Table:
 
 
 class FrameTable:
-    """Writes `frames.csv`; names as in `Table`."""
+    """Writes `frames.csv`."""
 
     def __init__(self, file: IO[str]) -> None:
-        self._table = csv.DictWriter(file, FRAME_COLUMNS, extrasaction="ignore", lineterminator="\n")
-        self._table.writeheader()
+        self._table = tables.Table(file, FRAME_COLUMNS)
 
     def write(self, row: Mapping[str, Any], frames: Sequence[Mapping[str, Any]]) -> None:
         """Add the frames of a polyp with its row."""

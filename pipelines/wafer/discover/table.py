@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from typing import IO, Final
 
+from pipelines.common.tables import Table
 from pipelines.wafer.discover.found import Discovered, Map
 from pipelines.wafer.past import PastRun
 
@@ -14,8 +14,7 @@ COLUMNS: Final = ("run", "source", "map", "item", "lot", "wafer", "cluster", "si
 
 def write_table(file: IO[str], result: Discovered, runs: Sequence[PastRun]) -> None:
     """Write a row of COLUMNS for each novel map, cluster by cluster, and at the end those in none."""
-    table = csv.writer(file, lineterminator="\n")
-    table.writerow(COLUMNS)
+    table = Table(file, COLUMNS)
     for one in result.clusters:
         for each, similarity in one.members:
             table.writerow(_cells(each, runs, str(one.number), f"{similarity:.4g}"))
@@ -23,6 +22,6 @@ def write_table(file: IO[str], result: Discovered, runs: Sequence[PastRun]) -> N
         table.writerow(_cells(each, runs, "", ""))
 
 
-def _cells(each: Map, runs: Sequence[PastRun], number: str, similarity: str) -> tuple[object, ...]:
-    name = str(runs[each.run].path)
-    return (name, each.source, each.map, each.item, each.lot, each.wafer, number, similarity)
+def _cells(each: Map, runs: Sequence[PastRun], number: str, similarity: str) -> dict[str, object]:
+    names = {name: getattr(each, name) for name in ("source", "map", "item", "lot", "wafer")}
+    return {"run": runs[each.run].path, **names, "cluster": number, "similarity": similarity}

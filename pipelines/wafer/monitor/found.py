@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
+from pipelines.common.tables import Table
 from pipelines.wafer.monitor.charts import Chart, Point
 from pipelines.wafer.monitor.groups import By
 
@@ -56,8 +56,7 @@ def summary(result: Monitored) -> dict[str, Any]:
 
 def write_table(file: IO[str], pairs: Iterable[tuple[Chart, Point]]) -> None:
     """Write a row of COLUMNS for each point."""
-    table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-    table.writeheader()
+    table = Table(file, COLUMNS)
     for chart, point in pairs:
         table.writerow(_cells(chart, point))
 
