@@ -200,3 +200,22 @@ def test_a_slice_that_asks_for_more_memory_than_there_is_is_damaged(
     monkeypatch.setattr("pipelines.medical.data.dicom.reading.pydicom.dcmread", exhausted)
     slices = dicom_series(np.ones((4, 4, 1), np.int16), np.eye(4), 1, "one")
     assert "damaged" in load("dicom").read(pack({"IM0": slices[0]}), tmp_path)[0]
+
+
+def test_tables_of_excel_with_damaged_names_and_endless_numbers(tmp_path: Path) -> None:
+    found = load("polyp_tables")
+    good = found.seeds()[-1]
+    at = good.rindex(b"xl/sharedStrings.xml")  # in the directory, whose names may be marked as UTF-8
+    flags = good.rindex(b"PK\x01\x02") + 8
+    damaged = bytearray(good)
+    damaged[at + 3 : at + 5], damaged[flags + 1] = b"\xff\xfe", 0x08
+    with pytest.raises(InputError, match="no Excel table"):
+        found.read(bytes(damaged), tmp_path)
+    parts = unpack(good)
+    sheet = parts["xl/worksheets/sheet1.xml"].replace(b"<v>0</v>", b"<v>" + b"9" * 5_000 + b"</v>")
+    assert found.read(pack({**parts, "xl/worksheets/sheet1.xml": sheet}), tmp_path) == []
+
+
+def test_an_edge_that_is_level_but_for_rounding(tmp_path: Path) -> None:
+    zone = b'[{"name": "a", "polygon": [[0, 1e-310], [90, 0], [90, 60], [0, 60]]}]'
+    assert list(load("zones").read(zone, tmp_path)) == []

@@ -65,7 +65,8 @@ def _clipped_rows(starts: Points, ends: Points, height: float) -> tuple[Points, 
     fall = ends[:, 1] - starts[:, 1]
     keep = fall != 0
     starts, ends, fall = starts[keep], ends[keep], fall[keep]
-    up, down = (0.0 - starts[:, 1]) / fall, (height - starts[:, 1]) / fall
+    with np.errstate(over="ignore"):  # of edges that are level but for rounding: inf, and cut off at once
+        up, down = (0.0 - starts[:, 1]) / fall, (height - starts[:, 1]) / fall
     begin = np.clip(np.minimum(up, down), 0.0, 1.0)[:, None]
     end = np.clip(np.maximum(up, down), 0.0, 1.0)[:, None]
     cut = starts + begin * (ends - starts), starts + end * (ends - starts)

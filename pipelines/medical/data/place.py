@@ -27,7 +27,8 @@ def usable(affine: NDArray[Any]) -> bool:
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     if spacing.min() < MIN_SPACING_MM or spacing.max() > MAX_SPACING_MM:
         return False
-    return bool(abs(np.linalg.det(affine[:3, :3] / spacing)) > MIN_SINE)
+    with np.errstate(all="ignore"):  # of a matrix without an inverse
+        return bool(abs(np.linalg.det(affine[:3, :3] / spacing)) > MIN_SINE)
 
 
 def check_affine(affine: NDArray[Any]) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,7 @@ from .record import PolypError
 MAX_BYTES: Final = 256 * 2**20  # of a CSV: one line a frame in a data set of some million frames
 MAX_SHEET_BYTES: Final = 16 * 2**20  # of each part of an .xlsx, unpacked
 MAX_COLUMNS: Final = 1_000
+MAX_DIGITS: Final = 10  # of the number of a shared text
 _MAIN: Final = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 
 Row = dict[str, str]
@@ -89,7 +91,7 @@ def _xlsx(path: Path) -> Iterator[list[str]]:
                     raise PolypError("it is no Excel table: it has no sheet")
                 shared = _shared(_part(archive, "xl/sharedStrings.xml")) if _has_shared(names) else []
                 sheet = _part(archive, min(sheets, key=lambda one: (len(one), one)))
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+        except (zipfile.BadZipFile, RuntimeError, EOFError, OSError, ValueError, zlib.error) as error:
             raise PolypError(f"it is no Excel table (.xlsx): {error}") from error
     for row in sheet.iter(f"{_MAIN}row"):
         cells: list[str] = []
@@ -138,5 +140,6 @@ def _text(cell: Element, shared: list[str]) -> str:
         return "".join(one.text or "" for one in cell.iter(f"{_MAIN}t"))
     value = cell.findtext(f"{_MAIN}v") or ""
     if kind == "s":
-        return shared[int(value)] if value.isdecimal() and int(value) < len(shared) else ""
+        known = value.isdecimal() and len(value) < MAX_DIGITS
+        return shared[int(value)] if known and int(value) < len(shared) else ""
     return value
