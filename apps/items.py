@@ -208,17 +208,24 @@ class Run:
         the run was not given.
         """
         folder = Path(str(self.record.get("folder") or "."))
-        path = (folder / name).resolve()
-        inputs = [(folder / str(name)).resolve() for name in self.record.get("inputs", [])]
-        if not any(path == one or path.is_relative_to(one) for one in (*inputs, self.path)):
-            raise UserError(f"{visible(name)} does not lie in the inputs of this run")
-        if not path.exists():
-            raise UserError(f"{visible(name)} is not there any more")
+        given = self.record.get("inputs")
+        names = [str(one) for one in given] if isinstance(given, list) else []
+        try:
+            path, *inputs = ((folder / one).resolve() for one in (name, *names))
+            if not any(path == one or path.is_relative_to(one) for one in (*inputs, self.path)):
+                raise UserError(f"{visible(name)} does not lie in the inputs of this run")
+            if not path.exists():
+                raise UserError(f"{visible(name)} is not there any more")
+        except (OSError, ValueError, RuntimeError) as error:  # such as a NUL in the name, or one too long
+            raise UserError(f"{visible(name)} is no name of a file") from error
         return path
 
     def artefact(self, name: str) -> Path:
         """The path of a file in the run folder. Raises UserError if the name leads out of it."""
-        path = (self.path / name).resolve()
+        try:
+            path = (self.path / name).resolve()
+        except (OSError, ValueError, RuntimeError) as error:
+            raise UserError(f"{visible(name)} is no name of a file") from error
         if not path.is_relative_to(self.path):
             raise UserError(f"{visible(name)} does not lie in the run folder")
         return path

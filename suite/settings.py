@@ -14,6 +14,8 @@ if TYPE_CHECKING:  # pydantic costs a tenth of a second, and `suite --help` need
     from pydantic import BaseModel, ValidationError
 
 MAX_CONFIG_BYTES = 1_000_000
+# What YAML's parser ends with on damaged dates and numbers and on deep nesting, beside its own errors.
+UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, RecursionError)
 
 Config = TypeVar("Config", bound="BaseModel")
 
@@ -46,7 +48,7 @@ def read_file(path: Path) -> dict[str, Any]:
         values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
     except OSError as error:
         raise UserError(f"the config {path} cannot be read: {error.strerror or error}") from None
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
+    except (*UNREADABLE, yaml.YAMLError) as error:
         raise UserError(f"the config {path} cannot be read: {error}") from None
     if values is None:
         return {}
@@ -69,7 +71,7 @@ def _set(values: dict[str, Any], text: str) -> None:
         values = inner
     try:
         values[last] = yaml.safe_load(value)
-    except (ValueError, RecursionError, yaml.YAMLError):
+    except (*UNREADABLE, yaml.YAMLError):
         values[last] = value
 
 

@@ -112,6 +112,9 @@ FOUND = [
     ("config", in_file("wafer.yaml", b"{}", sets=b"seed=" + b"9" * 5_000), "seed"),
     ("config", in_file("wafer.yaml", b"{}", sets=b"seed=" + DEEP), "seed"),
     ("config", in_file("plan.yaml", DEEP), "cannot be read"),
+    ("config", in_file("plan.yaml", b"labels: !!timestamp now"), "cannot be read"),
+    ("config", in_file("wafer.yaml", b"seed: !!timestamp now"), "cannot be read"),
+    ("config", in_file("wafer.yaml", b"{}", sets=b"seed=!!timestamp now"), "seed"),
     ("model", in_file("config.json", DEEP, model__safetensors=b""), "cannot be read"),
     ("run_folder", in_file("run.json", DEEP), "no run folder"),
     ("table", UTF_16[:-1], "UTF-16"),
@@ -155,6 +158,8 @@ def test_it_is_read(reader: str, data: bytes, tmp_path: Path) -> None:
     ("name", "content"),
     [
         ("run.json", json.dumps({"schema_version": 1, "task": "medical", "model": [1]}).encode()),
+        ("run.json", json.dumps({"schema_version": 1, "task": "medical", "inputs": 7}).encode()),
+        ("run.json", json.dumps({"schema_version": 1, "task": "medical", "folder": "\ud800"}).encode()),
         ("pictures.jsonl", b"\xff\xfe\n\xe0\n"),
         ("results.jsonl", b'{"source": "a"\r, "status": "ok"}\n'),
         ("results.jsonl", b"{}\n"),

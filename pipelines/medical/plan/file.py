@@ -44,5 +44,5 @@ def read_plan_file(path: Path) -> Plan:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise UserError(f"{path}: {where or 'the plan'}: {first['msg']}") from error
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
+    except (ValueError, TypeError, AttributeError, LookupError, RecursionError, yaml.YAMLError) as error:
         raise UserError(f"the plan {path} cannot be read: {error}") from error
