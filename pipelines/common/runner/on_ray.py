@@ -113,6 +113,8 @@ def _pool(
     import ray
     import ray.data
 
+    for name in ("ray", "ray.data"):  # only now, as Ray Data sets up its own when it is loaded
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     gpus = 0 if work.device == "cpu" else int(there.get("GPU", 0))
     size = workers or gpus or max(1, int(there.get("CPU", 1)))
@@ -133,8 +135,6 @@ def _pool(
             max_restarts=MOST_RESTARTS,
             max_task_retries=0,  # left to Ray it would be for ever
         )
-    for name in ("ray", "ray.data"):  # only now, as Ray Data has settings of its own when it is loaded
-        logging.getLogger(name).setLevel(logging.CRITICAL)
     for row in answers.iter_rows():
         yield row["answer"]
 

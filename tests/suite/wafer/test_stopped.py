@@ -28,7 +28,10 @@ def test_a_full_disk_says_how_to_go_on(good: Path, monkeypatch: pytest.MonkeyPat
     assert "No space left on device; the rows so far are saved" in result.stderr
 
 
-def test_ctrl_c_saves_the_rows_and_says_how_to_go_on(tmp_path: Path, project_root: Path) -> None:
+@pytest.mark.parametrize("workers", [0, 1])
+def test_ctrl_c_saves_the_rows_and_says_how_to_go_on(
+    tmp_path: Path, project_root: Path, workers: int
+) -> None:
     write_maps(tmp_path / "many.npz", [number % 40 for number in range(60)])
     code = (
         "import suite.wafer; from suite.cli import main; from tests.pipelines.wafer.double import Double\n"
@@ -46,9 +49,12 @@ def test_ctrl_c_saves_the_rows_and_says_how_to_go_on(tmp_path: Path, project_roo
         "run",
         "--set",
         "batch_maps=4",
+        "--workers",
+        str(workers),
     ]
     environment = os.environ | {"PYTHONPATH": str(project_root)}
     options: Any = {"cwd": tmp_path, "env": environment, "text": True, "stderr": subprocess.PIPE}
+    options["start_new_session"] = True  # Ctrl-C reaches every process of a command
     with subprocess.Popen(command, stdout=subprocess.PIPE, **options) as process:
         rows = tmp_path / "run" / "results.jsonl"
         until = time.monotonic() + 60
@@ -56,7 +62,7 @@ def test_ctrl_c_saves_the_rows_and_says_how_to_go_on(tmp_path: Path, project_roo
             assert time.monotonic() < until, "no row was written in a minute"
             assert process.poll() is None, "the run ended before it could be interrupted"
             time.sleep(0.02)
-        process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)
         stdout, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
     assert stdout == ""
