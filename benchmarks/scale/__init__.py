@@ -1,0 +1,1 @@
+"""How classification scales: maps, workers, and where the time goes."""
