@@ -1,0 +1,78 @@
+"""`scripts/audit`: licences as packages state them, and no silence about what could not be asked."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from email.message import Message
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def audit() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("audit", ROOT / "scripts" / "audit.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("fields", "licence"),
+    [
+        ([("License-Expression", "MIT AND PSF-2.0"), ("License", "other")], "MIT AND PSF-2.0"),
+        ([("Classifier", "License :: OSI Approved :: BSD License"), ("License", "text")], "BSD-3-Clause"),
+        ([("License", "Apache 2.0\n\nthe whole text")], "Apache-2.0"),
+        ([("License", "GPLv3")], "GPLv3"),
+        ([("Classifier", "Programming Language :: Python")], ""),
+    ],
+)
+def test_a_licence_is_found(audit: ModuleType, fields: list[tuple[str, str]], licence: str) -> None:
+    metadata = Message()
+    for name, value in fields:
+        metadata[name] = value
+    assert audit.licence_of(metadata) == licence
+    assert bool(audit.NOT_PERMISSIVE.search(licence)) == licence.startswith("GPL")
+
+
+def test_what_could_not_be_asked_is_no_good_news(audit: ModuleType) -> None:
+    report = {
+        "dependencies": [
+            {"name": "a", "version": "1", "vulns": [{"id": "X-1", "fix_versions": ["2"]}]},
+            {"name": "b", "version": "1", "vulns": []},
+            {"name": "c", "skip_reason": "not found"},
+        ]
+    }
+    assert audit.vulnerabilities(report) == (["a 1: X-1, mended in 2"], ["c"])
+
+
+@pytest.mark.parametrize(
+    ("report", "code"),
+    [
+        ({"dependencies": [{"name": "a", "version": "1", "vulns": []}]}, 0),
+        ({"dependencies": [{"name": "a", "version": "1", "vulns": [{"id": "X"}]}]}, 1),
+        ({"dependencies": [{"name": "a", "skip_reason": "not found"}]}, 2),
+        (None, 2),
+    ],
+)
+def test_how_it_ends(
+    audit: ModuleType, report: object, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pip_audit").mkdir()
+    written = "" if report is None else f"open(sys.argv[-1], 'w').write({json.dumps(report)!r})"
+    (tmp_path / "pip_audit" / "__main__.py").write_text(f"import sys\n{written}\n")
+    assert audit.check_vulnerabilities(tmp_path) == code
+    assert audit.check_vulnerabilities(tmp_path / "nothing") == 2
+
+
+def test_the_page_of_licences_names_every_locked_package(audit: ModuleType) -> None:
+    page = audit.PAGE.read_text().lower()
+    locked = [
+        line.split("==")[0] for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line
+    ]
+    assert [name for name in locked if f"| {name.lower()} |" not in page] == []
