@@ -121,19 +121,24 @@ def _work(
     watch = Watch(reader, Path(folder))
     _limit_address_space()
     counts, told = Counts(), time.monotonic()
-    for data in seeds:
-        ways.add(watch.read(data).text)
-    for number in range(inputs):
-        data = next_input(rng, reader, seeds, corpus)
+
+    def given(number: int, data: bytes) -> Outcome:
         _HEAD.pack_into(shared, 0, number, len(data))
         shared[_HEAD.size : _HEAD.size + len(data)] = data
         outcome = watch.read(data)
+        if outcome.bad:
+            pipe.send((outcome, data))
+        return outcome
+
+    for data in seeds:
+        ways.add(given(0, data).text)
+    for number in range(inputs):
+        data = next_input(rng, reader, seeds, corpus)
+        outcome = given(number, data)
         counts.inputs += 1
         counts.read += outcome.kind == "read"
         counts.refused += outcome.kind == "refused"
-        if outcome.bad:
-            pipe.send((outcome, data))
-        elif outcome.text not in ways:
+        if not outcome.bad and outcome.text not in ways:
             ways.add(outcome.text)
             if len(corpus) < CORPUS:
                 corpus.append(data)

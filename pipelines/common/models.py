@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # `suite list` and `suite --help` look for models without wai
     from torch import Tensor
 
 SCHEMA_VERSION = 1
+MAX_JSON_BYTES = 64 * 2**20  # of `config.json` and of `metrics.json`
 LARGEST_HALF = 65_504.0  # the largest number in half precision
 TENSORS, CONFIG, METRICS, CARD = "model.safetensors", "config.json", "metrics.json", "README.md"
 
@@ -193,6 +194,8 @@ def _write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise ModelError(f"{path} is larger than the config of a model can be ({MAX_JSON_BYTES:,} bytes)")
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} cannot be read: {error}") from error

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pipelines.common import models
-from pipelines.common.models import ModelError, find_model, load_model, save_model
+from pipelines.common.models import ModelError, find_model, load_model, read_config, save_model
 
 
 def save(folder: Path, *, overwrite: bool = False, value: float = 1.0) -> None:
@@ -111,3 +111,10 @@ def test_models_are_found_by_name_and_by_folder(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(ModelError, match=r"'bundles'.*\(bundled\)"):
         find_model("wafer", "bundles")
     assert models.bundled_models("crowd") == []
+
+
+def test_a_config_of_endless_length_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "config.json").write_text('{"schema_version": 1, "task": "wafer"}')
+    monkeypatch.setattr(models, "MAX_JSON_BYTES", 10)
+    with pytest.raises(ModelError, match="larger than the config of a model can be"):
+        read_config(tmp_path, task="wafer")
