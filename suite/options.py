@@ -117,7 +117,7 @@ def computing(engine: Engine | None, device: str | None, seed: int | None) -> di
 
 
 def runner(name: RunnerName, workers: int | None, address: str | None) -> Runner:
-    """The runner that these options ask for. Raises UserError if they contradict, or Ray is missing."""
+    """The runner that these options ask for. Raises UserError if they contradict, or there is no Ray."""
     from pipelines.common.errors import UserError
     from pipelines.common.runner import Runner
 
@@ -129,5 +129,5 @@ def runner(name: RunnerName, workers: int | None, address: str | None) -> Runner
         raise UserError("--workers 0 is for --runner local: on Ray there is at least one actor")
     from pipelines.common.runner.on_ray import check_ray
 
-    check_ray()
+    check_ray(address or "")
     return Runner("ray", workers, address or "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import traceback
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,6 +20,7 @@ from pipelines.common.runner.work import Done, Item, Job, Part, Work
 
 INSTALL: Final = "pip install 'sparse-suite[ray]'"
 MOST_RESTARTS: Final = 10  # of an actor; then something is wrong beyond single items
+CONNECTS_WITHIN: Final = 10.0  # seconds
 STORE_BYTES: Final = 256 * 2**20  # only names and rows travel
 LOST: Final = "the process that did it was ended from outside, as happens when memory runs out"
 SETTINGS: Final = {
@@ -29,10 +31,18 @@ SETTINGS: Final = {
 }
 
 
-def check_ray() -> None:
-    """Raise UserError, with what to run, if Ray is not installed."""
+def check_ray(address: str = "") -> None:
+    """Raise UserError if Ray is not installed, with what to run, or if nobody listens at HOST:PORT, where Ray
+    itself would go on trying for minutes."""
     if find_spec("ray") is None:
         raise UserError(f"--runner ray needs Ray: {INSTALL}")
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not host or not port.isdecimal():
+        return  # none, or such as auto
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECTS_WITHIN).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(f"there is no Ray cluster at {address}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +86,6 @@ def run_on_ray(
     starts one on this machine, which ends with the run. Raises what reading and computing raise, and
     UserError if there is no Ray, no such cluster, or if it is lost.
     """
-    check_ray()
     waiting = list(items)
     with cluster(address):
         from ray.exceptions import RayError
@@ -199,7 +208,7 @@ def cluster(address: str = "", cores: int | None = None) -> Iterator[None]:
     Does nothing where this process is connected already. cores: of one on this machine; None takes all that
     this process may use. Raises UserError if there is no such cluster.
     """
-    check_ray()
+    check_ray(address)
     os.environ.update(SETTINGS)
     import ray
 

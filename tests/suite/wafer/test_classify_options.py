@@ -119,3 +119,11 @@ def test_processes_that_read_ahead_give_the_same_rows(good: Path, tmp_path: Path
     assert classify(good, "--out", "ahead", "--workers", "1").exit_code == 0
     for name in ("results.jsonl", "results.csv"):
         assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "ahead" / name).read_bytes()
+
+
+def test_a_cluster_that_is_not_there_is_said_at_once(good: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    result = classify(good, "--out", "run", "--runner", "ray", "--ray-address", "127.0.0.1:1")
+    assert result.exit_code == 2
+    assert "there is no Ray cluster at 127.0.0.1:1" in result.stderr
+    assert not (tmp_path / "run").exists()
