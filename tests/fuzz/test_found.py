@@ -99,6 +99,7 @@ FOUND = [
         b'[{"name": "a", "polygon": [[0, 0], [1e308, 0], [1, 1]]}, {"name": "b", "polygon": [[0, 0]]}]',
         "no usable numbers",
     ),
+    ("zones", b"[" + b",".join([b'{"polygon": []}'] * 2_000) + b"]", "at most 1,000 are read"),
     ("e142", e142_at(2**63 - 1), "whole numbers up to"),
     ("e142", e142_at(-(2**63)), "whole numbers up to"),
     ("nifti", nifti_of_endless_voxels(), "does not place the voxels"),
@@ -115,6 +116,7 @@ FOUND = [
     ("config", in_file("plan.yaml", b"labels: !!timestamp now"), "cannot be read"),
     ("config", in_file("wafer.yaml", b"seed: !!timestamp now"), "cannot be read"),
     ("config", in_file("wafer.yaml", b"{}", sets=b"seed=!!timestamp now"), "seed"),
+    ("polyp_tables", b"polyp" + b"," * 60_000, "at most 1,000 are read"),  # took seconds
     ("model", in_file("config.json", DEEP, model__safetensors=b""), "cannot be read"),
     ("run_folder", in_file("run.json", DEEP), "no run folder"),
     ("table", UTF_16[:-1], "UTF-16"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
@@ -16,6 +17,7 @@ from .zone import Polygon, Zone
 
 Units = Literal["auto", "pixels", "normalised"]
 MAX_BYTES: Final = 16 * 2**20
+MAX_ZONES: Final = 1_000
 NAMES: Final = ("name", "title", "label", "id")
 
 
@@ -41,10 +43,11 @@ def read_zones(path: str | Path, width: int, height: int, units: Units = "auto")
         named = list(_geojson(found) if isinstance(found, dict) and "type" in found else _own(found))
         if not named:
             raise CrowdError("it holds no zone")
-        names = [name for name, _ in named]
-        twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
-        if twice is not None:
-            raise CrowdError(f"two zones are called {twice!r}: give each a name of its own")
+        if len(named) > MAX_ZONES:
+            raise CrowdError(f"it holds {len(named):,} zones; at most {MAX_ZONES:,} are read")
+        twice = [name for name, times in Counter(name for name, _ in named).items() if times > 1]
+        if twice:
+            raise CrowdError(f"two zones are called {twice[0]!r}: give each a name of its own")
         scale = _scale(named, units, found, width, height)
         return tuple(make_zone(name, _scaled(polygons, scale), width, height) for name, polygons in named)
     except CrowdError as error:

@@ -40,6 +40,8 @@ def read_table(path: Path) -> tuple[list[Row], list[str]]:
         header = next(lines, None)
         if header is None:
             raise PolypError("it has no first line with the names of columns")
+        if len(header) > MAX_COLUMNS:
+            raise PolypError(f"it has {len(header):,} columns; at most {MAX_COLUMNS:,} are read")
         columns = [_plain(name) or f"column_{number}" for number, name in enumerate(header, start=1)]
         twice = sorted({one for one in columns if columns.count(one) > 1})
         if twice:
@@ -98,7 +100,7 @@ def _xlsx(path: Path) -> Iterator[list[str]]:
         for cell in row.iter(f"{_MAIN}c"):
             column = _column(cell.get("r", ""), len(cells))
             if column >= MAX_COLUMNS:
-                raise PolypError(f"a line reaches beyond {MAX_COLUMNS} columns")
+                raise PolypError(f"a line reaches beyond {MAX_COLUMNS:,} columns")
             cells += [""] * (column + 1 - len(cells))
             cells[column] = _text(cell, shared)
         yield cells
