@@ -14,7 +14,7 @@ from torch import Tensor
 from benchmarks.common import Row, Section, Timing, interleaved
 from pipelines.common.precision import autocast, half_is_fast
 from pipelines.crowd.data import Pixels
-from pipelines.crowd.model.cost import dense_macs, parameters
+from pipelines.crowd.model.cost import dense_macs, macs, parameters
 from pipelines.crowd.model.network import CrowdNetwork, as_input, filled_up
 from pipelines.crowd.model.sparse_counter import SparseCounter
 from pipelines.crowd.model.trained import TrainedModel, load_trained
@@ -70,7 +70,7 @@ def measure(
                 summary[key] = timings[PEER].median / timing.median
     if macs:
         rows += [
-            {"network": name, "parameters": parameters(one.network), "gmac": _gmac(one)}
+            {"network": name, "parameters": parameters(one.network), "gmac": _gmac(one, frames)}
             for name, one in loaded.items()
         ]
     return Section(rows, summary)
@@ -127,13 +127,17 @@ def _each(timing: Timing, calls: int) -> Row:
     return {name: value if name == "repeats" else value / calls for name, value in columns.items()}
 
 
-def _gmac(model: TrainedModel) -> float | None:
-    """Of dense convolutions, for 640 x 480 px; None for a sparse decoder, whose cost depends on the image."""
-    if isinstance(model.network, SparseCounter) and not model.network.dense:
-        return None
-    enlarge = model.config["training"].get("enlarge", 1.0)
-    images = torch.zeros(1, 3, round(HEIGHT * enlarge), round(WIDTH * enlarge))
-    return dense_macs(model.network, filled_up(images, model.network.multiple)) / 1e9
+def _gmac(model: TrainedModel, frames: Sequence[Pixels]) -> float:
+    """For 640 x 480 px; the mean over photographs where it depends on what is seen."""
+    training, network = model.config["training"], model.network
+
+    def ready(pixels: Pixels) -> Tensor:
+        pixels = fitted(pixels, training["max_side"], training.get("enlarge", 1.0))
+        return filled_up(as_input(pixels[None]), network.multiple)
+
+    if isinstance(network, SparseCounter) and not network.dense:
+        return float(np.mean([macs(network, ready(one)) for one in frames])) / 1e9
+    return dense_macs(network, ready(frames[0])) / 1e9
 
 
 def errors(sparse_model: Path, images: Sequence[TrainingImage]) -> Section:

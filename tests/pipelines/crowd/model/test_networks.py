@@ -13,12 +13,13 @@ from torch import Tensor
 
 from pipelines.common.errors import UserError
 from pipelines.crowd.config import NetworkPlan
-from pipelines.crowd.model.cost import dense_macs, parameters
+from pipelines.crowd.model.cost import dense_macs, macs, parameters
 from pipelines.crowd.model.hmode import HMoDE
 from pipelines.crowd.model.msegnet import MSegNet
 from pipelines.crowd.model.msfanet import MSFANet
 from pipelines.crowd.model.network import CrowdNetwork, as_input, filled_up
 from pipelines.crowd.model.networks import NETWORKS, build_network, start_from
+from pipelines.crowd.model.sparse_counter import SparseCounter
 from sparse_backbones import engines
 from tests.pipelines.crowd.scenes import batch, scene
 from tests.pipelines.crowd.train.builders import scene as discs
@@ -90,6 +91,42 @@ def test_multiply_adds_by_hand() -> None:
     for (first, other), (a, b, c, d) in zip(kernels, widths, strict=True):
         pixels += 64 * 3 * a * first**2 + 16 * a * b * other**2 + 4 * (b * c + c * d) * other**2
     assert dense_macs(network, torch.empty(1, 3, 8, 8, device="meta")) == pixels + 4 * 30
+
+
+class OneConvolution(CrowdNetwork):
+    """A convolution of 3 x 3 on the pixels that are not 0."""
+
+    def __init__(self, kernel_size: int) -> None:
+        super().__init__()
+        self.convolution = NATIVE.MinkowskiConvolution(3, 5, kernel_size=kernel_size, dimension=2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        batch, row, column = (images[:, 0] != 0).nonzero().unbind(1)
+        places = torch.stack([batch, row, column], 1).int()
+        found: Tensor = self.convolution(NATIVE.SparseTensor(images[batch, :, row, column], places)).F
+        return found
+
+
+def test_multiply_adds_of_sites_are_those_of_pairs_that_touch() -> None:
+    image = torch.zeros(1, 3, 8, 8)
+    image[:, :, 2, 2] = image[:, :, 3, 3] = image[:, :, 7, 0] = 1
+    # Each of three sites with itself, and two of them with each other.
+    assert macs(OneConvolution(3), image) == (3 + 2) * 3 * 5
+    assert macs(OneConvolution(1), image) == 3 * 3 * 5
+
+
+def test_multiply_adds_of_a_sparse_decoder_follow_the_open_blocks() -> None:
+    network = build_network(NetworkPlan(name="sparse-counter"), NATIVE)
+    whole = build_network(NetworkPlan(name="dense-counter"), NATIVE)
+    assert isinstance(network, SparseCounter)
+    image = torch.randn(1, 3, 192, 256, generator=torch.Generator().manual_seed(0))
+    network.threshold = 0.0
+    every = macs(network, image)
+    network.threshold = 1.1
+    none = macs(network, image)
+    assert none < 0.8 * every
+    # A dense convolution multiplies the padding at the border, too.
+    assert 0.9 * dense_macs(whole, image) < every < dense_macs(whole, image)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
