@@ -33,7 +33,7 @@ def dense_macs(network: CrowdNetwork, images: Tensor) -> int:
 def macs(network: CrowdNetwork, images: Tensor) -> int:
     """Multiply-adds for these very images (B, 3, H, W), those of convolutions on sites too.
 
-    These are one for each pair of sites that a kernel joins, and each pair of channels. For the native engine.
+    These are one for each pair of sites that a kernel joins and of channels. For the native engine.
     """
     counts: list[int] = []
 
