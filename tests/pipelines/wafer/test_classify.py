@@ -375,5 +375,6 @@ def test_hostile_and_odd_names_are_kept_as_they_are(tmp_path: Path) -> None:
     assert row["source"] == str(tmp_path / odd)
     with (tmp_path / "run" / "results.csv").open(newline="", encoding="utf-8") as file:
         (line,) = csv.DictReader(file)
-    assert line["lot"] == '=cmd|"/c calc"!A1'
+    assert row["lot"] == '=cmd|"/c calc"!A1'
+    assert line["lot"] == '\'=cmd|"/c calc"!A1'  # a text, for a spreadsheet
     assert line["source"] == str(tmp_path / odd).replace("\udcff", "\\udcff")
