@@ -25,7 +25,6 @@ STORE_BYTES: Final = 256 * 2**20  # only names and rows travel
 LOST: Final = "the process that did it was ended from outside, as happens when memory runs out"
 SETTINGS: Final = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent to anybody
-    "RAY_raylet_start_wait_time_s": "120",  # a machine may be busy
     "RAY_BACKEND_LOG_LEVEL": "fatal",  # what concerns the user is in the rows
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the coming behaviour, without the warning of it
 }
@@ -216,9 +215,24 @@ def cluster(address: str = "", cores: int | None = None) -> Iterator[None]:
         yield
         return
     try:
-        if address:
-            ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL)
-        else:
+        _connect(address, cores)
+    except Exception as error:  # Ray has no type of its own for it
+        where = f"the Ray cluster {address} cannot be reached" if address else "Ray cannot be started"
+        raise UserError(f"{where}: {error}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _connect(address: str, cores: int | None) -> None:
+    import ray
+
+    if address:
+        ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL)
+        return
+    for last in (False, True):  # on a busy machine Ray itself gives up after half a minute
+        try:
             ray.init(
                 "local",
                 num_cpus=cores or usable_cores(),
@@ -228,10 +242,9 @@ def cluster(address: str = "", cores: int | None = None) -> Iterator[None]:
                 log_to_driver=False,
                 logging_level=logging.CRITICAL,
             )
-    except Exception as error:  # Ray has no type of its own for it
-        where = f"the Ray cluster {address} cannot be reached" if address else "Ray cannot be started"
-        raise UserError(f"{where}: {error}") from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
+        except Exception:
+            ray.shutdown()
+            if last:
+                raise
+        else:
+            return
