@@ -22,7 +22,7 @@ _WRITES: Final = frozenset(
     ("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod",
      "shutil.rmtree", "subprocess.Popen", "os.system", "socket.connect", "os.exec", "os.fork")
 )  # fmt: skip
-_INSTALLED: Final = (sys.prefix, sys.base_prefix, _ROOT, "/proc", "/usr/lib")  # what late imports open
+_INSTALLED: Final = (sys.prefix, sys.base_prefix, _ROOT, "/proc", "/usr/")  # what late imports open
 _VARYING: Final = re.compile(r"'[^']*'|\"[^\"]*\"|<[^>]*>|[-+\d.,_]*\d\S*|/\S+|\S*\\x\S*")
 
 
