@@ -27,7 +27,7 @@ from pipelines.crowd.count.reading import Ready, Todo, lost, read
 from pipelines.crowd.count.rows import Row, Shot, failed_row, ok_row
 from pipelines.crowd.count.scene import Measured, Scene, View, measure
 from pipelines.crowd.data.record import Pixels
-from pipelines.crowd.data.video import Video
+from pipelines.crowd.data.video import Video, VideoFrame
 
 Told = Callable[[float], None]
 
@@ -130,35 +130,52 @@ class CountJob:
 
     def _video(self, todo: Todo, told: Told) -> Iterator[Done]:
         item, counts = todo.item, dict(todo.counts)
-        counted = frames = 0
+        before, frames = len(counts), 0
         with Video(item.source, max_pixels=self.config.max_pixels) as video:
             by = Changes(self.predictor) if self.config.changed_only else None
+            at_once = 1 if by else self.predictor.at_once(video.height, video.width)
+            waiting: list[VideoFrame] = []
             begun = time.monotonic()
             for frame in video.frames(self.config.stride):
                 frames += 1
                 told(_share(frame.number, video))
-                if frame.number not in todo.finished:
-                    counted += 1
-                    shot = Shot(item.source, item.name, frame.number, frame.seconds, item.stored_bytes)
-                    done = self._frame(shot, frame.pixels, by, begun)
-                    counts[frame.number] = done.row["count"]
-                    yield done
-                begun = time.monotonic()
+                waiting += [frame] if frame.number not in todo.finished else []
+                if len(waiting) >= at_once:
+                    yield from self._frames(item, waiting, by, begun, counts)
+                    waiting.clear()
+                if not waiting:
+                    begun = time.monotonic()
+            yield from self._frames(item, waiting, by, begun, counts)
         notes = [*video.notes, *(by.notes if by else [])]
         facts = {"source": str(item.source), "name": item.name, "fps": video.fps, "frames": frames}
         if by is not None:
             facts |= {"checked": by.checked, "largest_drift": round(by.largest_drift, 3)}
         yield Watched(facts | {"notes": notes})
-        if counted or not self._is_drawn(item, counts):
+        if len(counts) > before or not self._is_drawn(item, counts):
             self._draw_video(item, counts, told)
 
-    def _frame(self, shot: Shot, pixels: Pixels, by: Changes | None, begun: float) -> Counted:
-        prepared = self.predictor.prepared(pixels)
-        found = by.predict(prepared) if by else self.predictor.predict_prepared(prepared)
-        size = pixels.shape[1], pixels.shape[0]
-        _, measured = self._measured(found, size)
-        self._write_map(shot, found, size)
-        return self._counted(shot, pixels, size, found, measured, begun, self._notes(pixels, found))
+    def _frames(
+        self,
+        item: Item,
+        frames: Sequence[VideoFrame],
+        by: Changes | None,
+        begun: float,
+        counts: dict[int, float],
+    ) -> Iterator[Counted]:
+        """Count frames together, those of `changes` one at a time; their counts are added to `counts`."""
+        prepared = [self.predictor.prepared(one.pixels) for one in frames]
+        maps = [by.predict(one) for one in prepared] if by else self.predictor.predict_many(prepared)
+        each = (time.monotonic() - begun) / max(1, len(frames))
+        for frame, found in zip(frames, maps, strict=True):
+            begun = time.monotonic() - each
+            shot = Shot(item.source, item.name, frame.number, frame.seconds, item.stored_bytes)
+            size = frame.pixels.shape[1], frame.pixels.shape[0]
+            _, measured = self._measured(found, size)
+            self._write_map(shot, found, size)
+            notes = self._notes(frame.pixels, found)
+            done = self._counted(shot, frame.pixels, size, found, measured, begun, notes)
+            counts[frame.number] = done.row["count"]
+            yield done
 
     def _draw_video(self, item: Item, counts: Mapping[int, float], told: Told) -> None:
         """Pictures of some frames, and the annotated video, from the maps of all frames."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -35,6 +35,7 @@ BYTES_PER_PX: Final = {
     "m-sfanet": 1400,
     "hmode": 700,
 }
+MOST_AT_ONCE: Final = 8  # small frames of a video: what each costs beside its sites is shared
 USUAL_WIDTH: Final = 16  # channels at half resolution, where most of ours are
 
 
@@ -103,6 +104,20 @@ class Predictor:
             return empty.shows_nothing(self.blank(*pixels.shape[:2]))
         return self.guarded(self.raw(pixels, told))
 
+    def predict_many(self, images: Sequence[Pixels]) -> list[CountMap]:
+        """The maps of prepared images of one size, such as frames of a video, computed together."""
+        dark = [self.shows_nothing(one) for one in images]
+        maps = iter(self._raw_many([one for one, is_dark in zip(images, dark, strict=True) if not is_dark]))
+        return [
+            empty.shows_nothing(self.blank(*one.shape[:2])) if is_dark else self.guarded(next(maps))
+            for one, is_dark in zip(images, dark, strict=True)
+        ]
+
+    def at_once(self, height: int, width: int) -> int:
+        """How many images of this size in px, not yet prepared, are computed together; at least one."""
+        seen = self.whole(round(height * self.enlarge), round(width * self.enlarge))
+        return max(1, min(MOST_AT_ONCE, self.most_pixels // (seen.bottom * seen.right)))
+
     def shows_nothing(self, pixels: Pixels) -> bool:
         """Whether the guard counts 0 without asking the network."""
         return self.config.empty_guard and empty.featureless(pixels)
@@ -142,30 +157,46 @@ class Predictor:
         """Compute the blocks of `box`, which begins on GRID, into a map's arrays; halo: px seen around it."""
         height, width = pixels.shape[:2]
         seen = box.grown(halo, self.whole(height, width))
-        found = self._ask(pixels, seen)
-        stride = into.stride
+        self._place(self._ask([pixels], seen), 0, seen, box, into)
+
+    def _raw_many(self, images: Sequence[Pixels]) -> list[CountMap]:
+        if not images:
+            return []
+        height, width = images[0].shape[:2]
+        boxes = self.tiles(height, width)
+        if len(boxes) > 1:
+            return [self.raw(one) for one in images]
+        maps = [replace(self.blank(height, width), tiles=1) for _ in images]
+        found = self._ask(images, boxes[0])
+        for number, one in enumerate(maps):
+            self._place(found, number, boxes[0], boxes[0], one)
+        return maps
+
+    def _place(self, found: Counts, number: int, seen: Box, box: Box, into: CountMap) -> None:
+        """Put the blocks of `box` into a map's arrays: of one of the images of which `seen` was seen."""
+        height, width, stride = into.height, into.width, into.stride
         end = grid_shape(min(box.bottom, height), min(box.right, width), stride)
         target = slice(box.top // stride, end[0]), slice(box.left // stride, end[1])
         source = tuple(
             slice(one.start - begin // stride, one.stop - begin // stride)
             for one, begin in zip(target, (seen.top, seen.left), strict=True)
         )
-        into.counts[target] = found.counts[0].cpu().numpy()[source]
+        into.counts[target] = found.counts[number].cpu().numpy()[source]
         if into.variance is not None and found.variance is not None:
-            into.variance[target] = found.variance[0].cpu().numpy()[source]
+            into.variance[target] = found.variance[number].cpu().numpy()[source]
         if into.gate is not None and found.gate is not None:
-            into.gate[target] = found.gate[0].cpu().numpy()[source]
+            into.gate[target] = found.gate[number].cpu().numpy()[source]
 
     def whole(self, height: int, width: int) -> Box:
         """An image of this size in px, filled up as the network needs it."""
         return whole(height, width, self.model.network.multiple)
 
-    def _ask(self, pixels: Pixels, box: Box) -> Counts:
-        """The network's counts of a part of an image, filled up as the whole would be."""
-        part = np.array(pixels[box.top : box.bottom, box.left : box.right])  # torch wants what may be written
+    def _ask(self, images: Sequence[Pixels], box: Box) -> Counts:
+        """The network's counts of a part of images of one size, filled up as the whole would be."""
+        parts = np.stack([one[box.top : box.bottom, box.left : box.right] for one in images])
         with torch.inference_mode():
-            images = as_input(torch.from_numpy(part[None]).to(self.model.device))
-            return self.model.network.block_counts(filled_up(images, self.model.network.multiple))
+            seen = as_input(torch.from_numpy(parts).to(self.model.device))
+            return self.model.network.block_counts(filled_up(seen, self.model.network.multiple))
 
 
 def bytes_per_px(plan: NetworkPlan) -> int:

@@ -105,3 +105,32 @@ def test_an_image_that_shows_nothing_counts_as_0(level: int) -> None:
     assert found.count == 0 and "shows nothing" in found.note
     raw = predictor(empty_guard=False).predict(pixels)
     assert raw.count > 1 and raw.note == ""
+
+
+@pytest.mark.parametrize(
+    "plan", [DEEP, DENSE, small_plan(name="mcnn")], ids=["sparse", "dense", "density maps"]
+)
+def test_images_that_are_computed_together_have_the_maps_of_each_alone(plan: NetworkPlan) -> None:
+    by = predictor(plan)
+    dark = np.zeros((70, 101, 3), np.uint8)
+    images = [rough(70, 101), dark, np.ascontiguousarray(rough(70, 101)[::-1])]
+    together = by.predict_many(images)
+    for one, found in zip(images, together, strict=True):
+        alone = by.predict(one)
+        np.testing.assert_allclose(found.counts, alone.counts, atol=1e-5)
+        assert (found.note, found.tiles) == (alone.note, alone.tiles)
+        if alone.gate is not None and alone.variance is not None:
+            np.testing.assert_array_equal(found.gate, alone.gate)
+            np.testing.assert_allclose(found.variance, alone.variance, atol=1e-5)
+    assert together[1].count == 0 and together[1].note
+    assert by.predict_many([]) == []
+
+
+def test_large_images_are_not_computed_together() -> None:
+    by = tiled(DEEP, 150_000)
+    assert by.at_once(64, 96) > 1
+    assert by.at_once(600, 800) == 1
+    images = [rough(300, 1000), np.ascontiguousarray(rough(300, 1000)[::-1])]
+    for one, found in zip(images, by.predict_many(images), strict=True):
+        assert found.tiles > 1
+        np.testing.assert_allclose(found.counts, by.predict(one).counts, atol=1e-5)

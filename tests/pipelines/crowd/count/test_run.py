@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +205,15 @@ class Stops(Predictor):
             raise KeyboardInterrupt
         self.left -= 1
         return super().predict_prepared(pixels, *rest)
+
+    def at_once(self, height: int, width: int) -> int:
+        return 2
+
+    def predict_many(self, images: Sequence[Pixels]) -> list[CountMap]:
+        if self.left < len(images):
+            raise KeyboardInterrupt
+        self.left -= len(images)
+        return super().predict_many(images)
 
 
 def test_a_run_that_was_stopped_goes_on(images: Path, tmp_path: Path) -> None:
