@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from torch import Tensor
 
 from benchmarks.common import Row, Section, Timing, interleaved
 from pipelines.common.precision import autocast, half_is_fast
+from pipelines.crowd.count.predict import MOST_AT_ONCE
 from pipelines.crowd.data import Pixels
 from pipelines.crowd.model.cost import dense_macs, macs, parameters
 from pipelines.crowd.model.network import CrowdNetwork, as_input, filled_up
 from pipelines.crowd.model.sparse_counter import SparseCounter
+from pipelines.crowd.model.stem import Features
 from pipelines.crowd.model.trained import TrainedModel, load_trained
 from pipelines.crowd.train.images import TrainingImage, fitted
 from pipelines.crowd.train.measure import mean_absolute_error
@@ -77,39 +80,49 @@ def measure(
 
 
 def decoders(sparse_model: Path, images: Sequence[TrainingImage], *, repeats: int) -> Section:
-    """The same decoder with the same weights on active blocks and on all blocks of frames as they are."""
+    """The same decoder with the same weights on active blocks and on all blocks of frames as they are.
+
+    One frame at a time and, where all have one size, as videos are counted, MOST_AT_ONCE together.
+    """
     sparse, dense = (load_trained(sparse_model, dense=one).network for one in (False, True))
     assert isinstance(sparse, SparseCounter) and isinstance(dense, SparseCounter)
-    inputs = [filled_up(as_input(np.array(image.pixels)[None]), sparse.multiple) for image in images]
-    with torch.inference_mode():
-        looked = [sparse.look(one) for one in inputs]
-        gates = [sparse.gate(coarse) for _, coarse in looked]
-
-    def decode(network: SparseCounter) -> Callable[[], None]:
-        def call() -> None:
-            with torch.inference_mode():
-                for (features, coarse), gate in zip(looked, gates, strict=True):
-                    network.refine(features, coarse, gate)
-
-        return call
-
-    def whole(network: SparseCounter) -> Callable[[], None]:
-        return _counting(network, inputs, "float32")
-
-    calls = {
-        "decoder, sparse": decode(sparse),
-        "decoder, dense": decode(dense),
-        "whole network, sparse": whole(sparse),
-        "whole network, dense": whole(dense),
-    }
-    timings = interleaved(calls, repeats=repeats)
-    rows: list[Row] = [{"what": name, **_each(one, len(inputs))} for name, one in timings.items()]
-    open_blocks = float(np.mean([float(gate.float().mean()) for gate in gates]))
-    summary: dict[str, Any] = {"open_blocks": open_blocks}
-    for what in ("decoder", "whole network"):
-        ratio = timings[f"{what}, dense"].median / timings[f"{what}, sparse"].median
-        summary[f"{what.replace(' ', '_')}_times_faster"] = ratio
+    single = [filled_up(as_input(np.array(image.pixels)[None]), sparse.multiple) for image in images]
+    parts = {"": single}
+    if len({one.shape for one in single}) == 1 and len(single) >= MOST_AT_ONCE:
+        starts = range(0, len(single) - MOST_AT_ONCE + 1, MOST_AT_ONCE)
+        parts[f", {MOST_AT_ONCE} at once"] = [
+            torch.cat(single[start : start + MOST_AT_ONCE]) for start in starts
+        ]
+    rows: list[Row] = []
+    summary: dict[str, Any] = {}
+    for how, inputs in parts.items():
+        with torch.inference_mode():
+            looked = [sparse.look(one) for one in inputs]
+            gates = [sparse.gate(coarse) for _, coarse in looked]
+        if not how:
+            summary["open_blocks"] = float(np.mean([float(gate.float().mean()) for gate in gates]))
+        calls: dict[str, Callable[[], None]] = {
+            "decoder, sparse": partial(_decode, sparse, looked, gates),
+            "decoder, dense": partial(_decode, dense, looked, gates),
+            "whole network, sparse": _counting(sparse, inputs, "float32"),
+            "whole network, dense": _counting(dense, inputs, "float32"),
+        }
+        timings = interleaved(calls, repeats=repeats)
+        frames = sum(len(one) for one in inputs)
+        rows += [{"what": f"{name}{how}", **_each(one, frames)} for name, one in timings.items()]
+        for what in ("decoder", "whole network"):
+            ratio = timings[f"{what}, dense"].median / timings[f"{what}, sparse"].median
+            key = f"{what}_times_faster{how}".replace(", ", "_").replace(" ", "_")
+            summary[key] = ratio
     return Section(rows, summary)
+
+
+def _decode(
+    network: SparseCounter, looked: Sequence[tuple[Features, Tensor]], gates: Sequence[Tensor]
+) -> None:
+    with torch.inference_mode():
+        for (features, coarse), gate in zip(looked, gates, strict=True):
+            network.refine(features, coarse, gate)
 
 
 def _counting(network: CrowdNetwork, inputs: Sequence[Tensor], precision: str) -> Callable[[], None]:
