@@ -68,7 +68,16 @@ def fuzz(
         while counts.inputs < inputs and (left := seconds - (time.monotonic() - start)) > 0:
             shared = mmap.mmap(-1, _HEAD.size + MAX_BYTES)
             ours, theirs = multiprocessing.Pipe(duplex=False)
-            job = (reader, inputs - counts.inputs, left, f"{seed} {counts.inputs}", folder, shared, theirs)
+            job = (
+                reader,
+                inputs - counts.inputs,
+                left,
+                f"{seed} {counts.inputs}",
+                folder,
+                shared,
+                theirs,
+                ours,
+            )
             process = multiprocessing.get_context("fork").Process(target=_work, args=job)
             process.start()
             theirs.close()
@@ -113,8 +122,16 @@ def _listen(
 
 
 def _work(
-    reader: Reader, inputs: int, seconds: float, seed: str, folder: str, shared: mmap.mmap, pipe: Connection
+    reader: Reader,
+    inputs: int,
+    seconds: float,
+    seed: str,
+    folder: str,
+    shared: mmap.mmap,
+    pipe: Connection,
+    theirs: Connection,
 ) -> None:
+    theirs.close()  # so that what is sent fails, and this process ends, once nobody listens any more
     rng, until = Random(seed), time.monotonic() + seconds
     seeds = list(reader.seeds())
     corpus, ways = list(seeds), set[str]()
