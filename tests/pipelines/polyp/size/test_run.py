@@ -37,6 +37,11 @@ def run(out: Path, predictor: Predictor, *paths: Path, **options: Any) -> RunSum
     return size(paths, predictor=predictor, config=config, out=out, **options)
 
 
+def pictures(out: Path) -> list[Path]:
+    """Of frames, and not of features."""
+    return sorted((out / "overlays").glob("*/*[0-9].jpg"))
+
+
 def table(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
@@ -77,8 +82,7 @@ def test_a_data_set_gives_a_row_per_polyp_and_per_frame(data: Path, model: Path,
     frames = table(tmp_path / "run" / "frames.csv")
     assert tuple(frames[0]) == FRAME_COLUMNS and len(frames) == 9
     assert {row["used"] for row in frames} == {"True"}
-    shown = list((tmp_path / "run" / "overlays").glob("*/*.jpg"))
-    assert len(shown) == 9
+    assert len(pictures(tmp_path / "run")) == 9
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["status"] == "finished" and record["task"] == "polyp"
 
@@ -130,7 +134,7 @@ def test_many_frames_are_thinned_and_the_row_says_so(model: Path, tmp_path: Path
     assert [one["frame"] for one in table(tmp_path / "run" / "frames.csv")] == [
         *("polyp0_0", "polyp0_3", "polyp0_5", "polyp0_8")
     ]
-    assert len(list((tmp_path / "run" / "overlays").glob("*/*.jpg"))) == 2
+    assert len(pictures(tmp_path / "run")) == 2
 
 
 def test_the_scale_is_learnt_without_a_camera_that_fits(data: Path, model: Path, tmp_path: Path) -> None:
@@ -193,7 +197,7 @@ def test_what_is_around_the_field_is_in_no_picture(model: Path, tmp_path: Path) 
         pixels[22:28, 2:24] = 255  # a name
         Image.fromarray(pixels).save(path)
     run(tmp_path / "run", load(model), data)
-    shown = sorted((tmp_path / "run" / "overlays").glob("*/*.jpg"))
+    shown = pictures(tmp_path / "run")
     assert shown
     for path in shown:
         with Image.open(path) as image:
