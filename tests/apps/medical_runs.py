@@ -41,6 +41,7 @@ class Oracle:
         self.plan = Plan(labels=self.names, modality=modality)
         self.model = SimpleNamespace(name="oracle", sha256="0" * 64, device="cpu")
         self.config = SimpleNamespace(
+            device="cpu",
             uncertainty=uncertainty,
             dicom_seg=False,
             model="oracle",
