@@ -1,0 +1,49 @@
+"""The bundled finder of lesions, on frames that were rendered: it has never seen one of these."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines.common.models import CARD, load_model
+from pipelines.polyp.data import frames_of, read_dataset, read_frame
+from pipelines.polyp.lesion.config import TASK
+from pipelines.polyp.lesion.measure import overlap, union
+from pipelines.polyp.lesion.predict import Finder, load_finder
+
+ROOT = Path(__file__).resolve().parents[3]
+CLIPS = ROOT / "sample_data" / "polyp" / "clips"
+
+
+@pytest.fixture(scope="module")
+def finder() -> Finder:
+    return load_finder("lesion")
+
+
+def test_nothing_is_found_where_nothing_is_seen(finder: Finder) -> None:
+    assert finder.find(np.zeros((240, 320, 3), np.uint8)) == []
+    assert finder.find(np.full((240, 320, 3), (180, 90, 70), np.uint8)) == []
+
+
+def test_a_sessile_polyp_is_outlined_in_all_frames_of_its_clip(finder: Finder) -> None:
+    (polyp,) = (one for one in read_dataset(CLIPS).polyps if one.id == "001-003_1")
+    found = []
+    for ref in frames_of(polyp).frames:
+        frame = read_frame(ref)
+        if frame.mask is not None and frame.mask.any():
+            lesions = finder.find(frame.pixels)
+            found.append(overlap(union((one.mask for one in lesions), frame.mask.shape), frame.mask)[0])
+    assert len(found) == 3
+    assert min(found) > 0.8
+
+
+def test_its_card_names_data_terms_and_what_was_measured() -> None:
+    model = load_model(ROOT / "pipelines" / "polyp" / "models" / "lesion", task=TASK)
+    card = (model.path / CARD).read_text()
+    for words in ("PolypGen", "Kvasir-SEG", "research and education only", "Not a medical device", "Dice"):
+        assert words in card
+    assert model.metrics["scores"]["all"]["dice"] >= 0.70
+    held_out, trained_on = (set(model.config["training"][name]) for name in ("held_out_frames", "frames"))
+    assert held_out and not held_out & trained_on
