@@ -51,8 +51,8 @@ FILES: dict[str, bytes] = {
 
 def test_public_names() -> None:
     assert set(wafer_data.__all__) == {
-        *("DieGrid", "FailedMap", "SkippedFile", "WaferFileError", "WaferMap"),
-        *("iter_maps", "read_file", "read_labelled"),
+        *("DieGrid", "FailedMap", "FoundFile", "SkippedFile", "WaferFileError", "WaferMap"),
+        *("find_files", "iter_maps", "read_file", "read_found", "read_labelled"),
     }
 
 
