@@ -17,7 +17,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each network (default 3)")
     parser.add_argument("--polyps", type=int, default=600, help="rendered to train on (default 600)")
     parser.add_argument("--test-polyps", type=int, default=180, help="rendered to test on (default 180)")
-    parser.add_argument("--steps", type=int, default=1500, help="of each training (default 1500)")
+    parser.add_argument("--steps", type=int, default=1200, help="of each training (default 1200)")
     parser.add_argument("--threads", type=int, default=1, help="threads (default 1)")
     parser.add_argument("--workers", type=int, default=1, help="processes that render (default 1)")
     parser.add_argument("--train-only", action="store_true", help="render and train, measure nothing")

@@ -28,7 +28,7 @@ class Contestant:
 
 def recipe(contestant: Contestant, *, steps: int, seed: int, threads: int) -> TrainConfig:
     """The settings of a training. All that matters is said: what is trained is kept under what is said."""
-    sizes = {"side": 256} if contestant.backbone == "sparse-resnet" else {"side": 128}
+    sizes = {"side": 256} if contestant.backbone == "sparse-resnet" else {"side": 96}
     chosen = {
         "backbone": contestant.backbone,
         "gated": contestant.gated,

@@ -51,7 +51,7 @@ class Settings:
     seeds: int = 3
     polyps: int = 600
     test_polyps: int = 180
-    steps: int = 1500
+    steps: int = 1200
     frames: int = 8
     size: int = 384
     threads: int = 1
