@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 NO_DIE, PASS, FAIL = 0, 1, 2
 MAX_DIAMETER_MM = 1_000.0
-MAX_REACH_MM = (
-    10_000.0  # of a defect from the centre: junk beside the wafer is kept and noted, nonsense is not
-)
+# Of a defect from the centre: junk beside the wafer is kept and noted, nonsense is not.
+MAX_REACH_MM = 10_000.0
 
 
 class WaferFileError(ValueError):
