@@ -67,11 +67,11 @@ def make_optimisers(
     gates, _ = split_parameters(network)
     groups = weight_groups(network, weight_decay)
     if not (routed and gates):
-        return Optimisers(torch.optim.AdamW(groups, lr=learning_rate))
+        return Optimisers(torch.optim.AdamW(groups, lr=learning_rate, fused=True))
     mine = {id(one) for one in gates}
     for group in groups:
         group["params"] = [one for one in group["params"] if id(one) not in mine]
-    return Optimisers(torch.optim.AdamW(groups, lr=learning_rate), torch.optim.Adam(gates, lr=gate_rate))
+    return Optimisers(torch.optim.AdamW(groups, lr=learning_rate, fused=True), torch.optim.Adam(gates, lr=gate_rate))
 
 
 def step(loss_of: Callable[[], Tensor], optimisers: Optimisers, limit: float = MAX_GRADIENT) -> Tensor:
