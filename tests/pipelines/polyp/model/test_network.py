@@ -176,7 +176,7 @@ def test_a_sparse_network_has_a_gate_after_each_stage() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "steps"), [("resnet18", 40), ("vit-tiny", 100), ("sparse-resnet", 100)])
+@pytest.mark.parametrize(("name", "steps"), [("resnet18", 40), ("vit-tiny", 180), ("sparse-resnet", 100)])
 def test_apparent_size_is_learnt(name: str, steps: int) -> None:
     network = build(name, streams=("frame",)).train()
     sizes = torch.tensor([2.0, 4.0, 7.0, 12.0])
