@@ -71,7 +71,9 @@ def make_optimisers(
     mine = {id(one) for one in gates}
     for group in groups:
         group["params"] = [one for one in group["params"] if id(one) not in mine]
-    return Optimisers(torch.optim.AdamW(groups, lr=learning_rate, fused=True), torch.optim.Adam(gates, lr=gate_rate))
+    return Optimisers(
+        torch.optim.AdamW(groups, lr=learning_rate, fused=True), torch.optim.Adam(gates, lr=gate_rate)
+    )
 
 
 def step(loss_of: Callable[[], Tensor], optimisers: Optimisers, limit: float = MAX_GRADIENT) -> Tensor:
