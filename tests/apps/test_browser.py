@@ -11,45 +11,30 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from apps.store import EXPORT, Store
-from benchmarks.review.browser import IDLE, PAINTED, TITLE, find_browser
+from benchmarks.review.browser import IDLE, PAINTED, TITLE
 from benchmarks.review.serving import Served, serve
 from pipelines.wafer.data.record import FAIL
 from pipelines.wafer.train import train
 from tests.apps.runs import small_run, wafer
+from tests.browser import PATIENCE_MS, opened
 from tests.pipelines.wafer import tiny
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_MS = 120_000
 # How bright the wafer is, above the middle of the map.
 BRIGHT = """
 const host = [...document.querySelectorAll("*")].find(one => one.shadowRoot?.querySelector(".alone canvas"));
 const canvas = host?.shadowRoot.querySelector(".alone canvas");
 const bright = () => canvas?.getContext("2d").getImageData(canvas.width / 2, 20, 1, 1).data[0];
 """
-
-
-def missing(what: str) -> NoReturn:
-    """CI must have a browser; elsewhere the test is skipped and says how to get it."""
-    if os.environ.get("CI"):
-        pytest.fail(f"{what}, and CI is meant to have it")
-    pytest.skip(what)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> str:
-    found = find_browser()
-    if found is None:
-        missing("there is no chromium; `apt-get install chromium`, or scripts/install as root, brings it")
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -83,17 +68,9 @@ def served(run: Path) -> Iterator[Served]:
 
 
 @pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        missing("playwright is not installed; scripts/install brings it")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"], timeout=PATIENCE_MS
-        )
+def browser() -> Iterator[Browser]:
+    with opened() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

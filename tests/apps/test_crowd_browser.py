@@ -19,13 +19,14 @@ from apps.items import Run
 from apps.store import EXPORT, Store
 from apps.viewers import crowd
 from apps.viewers.crowd_marks import Point, after, saved_points
-from benchmarks.review.browser import find_browser, open_page
+from benchmarks.review.browser import open_page
 from benchmarks.review.serving import Served, serve
 from pipelines.crowd.count.config import CountConfig
 from pipelines.crowd.count.run import count
 from pipelines.crowd.data import read_dataset
 from tests.apps.crowd_runs import SIZE, counted, item_of
-from tests.apps.test_browser import PATIENCE_MS, choose, leave_field, missing, settle
+from tests.apps.test_browser import choose, leave_field, settle
+from tests.browser import PATIENCE_MS, chromium
 from tests.pipelines.crowd.count.made_models import predictor
 
 if TYPE_CHECKING:
@@ -46,10 +47,7 @@ CONTRAST = """
 
 @pytest.fixture(scope="module")
 def browser() -> str:
-    found = find_browser()
-    if found is None:
-        missing("there is no chromium; `apt-get install chromium`, or scripts/install as root, brings it")
-    return found
+    return chromium()
 
 
 @contextmanager

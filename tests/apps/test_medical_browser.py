@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from apps.store import EXPORT
-from benchmarks.review.browser import find_browser, open_page
+from benchmarks.review.browser import open_page
 from benchmarks.review.serving import serve
 from pipelines.medical.data.dataset import read_dataset
 from pipelines.medical.generate.phantom import LABELS
 from tests.apps.medical_runs import SAMPLES, segmented
-from tests.apps.test_browser import PATIENCE_MS, choose, leave_field, missing, settle
+from tests.apps.test_browser import choose, leave_field, settle
+from tests.browser import PATIENCE_MS, chromium
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -42,9 +43,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def page(run: Path) -> Iterator[Page]:
-    browser = find_browser()
-    if browser is None:
-        missing("there is no chromium; `apt-get install chromium`, or scripts/install as root, brings it")
+    browser = chromium()
     with serve(run, SAMPLES / "labels") as served, open_page(browser, height=1200) as page:
         problems: list[str] = []
         page.on("pageerror", lambda error: problems.append(str(error)))

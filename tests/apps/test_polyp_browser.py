@@ -16,11 +16,12 @@ from apps.items import Run
 from apps.store import Store
 from apps.viewers import polyp
 from apps.viewers.polyp_marks import NO_LESION, Marks, after, saved
-from benchmarks.review.browser import find_browser, open_page
+from benchmarks.review.browser import open_page
 from benchmarks.review.serving import Served, serve
 from pipelines.polyp.data import frames_of, read_dataset
 from tests.apps.polyp_runs import SIZE, item_of, sized
-from tests.apps.test_browser import PATIENCE_MS, choose, leave_field, missing, settle
+from tests.apps.test_browser import choose, leave_field, settle
+from tests.browser import PATIENCE_MS, chromium
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -28,10 +29,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def browser() -> str:
-    found = find_browser()
-    if found is None:
-        missing("there is no chromium; `apt-get install chromium`, or scripts/install as root, brings it")
-    return found
+    return chromium()
 
 
 @contextmanager

@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from apps.store import Store
-from benchmarks.review.browser import find_browser
 from benchmarks.review.serving import Served, serve
 from tests.apps.runs import small_run
+from tests.browser import PATIENCE_MS, opened
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-PATIENCE_MS = 120_000
 SITE = "site.example"
 SECRET = "the-secret-of-another-folder"
 DEEP = "../" * 12
-
-
-def missing(what: str) -> NoReturn:
-    """CI must have a browser; elsewhere the test is skipped and says how to get it."""
-    if os.environ.get("CI"):
-        pytest.fail(f"{what}, and CI is meant to have it")
-    pytest.skip(what)
 
 
 @pytest.fixture(scope="module")
@@ -100,25 +91,12 @@ def test_it_answers_to_its_own_name_alone(served: Served) -> None:
 
 @pytest.mark.slow
 def test_another_site_can_neither_read_nor_change_anything(served: Served, folder: Path) -> None:
-    chromium = find_browser()
-    if chromium is None:
-        missing("there is no chromium; `apt-get install chromium`, or scripts/install as root, brings it")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        missing("playwright is not installed; scripts/install brings it")
     place = urlsplit(served.url)
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Empty)
     Thread(target=server.serve_forever, daemon=True).start()
     try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(
-                executable_path=chromium,
-                args=["--no-sandbox", "--disable-gpu", f"--host-resolver-rules=MAP {SITE} 127.0.0.1"],
-                timeout=PATIENCE_MS,
-            )
+        with opened(f"--host-resolver-rules=MAP {SITE} 127.0.0.1") as browser:
             found = _attacked(browser, f"http://{SITE}:{server.server_port}/", place.netloc)
-            browser.close()
     finally:
         server.shutdown()
         server.server_close()

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.review.browser import find_browser
+from tests.browser import PATIENCE_MS, opened
 from tests.pipelines.crowd.count.made_models import write_film, write_scene
 from tests.pipelines.crowd.count.test_run import rows_of, run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
-
-PATIENCE_MS = 60_000
-
-
-def missing(what: str) -> NoReturn:
-    """CI must have a browser; elsewhere the test is skipped and says how to get it."""
-    if os.environ.get("CI"):
-        pytest.fail(f"{what}, and CI is meant to have it")
-    pytest.skip(what)
 
 
 @pytest.fixture(scope="module")
@@ -38,17 +28,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def page(out: Path) -> Iterator[Page]:
-    found = find_browser()
-    if found is None:
-        missing("there is no chromium; `apt-get install chromium`, or scripts/install as root, brings it")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        missing("playwright is not installed; scripts/install brings it")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=found, args=["--no-sandbox", "--disable-gpu"], timeout=PATIENCE_MS
-        )
+    with opened() as browser:
         page = browser.new_page(viewport={"width": 1200, "height": 900})
         page.set_default_timeout(PATIENCE_MS)
         wrong: list[str] = []
@@ -56,7 +36,6 @@ def page(out: Path) -> Iterator[Page]:
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.goto((out / "report.html").as_uri())
         yield page
-        browser.close()
         assert wrong == []
 
 

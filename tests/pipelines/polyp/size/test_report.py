@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import html
-import os
 import re
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 import pytest
 
-from benchmarks.review.browser import find_browser
 from pipelines.polyp.model.distribution import middles
 from pipelines.polyp.size import report
 from pipelines.polyp.size.charts import LEFT, RIGHT, WIDTH, agreement, distribution
@@ -19,6 +16,7 @@ from pipelines.polyp.size.config import SizeConfig
 from pipelines.polyp.size.gate_strips import place_of, strips
 from pipelines.polyp.size.run import size
 from pipelines.polyp.size_bins import BINS
+from tests.browser import PATIENCE_MS, opened
 from tests.pipelines.polyp.size.made import DENSE, load, save_model, write_dataset
 
 EVIL = "<script>alert(1)</script>"
@@ -108,39 +106,23 @@ def test_gates_are_named_by_their_place_and_drawn_by_how_open_they_are() -> None
     assert strip.picture.startswith("data:image/png;base64,")
 
 
-def missing(what: str) -> NoReturn:
-    """CI must have a browser; elsewhere the test is skipped and says how to get it."""
-    if os.environ.get("CI"):
-        pytest.fail(f"{what}, and CI is meant to have it")
-    pytest.skip(what)
-
-
 def test_a_browser_shows_finds_and_enlarges(out: Path) -> None:
-    found = find_browser()
-    if found is None:
-        missing("there is no chromium; `apt-get install chromium`, or scripts/install as root, brings it")
-    try:
-        from playwright.sync_api import expect, sync_playwright
-    except ImportError:
-        missing("playwright is not installed; scripts/install brings it")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=found, args=["--no-sandbox", "--disable-gpu"], timeout=60_000
-        )
+    with opened() as browser:
+        from playwright.sync_api import expect
+
         page = browser.new_page(viewport={"width": 1200, "height": 900})
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(PATIENCE_MS)
         wrong: list[str] = []
         page.on("console", lambda message: wrong.append(message.text))
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.goto((out / "report.html").as_uri())
         page.fill("#find", "polyp1")
-        expect(page.locator("#shown")).to_contain_text("1 of 3 shown", timeout=60_000)
+        expect(page.locator("#shown")).to_contain_text("1 of 3 shown", timeout=PATIENCE_MS)
         page.fill("#find", "")
-        expect(page.locator("#shown")).to_contain_text("3 of 3 shown", timeout=60_000)
+        expect(page.locator("#shown")).to_contain_text("3 of 3 shown", timeout=PATIENCE_MS)
         page.locator("article .shot").first.click()
         assert "frame polyp2_0, used" in page.locator("dialog[open] span").inner_text()
         page.keyboard.press("Escape")
         page.set_viewport_size({"width": 400, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") <= 400
-        browser.close()
     assert wrong == []
