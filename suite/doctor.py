@@ -19,7 +19,7 @@ INSTALL = "scripts/install"
 OPTIONAL = (
     ("semi-ate-stdf", "reading STDF files", ".venv/bin/pip install semi-ate-stdf"),
     ("streamlit", "pages in the browser", INSTALL),
-    ("ray", "work on several machines, --runner ray", ".venv/bin/pip install 'ray[data]'"),
+    ("ray", "work on several machines, --runner ray", INSTALL),
 )
 
 

@@ -139,7 +139,8 @@ class CountJob:
             for frame in video.frames(self.config.stride):
                 frames += 1
                 told(_share(frame.number, video))
-                waiting += [frame] if frame.number not in todo.finished else []
+                if frame.number not in todo.finished:
+                    waiting.append(frame)
                 if len(waiting) >= at_once:
                     yield from self._frames(item, waiting, by, begun, counts)
                     waiting.clear()
