@@ -30,6 +30,7 @@ def serve(connection: Connection) -> None:
     try:
         read = connection.recv()
         out.put((READY, None))
+        out.flush()  # an item that ends this process must not take this message with it
         given: queue.SimpleQueue[Any] = queue.SimpleQueue()
         # Always ready to receive: two sides that both wait to send would wait for ever.
         threading.Thread(target=_receive, args=(connection, given), daemon=True).start()
