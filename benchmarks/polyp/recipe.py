@@ -28,12 +28,12 @@ class Contestant:
 
 def recipe(contestant: Contestant, *, steps: int, seed: int, threads: int) -> TrainConfig:
     """The settings of a training. All that matters is said: what is trained is kept under what is said."""
-    sizes = {"side": 256} if contestant.backbone == "sparse-resnet" else {"side": 96}
+    sparse = contestant.backbone == "sparse-resnet"
     chosen = {
         "backbone": contestant.backbone,
         "gated": contestant.gated,
         "streams": ("crop", "frame"),
-        **sizes,
+        "side": 160 if sparse else 96,
     }
     if contestant.depth:
         chosen |= {"depth": True}
