@@ -20,6 +20,7 @@ OPTIONAL = (
     ("semi-ate-stdf", "reading STDF files", ".venv/bin/pip install semi-ate-stdf"),
     ("streamlit", "pages in the browser", INSTALL),
     ("ray", "work on several machines, --runner ray", INSTALL),
+    ("lightning-fabric", "training on several devices, --devices", INSTALL),
 )
 
 

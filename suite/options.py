@@ -75,6 +75,26 @@ RayAddress = Annotated[
         rich_help_panel=COMPUTING,
     ),
 ]
+Devices = Annotated[
+    int | None,
+    typer.Option(
+        "--devices",
+        metavar="N",
+        min=1,
+        help="Train on so many GPUs of this machine, or processes on its CPU. Default: 1.",
+        rich_help_panel=COMPUTING,
+    ),
+]
+Nodes = Annotated[
+    int | None,
+    typer.Option(
+        "--nodes",
+        metavar="N",
+        min=1,
+        help="Train on so many machines; see the docs. Default: 1.",
+        rich_help_panel=COMPUTING,
+    ),
+]
 Seed = Annotated[
     int | None, typer.Option("--seed", help="The seed of everything random.", rich_help_panel=CONFIGURING)
 ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from pipelines.common.training.spread.launch import processes
 from suite import exits, options, settings, terminal, wafer_options, wafer_tables
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ def train(
     dry_run: options.DryRun = False,
     engine: options.EngineOption = None,
     device: options.Device = None,
+    devices: options.Devices = None,
+    nodes: options.Nodes = None,
     config_file: options.ConfigFile = None,
     sets: options.Sets = None,
     seed: options.Seed = None,
@@ -36,21 +39,31 @@ def train(
 ) -> None:
     """Train a model on labelled maps: the network, its calibration and its novelty threshold."""
     hint = "repeat the command with --resume to go on from the last saved epoch"
-    with exits.exits(when_interrupted=hint):
+    with exits.exits(when_interrupted=hint), processes(devices, nodes) as start:
         from pipelines.common.models import check_model_target
 
         config = _train_config(config_file, sets, engine, device, seed)
         check_model_target(out, overwrite=overwrite)
         if dry_run:
-            _print_plan({"data": data}, out, config, as_json)
+            if start.speaks:
+                _print_plan({"data": data}, out, config, as_json)
             return
+        world = start(config.device)
         from pipelines.wafer.train import train as run
 
-        with terminal.progress(quiet) as progress:
-            command = terminal.command_line()
+        with terminal.progress(quiet or not start.speaks) as progress:
             metrics = run(
-                data, out, config, resume=resume, overwrite=overwrite, command=command, progress=progress
+                data,
+                out,
+                config,
+                resume=resume,
+                overwrite=overwrite,
+                command=terminal.command_line(),
+                progress=progress,
+                world=world,
             )
+        if not start.speaks:
+            return
         if as_json:
             terminal.print_json({"model": str(out), "metrics": metrics})
         else:

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 from pipelines.common.errors import UserError
 from pipelines.common.training.optimise import move_average, one_cycle, weight_groups
+from pipelines.common.training.spread.world import ALONE, World
 from pipelines.wafer.data.record import WaferMap
-from pipelines.wafer.model.kinds import Kind
+from pipelines.wafer.model.kinds import Batch, Kind
 from pipelines.wafer.train_config import TrainConfig
 
 MAX_GRADIENT = 5.0
@@ -64,12 +65,13 @@ def fit(
     checkpoint: Path,
     fingerprint: str,
     progress: Callable[[str], None],
+    world: World = ALONE,
 ) -> float:
     """Train `network` in place to the moving average of its weights; returns the seconds it took.
 
     Each epoch's randomness comes from the seed and the epoch's number alone, so a run that goes on from its
     checkpoint ends with the same weights as one that was never stopped. fingerprint: names data and settings;
-    a checkpoint of other ones is refused.
+    a checkpoint of other ones is refused. world: the processes that divide each batch.
     """
     network.to(device)
     optimizer = _optimizer(network, config)
@@ -77,42 +79,54 @@ def fit(
     steps_per_epoch = max(1, (config.maps_per_epoch or len(data.maps)) // config.batch_size)
     loss_of = nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)
     start, spent = _restore(checkpoint, fingerprint, network, optimizer, average)
+    world.check_same(f"{fingerprint} {start}", "data set or checkpoint")
     if start:
         progress(f"going on after epoch {start}")
-    for epoch in range(start, config.epochs):
-        began = time.monotonic()
-        rng = np.random.default_rng([config.seed, epoch])
-        torch.manual_seed(config.seed * 100_003 + epoch)
-        network.train()
-        total = 0.0
-        for step in range(steps_per_epoch):
-            number = epoch * steps_per_epoch + step
-            done = number / (config.epochs * steps_per_epoch)
-            for group in optimizer.param_groups:
-                group["lr"] = config.learning_rate * one_cycle(done, config.warm_up)
-            chosen = rng.choice(len(data.maps), config.batch_size, p=data.chance)
-            batch = kind.encode([data.maps[i] for i in chosen], rng).to(device)
-            logits, _ = network(batch)
-            loss = loss_of(logits, torch.from_numpy(data.classes[chosen]).to(device))
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), MAX_GRADIENT)
-            optimizer.step()
-            move_average(average, network, config.ema_decay, number)
-            total += loss.item()
-        if not math.isfinite(total):
-            raise UserError(
-                f"the loss is no longer a number in epoch {epoch + 1}: train with a smaller learning_rate"
-                f" than {config.learning_rate:g}"
-            )
-        spent += time.monotonic() - began
-        left = spent / (epoch + 1) * (config.epochs - epoch - 1)
-        mean = total / steps_per_epoch
-        progress(f"epoch {epoch + 1}/{config.epochs}: loss {mean:.4f}, {spent:.0f} s, {left:.0f} s left")
-        _save(checkpoint, fingerprint, epoch + 1, spent, network, optimizer, average)
+    with world.synchronised(network):
+        for epoch in range(start, config.epochs):
+            began = time.monotonic()
+            rng = np.random.default_rng([config.seed, epoch])
+            torch.manual_seed(world.seed(config.seed * 100_003 + epoch))
+            network.train()
+            total = 0.0
+            for step in range(steps_per_epoch):
+                number = epoch * steps_per_epoch + step
+                done = number / (config.epochs * steps_per_epoch)
+                for group in optimizer.param_groups:
+                    group["lr"] = config.learning_rate * one_cycle(done, config.warm_up)
+                chosen = rng.choice(len(data.maps), config.batch_size, p=data.chance)
+                batch, rows = _own(kind.encode([data.maps[i] for i in chosen], rng), world)
+                logits, _ = network(batch.to(device))
+                loss = loss_of(logits, torch.from_numpy(data.classes[chosen[rows]]).to(device))
+                loss = loss * (len(rows) / config.batch_size)
+                optimizer.zero_grad()
+                loss.backward()
+                world.reduce_gradients(network.parameters())
+                nn.utils.clip_grad_norm_(network.parameters(), MAX_GRADIENT)
+                optimizer.step()
+                move_average(average, network, config.ema_decay, number)
+                total += loss.item()
+            total = world.sum(total)
+            if not math.isfinite(total):
+                raise UserError(
+                    f"the loss is no longer a number in epoch {epoch + 1}: train with a smaller learning_rate"
+                    f" than {config.learning_rate:g}"
+                )
+            spent += time.monotonic() - began
+            left = spent / (epoch + 1) * (config.epochs - epoch - 1)
+            mean = total / steps_per_epoch
+            progress(f"epoch {epoch + 1}/{config.epochs}: loss {mean:.4f}, {spent:.0f} s, {left:.0f} s left")
+            if world.is_first:
+                _save(checkpoint, fingerprint, epoch + 1, spent, network, optimizer, average)
     network.load_state_dict(average)
     network.eval()
     return spent
+
+
+def _own(batch: Batch, world: World) -> tuple[Batch, list[int]]:
+    """The part of a batch that this process computes, and which maps these are."""
+    rows = world.share(batch.counts())
+    return (batch if len(rows) == len(batch) else batch.part(rows)), rows
 
 
 def _optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.AdamW:

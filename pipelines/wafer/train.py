@@ -19,6 +19,7 @@ from pipelines.common.engines import load_engine
 from pipelines.common.errors import UserError
 from pipelines.common.hardware import resolve_device
 from pipelines.common.models import check_model_target
+from pipelines.common.training.spread.world import ALONE, World
 from pipelines.wafer.data import WaferFileError, WaferMap, read_labelled
 from pipelines.wafer.finish import LabelledMaps, finish
 from pipelines.wafer.fit import TrainingSet, drawing_chances, fit
@@ -38,14 +39,16 @@ def train(
     overwrite: bool = False,
     command: str = "",
     progress: Callable[[str], None] = lambda text: None,
+    world: World = ALONE,
 ) -> dict[str, Any]:
     """Train a model on the labelled data set `data` and write the model folder `out`; returns its metrics.
 
     Held-out maps set temperature and novelty threshold. Checkpoints lie beside `out` in `.<name>.training`
-    until the model is written. Raises UserError.
+    until the model is written. world: the processes that train together, of which the first writes. Raises
+    UserError.
     """
-    check_model_target(out, overwrite=overwrite)
-    device = resolve_device(config.device)
+    world.first(lambda: check_model_target(out, overwrite=overwrite))
+    device = world.device or resolve_device(config.device)
     if config.threads:
         torch.set_num_threads(config.threads)
     maps, names = read_data(data, progress)
@@ -59,7 +62,7 @@ def train(
     network = _build(kind, len(labels), config)
     scratch = out.with_name(f".{out.name}.training")
     if not resume:
-        shutil.rmtree(scratch, ignore_errors=True)
+        world.first(lambda: shutil.rmtree(scratch, ignore_errors=True))
     seconds = fit(
         network,
         kind,
@@ -69,23 +72,27 @@ def train(
         checkpoint=scratch / "checkpoint.safetensors",
         fingerprint=_fingerprint(data, config),
         progress=progress,
+        world=world,
     )
 
-    metrics = finish(
-        out,
-        network,
-        kind,
-        LabelledMaps(maps, classes, labels.tolist(), train_rows, held_rows),
-        config,
-        shift=torch.from_numpy(shift),
-        normal=normal,
-        data=data.name,
-        seconds=seconds,
-        command=command,
-        overwrite=overwrite,
-        progress=progress,
+    metrics = world.first(
+        lambda: finish(
+            out,
+            network,
+            kind,
+            LabelledMaps(maps, classes, labels.tolist(), train_rows, held_rows),
+            config,
+            shift=torch.from_numpy(shift),
+            normal=normal,
+            data=data.name,
+            seconds=seconds,
+            command=command,
+            overwrite=overwrite,
+            progress=progress,
+        )
     )
-    shutil.rmtree(scratch, ignore_errors=True)
+    if world.is_first:
+        shutil.rmtree(scratch, ignore_errors=True)
     return metrics
 
 

@@ -50,6 +50,22 @@ class DieBatch:
             torch.cat([self.extra, self.extra.new_zeros(1, MAP_FEATURES)]),
         )
 
+    def counts(self) -> list[int]:
+        """How many failing dies each map has."""
+        return torch.bincount(self.dies[:, 0], minlength=len(self)).tolist()
+
+    def part(self, maps: Sequence[int]) -> DieBatch:
+        """The batch of these maps, numbered anew; `maps` rise."""
+        chosen = torch.tensor(maps)
+        kept = torch.isin(self.dies[:, 0], chosen)
+        number = torch.searchsorted(chosen, self.dies[kept, :1].long()).int()
+        return DieBatch(
+            torch.cat([number, self.dies[kept, 1:]], dim=1),
+            torch.cat([number, self.cells[kept, 1:]], dim=1),
+            self.features[kept],
+            self.extra[chosen],
+        )
+
     def to(self, device: torch.device) -> DieBatch:
         return DieBatch(*(getattr(self, name).to(device) for name in ("dies", "cells", "features", "extra")))
 

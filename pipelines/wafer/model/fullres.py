@@ -43,6 +43,19 @@ class DefectBatch:
             torch.cat([self.extra, self.extra.new_zeros(1, MAP_FEATURES)]),
         )
 
+    def counts(self) -> list[int]:
+        """How many defects each map has."""
+        return torch.bincount(self.sites[:, 0], minlength=len(self)).tolist()
+
+    def part(self, maps: Sequence[int]) -> DefectBatch:
+        """The batch of these maps, numbered anew; `maps` rise."""
+        chosen = torch.tensor(maps)
+        kept = torch.isin(self.sites[:, 0], chosen)
+        number = torch.searchsorted(chosen, self.sites[kept, :1].long()).int()
+        return DefectBatch(
+            torch.cat([number, self.sites[kept, 1:]], dim=1), self.features[kept], self.extra[chosen]
+        )
+
     def to(self, device: torch.device) -> DefectBatch:
         return DefectBatch(self.sites.to(device), self.features.to(device), self.extra.to(device))
 
