@@ -1,0 +1,1 @@
+"""Handwritten digits as sparse pictures: the example of a further task."""
