@@ -38,7 +38,7 @@ CPU = torch.device("cpu")
 SHOWN = ("macro_f1", "accuracy", "kappa", "mae", "median_error", "bias", "loa_low", "loa_high", "coverage")
 TIMED = 16  # frames
 FULL_FRAME = "resnet18, full frame"
-WITH_DEPTH = ("resnet18", "sparse-resnet")
+WITH_DEPTH = ("sparse-resnet",)
 Say = Callable[[str], None]
 
 
