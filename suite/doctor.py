@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
 import typer
@@ -13,6 +14,7 @@ from pipelines.common.hardware import environment, package_version, suite_versio
 from pipelines.common.models import bundled_models, read_config
 from pipelines.registry import TASKS
 from suite import exits, options
+from suite.doctor_machine import Finding, of_the_machine
 from suite.terminal import print_json, print_table
 
 INSTALL = "scripts/install"
@@ -22,25 +24,17 @@ OPTIONAL = (
     ("ray", "work on several machines, --runner ray", INSTALL),
     ("lightning-fabric", "training on several devices, --devices", INSTALL),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the report. state: `ok`, `missing` (needed) or `absent` (optional)."""
-
-    what: str
-    state: str
-    detail: str
-    mend: str = ""
+TONES = {"missing": "red", "wrong": "red", "absent": "yellow", "low": "yellow"}
+OURS = "sparse-suite"
 
 
 def doctor(as_json: options.Json = False) -> None:
-    """Versions, engines, devices and models; what is missing, and the command that mends it.
+    """Versions, engines, devices, models and the machine; what is amiss, and what mends it.
 
-    Ends with 2 if something that every command needs is missing.
+    Ends with 2 if something that every command needs is missing or wrong.
     """
-    findings = [*_packages(), *_engines(), *_devices(), *_models()]
-    healthy = all(finding.state != "missing" for finding in findings)
+    findings = [*_packages(), *_engines(), *_devices(), *_models(), *of_the_machine(Path.cwd())]
+    healthy = all(finding.state not in ("missing", "wrong") for finding in findings)
     if as_json:
         print_json(
             {
@@ -55,7 +49,7 @@ def doctor(as_json: options.Json = False) -> None:
         print_table(
             ("what", "state", "detail", "to mend"),
             lambda: rows,
-            tone=lambda row: {"missing": "red", "absent": "yellow"}.get(row[1], ""),
+            tone=lambda row: TONES.get(row[1], ""),
         )
     raise typer.Exit(exits.OK if healthy else exits.USAGE)
 
@@ -67,13 +61,40 @@ def _packages() -> list[Finding]:
         Finding("python", "ok", str(about["python"])),
         Finding("processor", "ok", f"{about['processor']}, {about['cores']} cores"),
     ]
+    needed = _needed()
     for name in ("torch", "numpy", "scipy", "scikit-learn", "safetensors", "pydantic", "jinja2"):
-        version = package_version(name)
-        findings.append(Finding(name, "ok", version) if version else Finding(name, "missing", "", INSTALL))
+        findings.append(_package(name, needed.get(name, "")))
     for name, purpose, mend in OPTIONAL:
         version = package_version(name)
         findings.append(Finding(name, "ok", version) if version else Finding(name, "absent", purpose, mend))
     return findings
+
+
+def _package(name: str, needed: str) -> Finding:
+    """A package that every command needs. needed: its versions, such as `>=2.9,<3`."""
+    version = package_version(name)
+    if version is None:
+        return Finding(name, "missing", "", INSTALL)
+    try:
+        from packaging.specifiers import SpecifierSet
+
+        fits = SpecifierSet(needed).contains(version, prereleases=True)
+    except ImportError:
+        fits = True
+    if fits:
+        return Finding(name, "ok", version)
+    return Finding(name, "wrong", f"{version}, and {needed} is needed", f"rm -r .venv, then {INSTALL}")
+
+
+def _needed() -> dict[str, str]:
+    """Which versions of its packages the installed suite asks for."""
+    try:
+        from packaging.requirements import Requirement
+
+        stated = [Requirement(text) for text in requires(OURS) or []]
+    except (ImportError, PackageNotFoundError):
+        return {}
+    return {one.name: str(one.specifier) for one in stated if one.marker is None}
 
 
 def _engines() -> list[Finding]:
@@ -112,8 +133,11 @@ def _devices() -> list[Finding]:
     if torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):
             findings.append(Finding(f"device cuda:{index}", "ok", torch.cuda.get_device_name(index)))
+    elif torch.version.cuda is None:
+        findings.append(Finding("device cuda", "absent", "this torch is for the CPU, and all runs there"))
     else:
-        findings.append(Finding("device cuda", "absent", "torch sees no GPU; everything runs on the CPU"))
+        detail = f"this torch is for CUDA {torch.version.cuda} and sees no GPU; all runs on the CPU"
+        findings.append(Finding("device cuda", "absent", detail, "nvidia-smi says if the driver is there"))
     return findings
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 from getpass import getuser
 from importlib.util import find_spec
@@ -14,9 +13,8 @@ import typer
 
 from pipelines.common.errors import UserError
 from suite import exits
+from suite.ports import FIRST_PORT, HOST, TRIES, is_free
 
-HOST = "127.0.0.1"
-FIRST_PORT, TRIES = 8501, 100
 PAGE = Path(__file__).resolve().parents[1] / "apps" / "review.py"
 
 # Given on the command line, where they win over what a user's own configuration of Streamlit says.
@@ -100,23 +98,13 @@ def review(
 
 def _port(wanted: int | None) -> int:
     if wanted is not None:
-        if not _is_free(wanted):
+        if not is_free(wanted):
             raise UserError(f"port {wanted} cannot be had; give --port another, or leave it out")
         return wanted
     for port in range(FIRST_PORT, FIRST_PORT + TRIES):
-        if _is_free(port):
+        if is_free(port):
             return port
     raise UserError(f"no port from {FIRST_PORT} to {FIRST_PORT + TRIES - 1} is free; name one with --port")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
 
 
 def _user() -> str:
