@@ -48,10 +48,11 @@ def train(
             if start.speaks:
                 _print_plan({"data": data}, out, config, as_json)
             return
-        world = start(config.device)
-        from pipelines.wafer.train import train as run
-
         with terminal.progress(quiet or not start.speaks) as progress:
+            progress("loading torch")
+            world = start(config.device)
+            from pipelines.wafer.train import train as run
+
             metrics = run(
                 data,
                 out,

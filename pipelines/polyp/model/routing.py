@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from pipelines.common.training.optimise import weight_groups
+from pipelines.common.training.spread.world import ALONE, World
 from pipelines.polyp.model.gates import split_parameters
 
 MAX_GRADIENT = 8.0
@@ -76,19 +77,25 @@ def make_optimisers(
     )
 
 
-def step(loss_of: Callable[[], Tensor], optimisers: Optimisers, limit: float = MAX_GRADIENT) -> Tensor:
+def step(
+    loss_of: Callable[[], Tensor],
+    optimisers: Optimisers,
+    limit: float = MAX_GRADIENT,
+    world: World = ALONE,
+) -> Tensor:
     """One step on one batch; returns the last loss, without a gradient.
 
-    loss_of: computes the loss anew, with a forward pass. limit: of the norm of each part's gradients.
+    loss_of: computes the loss anew, with a forward pass; its part of it, in one of several processes. limit:
+    of the norm of each part's gradients. world: the processes that divide the batch.
     """
     loss = torch.zeros(())
     for optimiser in optimisers.all():
         loss = loss_of()
-        _learn(loss, optimiser, limit)
+        _learn(loss, optimiser, limit, world)
     return loss.detach()
 
 
-def _learn(loss: Tensor, optimiser: torch.optim.Optimizer, limit: float) -> None:
+def _learn(loss: Tensor, optimiser: torch.optim.Optimizer, limit: float, world: World) -> None:
     """Change the optimiser's parameters and touch no other one, not even its gradient."""
     own = [one for one in _parameters(optimiser) if one.requires_grad]
     if not own:
@@ -96,6 +103,7 @@ def _learn(loss: Tensor, optimiser: torch.optim.Optimizer, limit: float) -> None
     gradients = torch.autograd.grad(loss, own, allow_unused=True)
     for one, gradient in zip(own, gradients, strict=True):
         one.grad = gradient
+    world.reduce_gradients(own)
     nn.utils.clip_grad_norm_(own, limit)
     optimiser.step()
     optimiser.zero_grad(set_to_none=True)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pipelines.common.media.record import Pixels
+from pipelines.common.training.spread.world import ALONE, World
 from pipelines.polyp.metrics import size_class
 from pipelines.polyp.model.network import Seen, Sizer
 from pipelines.polyp.model.sites import Sites
@@ -20,11 +21,13 @@ from pipelines.polyp.train.store import StoredFrame, StoredPolyp
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """views: what the network takes. mm: float32 (B,). censored: bool (B,)."""
+    """views: what the network takes. mm: float32 (B,). censored: bool (B,). share: of the frames of the whole
+    batch, which several processes divide."""
 
     views: list[Views | Sites]
     mm: Tensor
     censored: Tensor
+    share: float = 1.0
 
 
 class Batches:
@@ -39,8 +42,8 @@ class Batches:
         classes = size_class([one.mm for one in polyps])
         self.classes = [np.flatnonzero(classes == one) for one in np.unique(classes)]
 
-    def batch(self, rng: np.random.Generator) -> Batch:
-        """`batch_size` frames."""
+    def batch(self, rng: np.random.Generator, world: World = ALONE) -> Batch:
+        """`batch_size` frames, or of these the ones that this process takes."""
         chosen = []
         for _ in range(self.config.batch_size):
             among = self.classes[int(rng.integers(len(self.classes)))]
@@ -50,10 +53,13 @@ class Batches:
             usable = polyp.usable
             frame = usable[int(rng.integers(len(usable)))]
             views.append(self.network.encode(changed(frame, self.config, rng)))
+        rows = world.share([len(one.places) if isinstance(one, Sites) else 1 for one in views])
+        own = [chosen[row] for row in rows]
         return Batch(
-            views,
-            torch.tensor([one.mm for one in chosen], dtype=torch.float32),
-            torch.tensor([one.censored for one in chosen]),
+            [views[row] for row in rows],
+            torch.tensor([one.mm for one in own], dtype=torch.float32),
+            torch.tensor([one.censored for one in own]),
+            len(rows) / len(views),
         )
 
 

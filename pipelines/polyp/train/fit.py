@@ -17,10 +17,11 @@ from pipelines.common.precision import autocast
 from pipelines.common.training.checkpoint import Checkpoint, Progress
 from pipelines.common.training.log import tensorboard, write_log
 from pipelines.common.training.optimise import move_average, one_cycle
+from pipelines.common.training.spread.world import ALONE, World
 from pipelines.polyp.model.distribution import loss_of
 from pipelines.polyp.model.network import Sizer
 from pipelines.polyp.model.routing import Optimisers, make_optimisers, step
-from pipelines.polyp.train.batches import Batches
+from pipelines.polyp.train.batches import Batch, Batches
 from pipelines.polyp.train.config import TrainConfig
 from pipelines.polyp.train.measure import mean_error
 from pipelines.polyp.train.store import StoredPolyp
@@ -38,12 +39,14 @@ def fit(
     scratch: Path,
     fingerprint: str,
     progress: Callable[[str], None],
+    world: World = ALONE,
 ) -> Progress:
     """Train `network` in place, to the moving average of its weights; returns how it went.
 
     Each epoch's randomness comes from the seed and the epoch's number alone, so a run that goes on from its
     checkpoint ends with the same weights as one that was never stopped. scratch: the folder of checkpoint and
-    log. fingerprint: names data and settings; a checkpoint of other ones is refused. Raises UserError.
+    log. fingerprint: names data and settings; a checkpoint of other ones is refused. world: the processes
+    that divide each batch. Raises UserError.
     """
     scratch.mkdir(parents=True, exist_ok=True)
     checkpoint = Checkpoint(scratch / "checkpoint.safetensors", fingerprint)
@@ -53,23 +56,26 @@ def fit(
     )
     average = {name: value.clone() for name, value in network.state_dict().items()}
     state = checkpoint.restore(network, optimisers, average, {})
+    world.check_same(f"{fingerprint} {state.epoch}", "data set or checkpoint")
     if state.epoch:
         progress(f"going on after epoch {state.epoch}")
     batches, saved = Batches(training, network, config), time.monotonic()
-    with tensorboard(scratch if config.tensorboard else None) as write:
+    logged = scratch if config.tensorboard and world.is_first else None
+    with tensorboard(logged) as write, world.synchronised(network):
         while state.epoch < config.epochs:
             began = time.monotonic()
-            row = _epoch(network, batches, optimisers, average, state.epoch, config, device)
+            row = _epoch(network, batches, optimisers, average, state.epoch, config, device, world)
             state.epoch += 1
             last = state.epoch == config.epochs
             if held_out and config.validate_every and (last or state.epoch % config.validate_every == 0):
-                row["mae"] = _validate(network, average, held_out, config, device)
+                row["mae"] = world.first(lambda: _validate(network, average, held_out, config, device))
             state.seconds += time.monotonic() - began
             row["seconds"] = round(state.seconds, 1)
             state.log.append(row)
-            write(row)
-            write_log(scratch / "log.csv", state.log)
-            if last or time.monotonic() - saved > SAVE_EVERY:
+            if world.is_first:
+                write(row)
+                write_log(scratch / "log.csv", state.log)
+            if world.is_first and (last or time.monotonic() - saved > SAVE_EVERY):
                 checkpoint.save(network, optimisers, average, {}, state)
                 saved = time.monotonic()
             left = state.seconds / state.epoch * (config.epochs - state.epoch)
@@ -88,25 +94,27 @@ def _epoch(
     epoch: int,
     config: TrainConfig,
     device: torch.device,
+    world: World,
 ) -> dict[str, Any]:
     """One epoch; returns its line of the log."""
     rng = np.random.default_rng([config.seed, epoch])
-    torch.manual_seed(config.seed * 100_003 + epoch)
+    torch.manual_seed(world.seed(config.seed * 100_003 + epoch))
     network.train()
     total, share = 0.0, 0.0
     for number in range(epoch * config.steps_per_epoch, (epoch + 1) * config.steps_per_epoch):
         share = one_cycle(number / (config.epochs * config.steps_per_epoch), config.warm_up)
         optimisers.set_rates(share)
-        batch = batches.batch(rng)
+        batch = batches.batch(rng, world)
         mm, censored = batch.mm.to(device), batch.censored.to(device)
 
-        def loss(views: Any = batch.views, mm: Tensor = mm, censored: Tensor = censored) -> Tensor:
+        def loss(batch: Batch = batch, mm: Tensor = mm, censored: Tensor = censored) -> Tensor:
             with autocast(config.precision, device):
-                logits = network(views)
-            return loss_of(logits.float(), mm, censored)
+                logits = network(batch.views)
+            return loss_of(logits.float(), mm, censored) * batch.share
 
-        total += float(step(loss, optimisers))
+        total += float(step(loss, optimisers, world=world))
         move_average(average, network, config.ema_decay, number)
+    total = world.sum(total)
     if not math.isfinite(total):
         raise UserError(
             f"the loss is no longer a number in epoch {epoch + 1}: train with a smaller learning_rate"

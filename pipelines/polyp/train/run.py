@@ -19,6 +19,7 @@ from torch import Tensor
 from pipelines.common.engines import load_engine
 from pipelines.common.hardware import environment, resolve_device, suite_version
 from pipelines.common.models import check_model_target
+from pipelines.common.training.spread.world import ALONE, World
 from pipelines.polyp.aggregate import (
     FrameSize,
     PolypSize,
@@ -65,24 +66,28 @@ def train(
     overwrite: bool = False,
     command: str = "",
     progress: Say = lambda text: None,
+    world: World = ALONE,
 ) -> dict[str, Any]:
     """Train on polyps of known size and write the model folder `out`; returns its metrics.
 
     name: what the data is called. backbone_weights: of torchvision's resnet18 or timm's ViT-T/16. Frames made
-    ready and checkpoints lie beside `out` in `.<name>.training` until the model is written. Raises UserError.
+    ready and checkpoints lie beside `out` in `.<name>.training` until the model is written. world: the
+    processes that train together, of which the first writes. Raises UserError.
     """
-    check_model_target(out, overwrite=overwrite)
-    device = resolve_device(config.device)
+    world.first(lambda: check_model_target(out, overwrite=overwrite))
+    device = world.device or resolve_device(config.device)
     if config.threads:
         torch.set_num_threads(config.threads)
     new_network(config, backbone_weights)
     scratch = out.with_name(f".{out.name}.training")
     if not resume:
-        shutil.rmtree(scratch, ignore_errors=True)
+        world.first(lambda: shutil.rmtree(scratch, ignore_errors=True))
     known = [one for one in polyps if one.size_mm is not None]
     unknown = [LeftOut(one.id, "its size is not known") for one in polyps if one.size_mm is None]
     fold = hold_out(known, config.held_out, seed=config.seed) if config.held_out else Fold(tuple(known), ())
-    training, held_out, left_out = prepare(fold, config, scratch / "frames", progress)
+    training, held_out, left_out = world.after_first(
+        lambda: prepare(fold, config, scratch / "frames", progress)
+    )
     done = train_one(
         training,
         held_out,
@@ -91,11 +96,16 @@ def train(
         backbone_weights=backbone_weights,
         device=device,
         progress=progress,
+        world=world,
     )
     metrics = metrics_of(done, [*unknown, *left_out], command)
-    write_model(out, done, metrics, config, training, name=name, overwrite=overwrite)
-    shutil.rmtree(scratch, ignore_errors=True)
-    return metrics
+
+    def write() -> dict[str, Any]:
+        write_model(out, done, metrics, config, training, name=name, overwrite=overwrite)
+        shutil.rmtree(scratch, ignore_errors=True)
+        return metrics
+
+    return world.first(write)
 
 
 def prepare(
@@ -140,8 +150,12 @@ def train_one(
     backbone_weights: Path | None = None,
     device: torch.device,
     progress: Say,
+    world: World = ALONE,
 ) -> Trained:
-    """Train one network, resumable in the folder `scratch`, and measure it on all held-out polyps."""
+    """Train one network, resumable in the folder `scratch`, and measure it on all held-out polyps.
+
+    world: the processes that train together, of which the first measures.
+    """
     network = new_network(config, backbone_weights)
     state = fit(
         network,
@@ -152,7 +166,9 @@ def train_one(
         scratch=scratch,
         fingerprint=_fingerprint(training, held_out, config, backbone_weights),
         progress=progress,
+        world=world,
     )
+    held_out = held_out if world.is_first else ()
     progress("measuring the held-out polyps")
     frames = [frame_sizes(network, one, device=device, precision=config.precision) for one in held_out]
     median = float(np.median([one.mm for one in training]))

@@ -139,6 +139,12 @@ class World:
             raise ProcessLost(_lost(error)) from error
         return found
 
+    def after_first(self, prepare: Callable[[], Value]) -> Value:
+        """What `prepare` gives, which the first process does first: the others find what it wrote."""
+        found: list[Value] = []
+        self.first(lambda: found.append(prepare()))
+        return found[0] if found else prepare()
+
     def check_same(self, text: str, what: str) -> None:
         """Raise UserError unless this text is that of the first process. what: what the text stands for."""
         if self.first(lambda: text) != text:
