@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from pipelines.registry import TASKS
-from suite import doctor, exits, listing, review, sample
+from suite import doctor, exits, listing, review, sample, terminal
 
 CODES = (
     "Exit codes: 0 all done; 2 wrong usage or config, or nothing usable; 3 some items failed, the rest are"
@@ -52,4 +53,8 @@ def suite(
 
 def main() -> None:
     """The console command."""
-    app()
+    try:
+        app()
+    except KeyboardInterrupt:  # before or after the command itself, which says more
+        terminal.error("interrupted")
+        sys.exit(exits.INTERRUPTED)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("sparse_backbones", "pipelines", "suite", "apps", "benchmarks", "fuzz")
-TOPS = ("benchmarks", "fuzz")  # what nobody imports
+PACKAGES = ("sparse_backbones", "pipelines", "suite", "apps", "benchmarks", "fuzz", "crash")
+TOPS = ("benchmarks", "fuzz", "crash")  # what nobody imports
 MAX_FILE_BYTES = 8 * 2**20
 
 

@@ -42,6 +42,26 @@ def _replacing(path: Path, mode: str, **options: str) -> Iterator[IO[Any]]:
         temporary.unlink(missing_ok=True)
 
 
+def check_unlocked(folder: Path, name: str = ".lock") -> None:
+    """Raise UserError if another process holds the `FolderLock` of a folder; takes and makes nothing."""
+    try:
+        handle = os.open(folder / name, os.O_RDWR)
+    except OSError:
+        return  # no lock, or one that is not ours to take, which shows when it is to be taken
+    try:
+        if not _try_lock(handle):
+            raise _refusal(handle, folder)
+    finally:
+        os.close(handle)
+
+
+def _refusal(handle: int, folder: Path) -> UserError:
+    holder = os.read(handle, 32).decode(errors="replace").strip() or "unknown"
+    return UserError(
+        f"another run (process {holder}) is writing to {folder}; wait for it, or name another folder"
+    )
+
+
 class FolderLock:
     """The right to write into a folder: a locked file with the holder's process id in it.
 
@@ -57,12 +77,9 @@ class FolderLock:
         while True:
             handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
             if not _try_lock(handle):
-                holder = os.read(handle, 32).decode(errors="replace").strip() or "unknown"
+                refusal = _refusal(handle, self.path.parent)
                 os.close(handle)
-                raise UserError(
-                    f"another run (process {holder}) is writing to {self.path.parent};"
-                    " wait for it, or name another folder"
-                )
+                raise refusal
             if self._is_still_at_path(handle):
                 os.truncate(handle, 0)
                 os.write(handle, str(os.getpid()).encode())

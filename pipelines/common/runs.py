@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from pipelines.common.errors import UserError
-from pipelines.common.files import FolderLock, replacing
+from pipelines.common.files import FolderLock, check_unlocked, replacing
 from pipelines.common.hardware import environment, suite_version
 
 SCHEMA_VERSION = 1
@@ -30,7 +30,13 @@ Key = tuple[str, ...]
 
 
 def check_target(path: Path, *, resume: bool, overwrite: bool) -> None:
-    """Raise UserError unless a run may be written to `path`; touches nothing."""
+    """Raise UserError unless a run may be written to `path`, where no other is writing; touches nothing."""
+    if path.is_dir():
+        check_unlocked(path, LOCK)
+    _check_contents(path, resume=resume, overwrite=overwrite)
+
+
+def _check_contents(path: Path, *, resume: bool, overwrite: bool) -> None:
     if resume and overwrite:
         raise UserError("--resume continues a run and --overwrite replaces it: give one of them")
     if not path.exists():
@@ -77,14 +83,14 @@ class RunFolder:
         path.mkdir(parents=True, exist_ok=True)
         self._lock = FolderLock(path, LOCK)
         try:  # once more, now that nobody else can begin a run here
-            check_target(path, resume=resume, overwrite=overwrite)
+            _check_contents(path, resume=resume, overwrite=overwrite)
         except UserError:
             self._lock.release()
             raise
         self._rows: IO[str] | None = None
         self._companion: IO[str] | None = None
         self._since = time.monotonic()
-        for left_over in path.glob(".*.new-*"):
+        for left_over in path.rglob(".*.new-*"):  # of files that a run was writing when it was killed
             left_over.unlink(missing_ok=True)
         if overwrite:
             self._remove_run()

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from pipelines.common import models
 from pipelines.common.hardware import suite_version
 from pipelines.registry import TASKS
+from suite import cli
 from suite.cli import app
 from suite.sample import SAMPLES
 
@@ -154,3 +155,16 @@ def test_samples_of_every_task_are_written_at_once(tmp_path: Path) -> None:
     files = [Path(file).relative_to(tmp_path / "all") for file in json.loads(result.stdout)["files"]]
     assert {file.parts[0] for file in files} == {task.name for task in TASKS} == set(SAMPLES)
     assert all((tmp_path / "all" / file).is_file() for file in files)
+
+
+def test_ctrl_c_before_a_command_has_begun_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "app", interrupted)
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 130
+    assert capsys.readouterr().err == "error: interrupted\n"

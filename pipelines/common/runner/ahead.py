@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import cycle
+from multiprocessing import resource_tracker
 from typing import Any, Final, Generic
 
 from pipelines.common.errors import UserError
@@ -50,6 +53,20 @@ def read_ahead(
     finally:
         for reader in readers:
             reader.stop()
+
+
+@contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """Let Ctrl-C wait: a process that is started here is deaf to it until it ignores it by itself."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # it would let Ctrl-C through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Reader(Generic[Item, Part, Done]):
@@ -112,7 +129,8 @@ class _Reader(Generic[Item, Part, Done]):
         context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=serve, args=(theirs,), daemon=True, name="reader")
-        self._process.start()
+        with _no_interrupt():
+            self._process.start()
         theirs.close()
         self._ready = False
         self._send(self._work.read)

@@ -9,7 +9,6 @@ from typing import Any, Final
 ZONES: Final = "zones.json"
 COMPANION: Final = "files.jsonl"  # which files belong to a row
 MAPS, OVERLAYS, POINTS, VIDEOS = "maps", "overlays", "points", "videos"
-FOLDERS: Final = (MAPS, OVERLAYS, POINTS, VIDEOS)
 ENDINGS: Final = {MAPS: ".npz", OVERLAYS: ".jpg", POINTS: ".csv", VIDEOS: ".mp4"}
 
 

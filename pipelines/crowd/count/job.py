@@ -139,14 +139,12 @@ class CountJob:
             for frame in video.frames(self.config.stride):
                 frames += 1
                 told(_share(frame.number, video))
-                if frame.number not in todo.finished:
-                    waiting.append(frame)
+                waiting.append(frame)
                 if len(waiting) >= at_once:
-                    yield from self._frames(item, waiting, by, begun, counts)
+                    yield from self._frames(todo, waiting, by, begun, counts)
                     waiting.clear()
-                if not waiting:
                     begun = time.monotonic()
-            yield from self._frames(item, waiting, by, begun, counts)
+            yield from self._frames(todo, waiting, by, begun, counts)
         notes = [*video.notes, *(by.notes if by else [])]
         facts = {"source": str(item.source), "name": item.name, "fps": video.fps, "frames": frames}
         if by is not None:
@@ -157,17 +155,26 @@ class CountJob:
 
     def _frames(
         self,
-        item: Item,
+        todo: Todo,
         frames: Sequence[VideoFrame],
         by: Changes | None,
         begun: float,
         counts: dict[int, float],
     ) -> Iterator[Counted]:
-        """Count frames together, those of `changes` one at a time; their counts are added to `counts`."""
+        """Count frames together, those of `changes` one at a time; their counts are added to `counts`.
+
+        Frames that have a row are counted again with the others, as rounding hangs on what is computed
+        together: so a run that goes on comes to the same counts.
+        """
+        item = todo.item
+        if all(frame.number in todo.finished for frame in frames):
+            return
         prepared = [self.predictor.prepared(one.pixels) for one in frames]
         maps = [by.predict(one) for one in prepared] if by else self.predictor.predict_many(prepared)
         each = (time.monotonic() - begun) / max(1, len(frames))
         for frame, found in zip(frames, maps, strict=True):
+            if frame.number in todo.finished:
+                continue
             begun = time.monotonic() - each
             shot = Shot(item.source, item.name, frame.number, frame.seconds, item.stored_bytes)
             size = frame.pixels.shape[1], frame.pixels.shape[0]

@@ -18,7 +18,7 @@ from pipelines.common.summary import MAX_LISTED, RunSummary, Say, record_of, sil
 from pipelines.crowd.config import TASK
 from pipelines.crowd.count import report, rows
 from pipelines.crowd.count.config import CountConfig
-from pipelines.crowd.count.files import COMPANION, FOLDERS, ZONES, files_of
+from pipelines.crowd.count.files import COMPANION, ZONES, files_of
 from pipelines.crowd.count.items import Item, list_items
 from pipelines.crowd.count.job import CountJob, Watched, check, todos, work_of
 from pipelines.crowd.count.predict import Predictor
@@ -57,7 +57,7 @@ def count(
     zones = config.zones.read_bytes() if config.zones is not None else b""
     old = _artefacts(out) if overwrite else []
     with RunFolder(out, key=rows.KEY, companion=COMPANION, resume=resume, overwrite=overwrite) as run:
-        _remove([*old, *_left_over(out)])
+        _remove(old)
         run.begin(
             record_of(
                 TASK,
@@ -165,11 +165,6 @@ def _artefacts(out: Path) -> list[Path]:
         except (ValueError, LookupError, TypeError):
             continue
     return files
-
-
-def _left_over(out: Path) -> list[Path]:
-    """Files that a run was writing when it was killed."""
-    return [path for folder in FOLDERS for path in (out / folder).glob("**/.*.new-*")]
 
 
 def _remove(files: Sequence[Path]) -> None:

@@ -77,7 +77,7 @@ def segment(
     note(memory_note(memory, name))
     old = _artefacts(out) if overwrite else []
     with RunFolder(out, key=rows.KEY, companion=DRAWINGS, resume=resume, overwrite=overwrite) as run:
-        _remove([*old, *_left_over(out)])
+        _remove(old)
         run.begin(_record(paths, predictor, memory, name))
         waiting = list(_unfinished(tasks, run, resume))
         clock = Clock([work(task) for task in waiting], len(tasks), len(tasks) - len(waiting))
@@ -203,15 +203,6 @@ def _artefacts(out: Path) -> list[Path]:
         files.append(out / DICOM_SEG / f"{name}.dcm")
         files += (out / PICTURES).glob(f"{glob.escape(name)}-*.png")
     return files
-
-
-def _left_over(out: Path) -> list[Path]:
-    """Files that a run was writing when it was killed."""
-    return [
-        path
-        for folder in (MASKS, UNCERTAINTY, PICTURES, DICOM_SEG)
-        for path in (out / folder).glob(".*.new-*")
-    ]
 
 
 def _remove(files: Sequence[Path]) -> None:

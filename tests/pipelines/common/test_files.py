@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.common.errors import UserError
-from pipelines.common.files import FolderLock, replacing
+from pipelines.common.files import FolderLock, check_unlocked, replacing
 
 
 def test_a_file_takes_its_place_when_it_is_whole(tmp_path: Path) -> None:
@@ -43,8 +43,11 @@ def test_a_folder_has_one_holder_at_a_time(tmp_path: Path) -> None:
     lock = FolderLock(tmp_path)
     with pytest.raises(UserError, match=f"process {os.getpid()}"):
         FolderLock(tmp_path)
+    with pytest.raises(UserError, match=f"process {os.getpid()}"):
+        check_unlocked(tmp_path)
     lock.release()
     lock.release()
+    check_unlocked(tmp_path)
     assert list(tmp_path.iterdir()) == []
     FolderLock(tmp_path).release()
 

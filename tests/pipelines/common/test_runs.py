@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,16 @@ def test_a_run_that_was_killed_before_it_began_is_in_nobodys_way(tmp_path: Path)
     assert not (tmp_path / ".run.json.new-123").exists()
 
 
+def test_what_a_killed_run_was_writing_is_removed(tmp_path: Path) -> None:
+    write(tmp_path, 2)
+    (tmp_path / "maps" / "film").mkdir(parents=True)
+    half = [tmp_path / "maps" / ".a.npz.new-123", tmp_path / "maps" / "film" / ".000001.npz.new-123"]
+    for path in (*half, tmp_path / "maps" / "a.npz"):
+        path.write_text("half")
+    write(tmp_path, 0, resume=True)
+    assert [path.name for path in (tmp_path / "maps").rglob("*") if path.is_file()] == ["a.npz"]
+
+
 def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
     with open_run(tmp_path / "run") as run:
         run.begin(RECORD)
@@ -185,6 +196,9 @@ def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
             open_run(tmp_path / "run", resume=True)
         with pytest.raises(UserError, match="another run"):
             open_run(tmp_path / "run", overwrite=True)
+        for resume in (False, True):  # known before a model is loaded
+            with pytest.raises(UserError, match=f"another run .process {os.getpid()}. is writing"):
+                check_target(tmp_path / "run", resume=resume, overwrite=False)
         assert read_record(tmp_path / "run")["status"] == "running"
 
 

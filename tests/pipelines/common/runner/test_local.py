@@ -152,6 +152,28 @@ def _is_there(process: int) -> bool:
     return state != "Z"
 
 
+def test_ctrl_c_ends_no_process_that_is_still_starting(project_root: Path) -> None:
+    code = (
+        "import os, signal, threading, time; from pipelines.common.runner import Runner, run\n"
+        "from tests.pipelines.common.runner.toys import Doubling, work\n"
+        "signal.signal(signal.SIGINT, lambda *arguments: None)\n"
+        "def press():\n"
+        "    while True: time.sleep(0.01); os.killpg(0, signal.SIGINT)\n"
+        "threading.Thread(target=press, daemon=True).start()\n"
+        "print(len(list(run(work(), [1, 2], Doubling(), Runner(workers=2)))))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=project_root,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        start_new_session=True,
+    )
+    assert (done.stdout, done.stderr) == ("3\n", "")
+
+
 def test_a_reader_has_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     told = Work(threads, toys.lost, toys.load)

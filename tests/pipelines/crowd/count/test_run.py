@@ -125,6 +125,31 @@ def test_frames_of_a_video_are_rows(tmp_path: Path) -> None:
     assert record["videos"][0]["frames"] == 4
 
 
+def test_frames_that_are_computed_together_are_so_when_a_run_goes_on(tmp_path: Path) -> None:
+    write_film(tmp_path / "in" / "walk.avi", frames=7)
+    run(tmp_path / "whole", tmp_path / "in")
+    run(tmp_path / "cut", tmp_path / "in")
+    for name in ("results.jsonl", "files.jsonl"):
+        lines = (tmp_path / "cut" / name).read_text().splitlines(keepends=True)
+        (tmp_path / "cut" / name).write_text("".join(lines[:2]))
+    for number in range(2, 7):
+        (tmp_path / "cut" / "maps" / "walk" / f"{number:06d}.npz").unlink()
+    asked: list[int] = []
+
+    class Watched(Predictor):
+        def predict_many(self, images: Sequence[Pixels]) -> list[CountMap]:
+            asked.append(len(images))
+            return super().predict_many(images)
+
+    by = Watched(trained(), CountConfig())
+    run(tmp_path / "cut", tmp_path / "in", by=by, resume=True)
+    assert sum(asked) == 7
+    assert [row["frame"] for row in rows_of(tmp_path / "cut")] == list(range(7))
+    for number in range(7):
+        name = f"maps/walk/{number:06d}.npz"
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
 def test_a_long_video_shows_a_dozen_frames(tmp_path: Path) -> None:
     write_film(tmp_path / "in" / "walk.avi", frames=40, side=64)
     run(tmp_path / "run", tmp_path / "in")
