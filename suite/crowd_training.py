@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipelines.common.errors import UserError
+from pipelines.common.training.spread.launch import processes
 from suite import exits, options, settings, terminal
 from suite.folders import names_of
 
@@ -50,6 +51,8 @@ def train(
     dry_run: options.DryRun = False,
     engine: options.EngineOption = None,
     device: options.Device = None,
+    devices: options.Devices = None,
+    nodes: options.Nodes = None,
     config_file: options.ConfigFile = None,
     sets: options.Sets = None,
     seed: options.Seed = None,
@@ -61,17 +64,20 @@ def train(
     The held-out images also calibrate the intervals of its counts.
     """
     hint = "repeat the command with --resume to go on from the last checkpoint"
-    with exits.exits(when_interrupted=hint):
+    with exits.exits(when_interrupted=hint), processes(devices, nodes) as start:
         from pipelines.common.models import check_model_target
 
         config = _train_config(config_file, sets, engine, device, seed, network)
         check_model_target(out, overwrite=overwrite)
+        quiet = quiet or not start.speaks
         cases = _cases(data, layout or "", quiet)
         if dry_run:
-            _print_dry_run(config, cases, out, as_json)
+            if start.speaks:
+                _print_dry_run(config, cases, out, as_json)
             return
         with terminal.progress(quiet) as progress:
             progress("loading torch")
+            world = start(config.device)
             from pipelines.crowd.train.run import train as run
 
             metrics = run(
@@ -83,7 +89,10 @@ def train(
                 overwrite=overwrite,
                 command=terminal.command_line(),
                 progress=progress,
+                world=world,
             )
+        if not start.speaks:
+            return
         for one in metrics["left_out"]:
             terminal.note(f"{one['image']} was left out: {one['reason']}", quiet)
         if as_json:

@@ -9,6 +9,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
+from pipelines.common.training.spread.world import ALONE, World
+
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet's RGB values from 0 to 1, as VGG16's public weights expect
 DEVIATION = (0.229, 0.224, 0.225)
 
@@ -44,12 +46,14 @@ class CrowdNetwork(nn.Module):
     """A network that counts.
 
     stride: side of the blocks of its map, in px. multiple: the sides of what it computes on are multiples of
-    this, in px. smallest_batch: how many images a step of its training needs.
+    this, in px. smallest_batch: how many images a step of its training needs. world: the processes that train
+    it, each with a part of a batch.
     """
 
     stride: int
     multiple: int
     smallest_batch: int = 1
+    world: World = ALONE
 
     def target(self, points: ArrayLike, height: int, width: int) -> NDArray[np.float32]:
         """What one image is compared with in training: float32 (h, w) whose sum is the number of heads.
@@ -59,7 +63,7 @@ class CrowdNetwork(nn.Module):
         raise NotImplementedError
 
     def losses(self, images: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """`loss`, which training minimises, and the parts that it is made of, all scalars.
+        """`loss`, which training minimises, and the parts that it is made of, all scalars: means over images.
 
         images: float32 (B, 3, H, W) from `as_input`, H and W multiples of `multiple`. target: float32
         (B, h, w), from `target` for each image.

@@ -173,12 +173,14 @@ class SparseCounter(CrowdNetwork):
         features, coarse = self.look(images)
         people = nn.functional.avg_pool2d(target[:, None], RATIO)[:, 0] * RATIO**2
         gate = training_gate(self.gate(coarse).detach(), people, NEGATIVES)
+        if self.world.size > 1 and not gate.any():
+            gate[0, 0, 0] = True  # the norms of the decoder wait for every process
         maps = self.refine(features, coarse, gate)
         likelihood = zero_inflated.negative_log_likelihood
         coarse_loss = likelihood(coarse[:, 0], coarse[:, 1], people).mean()
         chosen = maps.refined
         fine_loss = likelihood(maps.fine[:, 0][chosen], maps.fine[:, 1][chosen], target[chosen])
-        fine_mean = fine_loss.sum() / chosen.sum().clamp(min=1)
+        fine_mean = fine_loss.sum() / self._refined_here(chosen).clamp(min=1)
         gate_loss = nn.functional.binary_cross_entropy_with_logits(-coarse[:, 0], (people > 0).float())
         true = target.sum((1, 2))
         off = expectation(maps).sum((1, 2)) - true
@@ -190,6 +192,18 @@ class SparseCounter(CrowdNetwork):
             "gate": gate_loss,
             "count": count_loss,
         }
+
+    def _refined_here(self, chosen: Tensor) -> Tensor:
+        """How many blocks are refined; of several processes, this one's share, by images, of those of all.
+
+        So their sums, weighted by images, make the mean over all blocks.
+        """
+        blocks = chosen.sum()
+        if self.world.size == 1:
+            return blocks
+        own = torch.stack([blocks, blocks.new_tensor(len(chosen))]).double()
+        total = self.world.total(own)
+        return total[0] * len(chosen) / total[1]
 
     def block_counts(self, images: Tensor) -> Counts:
         check_images(images, self.multiple)

@@ -10,8 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipelines.common.training.spread.world import ALONE, World
 from pipelines.crowd.data import Pixels, Points
 from pipelines.crowd.model.network import CrowdNetwork, as_input
+from pipelines.crowd.model.sparse_counter import COARSE, SparseCounter
 from pipelines.crowd.train.config import TrainConfig
 from pipelines.crowd.train.images import TrainingImage
 
@@ -23,15 +25,21 @@ class Crops:
         self.images, self.network, self.config = images, network, config
         self.chance = chances([image.data for image in images])
 
-    def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Images float32 (B, 3, crop, crop) as a network takes them, and its targets float32 (B, h, w)."""
+    def batch(self, rng: np.random.Generator, world: World = ALONE) -> tuple[Tensor, Tensor]:
+        """Images float32 (B, 3, crop, crop) as a network takes them, and its targets float32 (B, h, w); of
+        several processes, those that this one takes."""
+        drawn = [self._one(rng) for _ in range(self.config.batch_size)]
+        own = [drawn[item] for item in world.share([self._cost(points) for _, points in drawn])]
         side = self.config.crop
-        pixels, targets = [], []
-        for _ in range(self.config.batch_size):
-            crop, points = self._one(rng)
-            pixels.append(crop)
-            targets.append(self.network.target(points, side, side))
-        return as_input(np.stack(pixels)), torch.from_numpy(np.stack(targets))
+        targets = [self.network.target(points, side, side) for _, points in own]
+        return as_input(np.stack([pixels for pixels, _ in own])), torch.from_numpy(np.stack(targets))
+
+    def _cost(self, points: Points) -> float:
+        """What a crop costs a network: a stem the same for each, a sparse decoder by where people are."""
+        if not isinstance(self.network, SparseCounter) or self.network.dense:
+            return 1.0
+        blocks = len(np.unique(points // COARSE, axis=0))
+        return 1.0 + blocks / (self.config.crop / COARSE) ** 2
 
     def _one(self, rng: np.random.Generator) -> tuple[Pixels, Points]:
         config = self.config

@@ -19,6 +19,7 @@ from pipelines.common.engines import load_engine
 from pipelines.common.errors import UserError
 from pipelines.common.hardware import environment, resolve_device, suite_version
 from pipelines.common.models import check_model_target
+from pipelines.common.training.spread.world import ALONE, World
 from pipelines.crowd.calibration import calibrate, cross_intervals
 from pipelines.crowd.config import NetworkPlan
 from pipelines.crowd.data import Case
@@ -62,29 +63,44 @@ def train(
     overwrite: bool = False,
     command: str = "",
     progress: Say = lambda text: None,
+    world: World = ALONE,
 ) -> dict[str, Any]:
     """Train on the labelled cases of one or several data sets and write the model folder `out`; returns its
     metrics.
 
     data: cases by what their data set is called. encoder_weights: see `networks.start_from`. Decoded images
-    and checkpoints lie beside `out` in `.<name>.training` until the model is written. Raises UserError.
+    and checkpoints lie beside `out` in `.<name>.training` until the model is written. world: the processes
+    that train together, of which the first writes. Raises UserError.
     """
-    check_model_target(out, overwrite=overwrite)
-    device = resolve_device(config.device)
+    world.first(lambda: check_model_target(out, overwrite=overwrite))
+    device = world.device or resolve_device(config.device)
     if config.threads:
         torch.set_num_threads(config.threads)
     new_network(config, encoder_weights)
     scratch = out.with_name(f".{out.name}.training")
     if not resume:
-        shutil.rmtree(scratch, ignore_errors=True)
-    training, held_out, left_out = read_images(data, config, scratch / "images", progress)
+        world.first(lambda: shutil.rmtree(scratch, ignore_errors=True))
+    training, held_out, left_out = world.after_first(
+        lambda: read_images(data, config, scratch / "images", progress)
+    )
     done = train_one(
-        training, held_out, config, scratch, encoder_weights=encoder_weights, device=device, progress=progress
+        training,
+        held_out,
+        config,
+        scratch,
+        encoder_weights=encoder_weights,
+        device=device,
+        progress=progress,
+        world=world,
     )
     metrics = metrics_of(done, left_out, command)
-    write_model(out, done, metrics, config, training, name=", ".join(data), overwrite=overwrite)
-    shutil.rmtree(scratch, ignore_errors=True)
-    return metrics
+
+    def write() -> dict[str, Any]:
+        write_model(out, done, metrics, config, training, name=", ".join(data), overwrite=overwrite)
+        shutil.rmtree(scratch, ignore_errors=True)
+        return metrics
+
+    return world.first(write)
 
 
 def read_images(
@@ -133,8 +149,12 @@ def train_one(
     encoder_weights: Path | None = None,
     device: torch.device,
     progress: Say,
+    world: World = ALONE,
 ) -> Trained:
-    """Train one network, resumable in the folder `scratch`, and measure it on all held-out images."""
+    """Train one network, resumable in the folder `scratch`, and measure it on all held-out images.
+
+    world: the processes that train together, of which the first measures.
+    """
     network = new_network(config, encoder_weights)
     state = fit(
         network,
@@ -145,7 +165,9 @@ def train_one(
         scratch=scratch,
         fingerprint=_fingerprint(training, held_out, config, encoder_weights),
         progress=progress,
+        world=world,
     )
+    training, held_out = (training, held_out) if world.is_first else ((), ())
     if config.gate_recall and isinstance(network, SparseCounter) and not network.dense:
         progress("setting the threshold of the gate")
         network.threshold = gate_threshold(

@@ -1,0 +1,21 @@
+"""`suite crowd train` on two processes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.pipelines.crowd.train.builders import SMALL, write_scenes
+from tests.suite.several import TORCHRUN, suite
+
+
+def test_one_model_is_written_and_one_result_printed(tmp_path: Path) -> None:
+    data = write_scenes(tmp_path / "scenes", [0, 3, 5, 8])
+    config, out = tmp_path / "config.json", tmp_path / "models" / "m"
+    config.write_text(json.dumps({**SMALL, "epochs": 1, "steps_per_epoch": 2, "held_out": 0.5}))
+    done = suite(
+        ["crowd", "train", str(data), "--config", str(config), "--out", str(out), "--json"], by=TORCHRUN
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["metrics"] == json.loads((out / "metrics.json").read_text())
+    assert [path.name for path in out.parent.iterdir()] == ["m"]
