@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import dicom, metaimage, nifti, nrrd
+from .limits import MAX_VOXELS
 from .names import case_name
 from .record import Volume, VolumeError
 from .walk import SkippedFile, walk
@@ -77,8 +78,8 @@ def find_volumes(paths: Iterable[str | Path]) -> Iterator[VolumeFile | SkippedFi
                 yield replace(item, named=True) if isinstance(item, SkippedFile) else item
 
 
-def read_volume(source: VolumeFile | str | Path) -> Volume:
-    """The volume of a file, or of a folder with one DICOM series.
+def read_volume(source: VolumeFile | str | Path, *, max_voxels: int = MAX_VOXELS) -> Volume:
+    """The volume of a file, or of a folder with one DICOM series, of at most `max_voxels`.
 
     Raises VolumeError with the reason, which begins with the path.
     """
@@ -86,8 +87,8 @@ def read_volume(source: VolumeFile | str | Path) -> Volume:
     try:
         found = source if isinstance(source, VolumeFile) else _only_volume(path)
         if found.series:
-            return dicom.read(found.series, found.name)
-        volume: Volume = _FORMATS[found.format].read(found.path)
+            return dicom.read(found.series, found.name, max_voxels=max_voxels)
+        volume: Volume = _FORMATS[found.format].read(found.path, max_voxels=max_voxels)
         return volume
     except VolumeError as error:
         raise VolumeError(f"{path}: {error}") from error

@@ -14,18 +14,23 @@ MAX_DEFLATE_RATIO: Final = 1032  # what deflate can gain at most: a stream unpac
 
 
 def check_shape(shape: Sequence[int]) -> tuple[int, int, int]:
-    """The three sides of a volume, or VolumeError if they are not positive, not three or too many voxels."""
+    """The three sides of a volume, or VolumeError if they are not positive or not three."""
     sides = tuple(int(side) for side in shape)
     text = " x ".join(map(str, sides)) or "no"
     if len(sides) != 3:
         raise VolumeError(f"it has {text} voxels; a volume with three axes is needed")
     if min(sides) < 1 or max(sides) > MAX_SIDE:
         raise VolumeError(f"its header states {text} voxels, which no volume has: the file is damaged")
-    if math.prod(sides) > MAX_VOXELS:
-        raise VolumeError(
-            f"it has {text} voxels; at most {MAX_VOXELS:,} are read: crop it, or store it more coarsely"
-        )
     return sides[0], sides[1], sides[2]
+
+
+def check_voxels(shape: tuple[int, int, int], most: int) -> None:
+    """Raise VolumeError if a volume has more than `most` voxels; asked before memory is taken for them."""
+    if math.prod(shape) > most:
+        raise VolumeError(
+            f"it has {' x '.join(map(str, shape))} voxels; at most {most:,} are read: crop it, store it more"
+            " coarsely, or raise the limit (max_voxels) if there is memory for it"
+        )
 
 
 def check_stored(wanted: int, stored: int, *, packed: bool) -> None:

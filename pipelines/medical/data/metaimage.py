@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from . import unpack
 from .beside import file_beside
-from .limits import check_shape, check_stored
+from .limits import MAX_VOXELS, check_shape, check_stored, check_voxels
 from .names import case_name
 from .numbers import plain
 from .place import LPS_TO_RAS, check_affine, from_axes
@@ -47,16 +47,18 @@ def looks_like(head: bytes) -> bool:
     return first.startswith((b"ObjectType", b"NDims", b"Comment =", b"ObjectSubType"))
 
 
-def read(path: Path) -> Volume:
+def read(path: Path, *, max_voxels: int = MAX_VOXELS) -> Volume:
     """The volume of a MetaImage file.
 
     Raises:
         OSError: it cannot be opened.
-        VolumeError: it is damaged, places its voxels nowhere, or is not one 3D volume of real numbers.
+        VolumeError: it is damaged, places its voxels nowhere, is not one 3D volume of real numbers, or has
+            more than `max_voxels`.
     """
     with path.open("rb") as stream:
         header = _header(stream)
         shape, affine, notes = _grid(header)
+        check_voxels(shape, max_voxels)
         where = header["elementdatafile"]
         if where.upper() == "LOCAL":
             array = _voxels(stream, path, header, shape)

@@ -19,7 +19,7 @@ from nibabel.nifti2 import Nifti2Header
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
-from .limits import check_shape, check_stored
+from .limits import MAX_VOXELS, check_shape, check_stored, check_voxels
 from .names import case_name
 from .numbers import plain, rescaled
 from .place import apart_mm, check_affine, from_axes, usable
@@ -49,18 +49,20 @@ def is_analyze(head: bytes) -> bool:
     return len(head) >= 348 and 348 in sizes and not looks_like(head)
 
 
-def read(path: Path) -> Volume:
+def read(path: Path, *, max_voxels: int = MAX_VOXELS) -> Volume:
     """The volume of a NIfTI file, or of the .hdr of a pair.
 
     Raises:
         OSError: it cannot be opened.
-        VolumeError: it is damaged, places its voxels nowhere, or is not one 3D volume of real numbers.
+        VolumeError: it is damaged, places its voxels nowhere, is not one 3D volume of real numbers, or has
+            more than `max_voxels`.
     """
     try:
         with _open(path) as stream:
             head = stream.read(HEADER_BYTES)
         header = _header(head)
         shape, affine, notes = _grid(header)
+        check_voxels(shape, max_voxels)
         raw = _voxels(path, header, shape)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise VolumeError("its gzip data is damaged or cut short: copy the file again") from error

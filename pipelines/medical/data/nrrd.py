@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from . import unpack
 from .beside import file_beside
-from .limits import check_shape, check_stored
+from .limits import MAX_VOXELS, check_shape, check_stored, check_voxels
 from .names import case_name
 from .numbers import plain
 from .place import check_affine, from_axes
@@ -57,16 +57,18 @@ def looks_like(head: bytes) -> bool:
     return head.startswith(b"NRRD000")
 
 
-def read(path: Path) -> Volume:
+def read(path: Path, *, max_voxels: int = MAX_VOXELS) -> Volume:
     """The volume of a NRRD file.
 
     Raises:
         OSError: it cannot be opened.
-        VolumeError: it is damaged, places its voxels nowhere, or is not one 3D volume of real numbers.
+        VolumeError: it is damaged, places its voxels nowhere, is not one 3D volume of real numbers, or has
+            more than `max_voxels`.
     """
     with path.open("rb") as stream:
         header, start = _header(stream)
         shape, affine, notes = _grid(header)
+        check_voxels(shape, max_voxels)
         attached = _data_file(header) is None
         data_path = path if attached else file_beside(path, str(_data_file(header)))
         with data_path.open("rb") as data:

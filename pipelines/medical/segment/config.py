@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, field_validator
 from pipelines.common.config import Strict
 from pipelines.common.errors import UserError
 from pipelines.medical.config import Foreground, Plan
+from pipelines.medical.data.limits import MAX_VOXELS
 
 ALL = "all"
 ABOVE = "above:"
@@ -40,6 +41,7 @@ class SegmentConfig(Strict):
     memory_mib: what a block of a sparse network and the scores held beside it may take. More makes larger
         blocks and less double work. Blocks of any size give the same up to rounding; so little memory that
         patches take their place changes a few voxels.
+    max_voxels: of a volume that is read.
     """
 
     model: str
@@ -56,6 +58,7 @@ class SegmentConfig(Strict):
     dicom_seg: bool = False
     batch: int | None = Field(None, ge=1, le=256)
     memory_mib: int = Field(2048, ge=64)
+    max_voxels: int = Field(MAX_VOXELS, ge=1)
 
     @field_validator("foreground")
     @classmethod

@@ -35,7 +35,7 @@ class Segmented:
 
 def work_of(config: SegmentConfig, out: Path) -> Work[Todo, Ready, Segmented]:
     """What a runner is told of a segmentation into the folder `out`."""
-    return Work(read, lost, partial(load, config, out), device=config.device)
+    return Work(partial(read, config.max_voxels), lost, partial(load, config, out), device=config.device)
 
 
 def load(config: SegmentConfig, out: Path) -> SegmentJob:

@@ -35,14 +35,14 @@ class Ready:
     seconds: float = 0.0
 
 
-def read(todo: Todo) -> Iterator[Ready]:
-    """A case with its volumes."""
+def read(max_voxels: int, todo: Todo) -> Iterator[Ready]:
+    """A case with its volumes, of at most `max_voxels` each."""
     if todo.problem:
         yield Ready(todo, problem=todo.problem)
         return
     begun = time.monotonic()
     try:
-        channels = tuple(read_volume(image) for image in todo.images)
+        channels = tuple(read_volume(image, max_voxels=max_voxels) for image in todo.images)
     except FAILS_ONE as error:
         yield Ready(todo, problem=reason_of(error, "segmented"))
         return

@@ -12,7 +12,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
-from ..limits import check_shape
+from ..limits import MAX_VOXELS, check_shape, check_voxels
 from ..record import VolumeError
 from .reading import DAMAGED, quiet, read_tags
 
@@ -148,7 +148,10 @@ def _check_kind(data: Dataset, modality: str) -> None:
         raise VolumeError(f"modality {modality}, which is no slice of a scan")
     if int(data.get("SamplesPerPixel") or 1) != 1:
         raise VolumeError("a colour image, which is no slice of a scan")
-    check_shape((int(data.Columns), int(data.Rows), max(1, int(data.get("NumberOfFrames") or 1))))
+    columns, rows, _ = check_shape(
+        (int(data.Columns), int(data.Rows), max(1, int(data.get("NumberOfFrames") or 1)))
+    )
+    check_voxels((columns, rows, 1), MAX_VOXELS)  # of a slice; the volume's are asked for when it is read
 
 
 def _frames(data: Dataset, path: Path) -> tuple[list[Slice], tuple[float, ...], tuple[float, float]]:

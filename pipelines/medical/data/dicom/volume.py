@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ..limits import check_shape
+from ..limits import MAX_VOXELS, check_shape, check_voxels
 from ..numbers import rescaled
 from ..place import LPS_TO_RAS, check_affine, from_axes
 from ..record import Volume, VolumeError
@@ -20,15 +20,17 @@ EVEN: Final = 0.1  # of the step between slices: what their positions may be off
 ROUNDED_MM: Final = 0.11  # what a gap may be off where a scanner rounds positions to tenths
 
 
-def read(series: Series, name: str) -> Volume:
+def read(series: Series, name: str, *, max_voxels: int = MAX_VOXELS) -> Volume:
     """The volume of a series.
 
     Raises:
-        VolumeError: slices are missing, doubled or unevenly spaced, or their pixels cannot be decoded.
+        VolumeError: slices are missing, doubled or unevenly spaced, their pixels cannot be decoded, or there
+            are more than `max_voxels`.
     """
     ordered, notes = _ordered(series)
     affine = _affine(series, ordered)
     shape = check_shape((series.columns, series.rows, len(ordered)))
+    check_voxels(shape, max_voxels)
     raw = _pixels(ordered, shape)
     scalings = {(one.slope, one.intercept) for one in ordered}
     if len(scalings) == 1:

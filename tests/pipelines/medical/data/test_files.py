@@ -169,7 +169,7 @@ def test_cases_of_one_name_are_told_apart() -> None:
 def test_a_volume_larger_than_memory_is_said_to_be_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def none_left(*_: object) -> None:
+    def none_left(*_: object, **__: object) -> None:
         raise MemoryError
 
     path = tmp_path / "a.nii.gz"
@@ -177,3 +177,16 @@ def test_a_volume_larger_than_memory_is_said_to_be_so(
     monkeypatch.setattr("pipelines.medical.data.nifti.read", none_left)
     with pytest.raises(VolumeError, match="not enough memory"):
         read_volume(path)
+
+
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.mha", "a.nhdr", "scan"])
+def test_a_volume_above_the_limit_is_refused(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    if name == "scan":
+        ct_series(path, [0, 1, 2])
+    else:
+        put(path)
+    voxels = read_volume(path).array.size
+    assert read_volume(path, max_voxels=voxels).array.size == voxels
+    with pytest.raises(VolumeError, match=rf"at most {voxels - 1:,} are read.*\(max_voxels\)"):
+        read_volume(path, max_voxels=voxels - 1)
