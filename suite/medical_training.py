@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipelines.common.errors import UserError
+from pipelines.common.training.spread.launch import processes
 from suite import exits, options, settings, terminal
 
 if TYPE_CHECKING:
+    from pipelines.common.training.spread.world import World
     from pipelines.medical.config import NetworkName, NetworkPlan, Plan
     from pipelines.medical.data.dataset import Dataset
     from pipelines.medical.train.config import TrainConfig
@@ -122,6 +124,8 @@ def train(
     dry_run: options.DryRun = False,
     engine: options.EngineOption = None,
     device: options.Device = None,
+    devices: options.Devices = None,
+    nodes: options.Nodes = None,
     config_file: options.ConfigFile = None,
     sets: options.Sets = None,
     seed: options.Seed = None,
@@ -130,18 +134,24 @@ def train(
 ) -> None:
     """Train a segmenter on labelled cases, fold by fold, from nothing or from another model."""
     hint = "repeat the command with --resume to go on from the last saved epoch"
-    with exits.exits(when_interrupted=hint):
+    with exits.exits(when_interrupted=hint), processes(devices, nodes) as start:
         from pipelines.common.models import check_model_target
 
         config = _train_config(config_file, sets, engine, device, seed, fold)
         check_model_target(out, overwrite=overwrite)
+        quiet = quiet or not start.speaks
         cases = _dataset(data, labels, channels, label_names, quiet)
         with terminal.progress(quiet) as progress:
             chosen = _chosen_plan(plan_file, cases, memory, network, start_from, progress)
             if dry_run:
-                _print_dry_run(chosen, config, len(cases.cases), out, as_json)
+                if start.speaks:
+                    _print_dry_run(chosen, config, len(cases.cases), out, as_json)
                 return
-            metrics = _train(cases, chosen, out, config, data, start_from, resume, overwrite, progress)
+            progress("loading torch")
+            world = start(config.device)
+            metrics = _train(cases, chosen, out, config, data, start_from, resume, overwrite, progress, world)
+        if not start.speaks:
+            return
         for one in metrics["left_out"]:
             terminal.note(f"{one['case']} was left out: {one['reason']}", quiet)
         if as_json:
@@ -163,8 +173,8 @@ def _train(
     resume: bool,
     overwrite: bool,
     progress: Any,
+    world: World,
 ) -> dict[str, Any]:
-    progress("loading torch")
     from pipelines.medical.train.run import train as run
     from pipelines.medical.train.start import read_start
 
@@ -179,6 +189,7 @@ def _train(
         overwrite=overwrite,
         command=terminal.command_line(),
         progress=progress,
+        world=world,
     )
 
 

@@ -18,6 +18,7 @@ from pipelines.common.precision import autocast
 from pipelines.common.training.checkpoint import Checkpoint, Progress
 from pipelines.common.training.log import tensorboard, write_log
 from pipelines.common.training.optimise import move_average, one_cycle, weight_groups
+from pipelines.common.training.spread.world import ALONE, World
 from pipelines.medical.config import Plan
 from pipelines.medical.model.networks import DenseUNet, Network, Peer, VoxelUNet
 from pipelines.medical.train.cases import TrainingCase
@@ -43,12 +44,14 @@ def fit(
     scratch: Path,
     fingerprint: str,
     progress: Callable[[str], None],
+    world: World = ALONE,
 ) -> Progress:
     """Train `network` in place, to the moving average of its weights; returns how it went.
 
     Each epoch's randomness comes from the seed and the epoch's number alone, so a run that goes on from its
     checkpoint ends with the same weights as one that was never stopped. scratch: the folder of checkpoint and
-    log. fingerprint: names data and settings; a checkpoint of other ones is refused. Raises UserError.
+    log. fingerprint: names data and settings; a checkpoint of other ones is refused. world: the processes
+    that divide each batch. Raises UserError.
     """
     scratch.mkdir(parents=True, exist_ok=True)
     checkpoint = Checkpoint(scratch / "checkpoint.safetensors", fingerprint)
@@ -57,18 +60,22 @@ def fit(
     average = {name: value.clone() for name, value in network.state_dict().items()}
     best: dict[str, Tensor] = {}
     state = checkpoint.restore(network, optimizer, average, best)
+    world.check_same(f"{fingerprint} {state.epoch}", "data set or checkpoint")
     if state.epoch:
         progress(f"going on after epoch {state.epoch}")
-    loss_of, patches = DeepSupervision(), Patches(training, plan, config)
+    loss_of, patches = DeepSupervision(world), Patches(training, plan, config)
     looked_at = held_out[: config.validation_cases]
-    with tensorboard(scratch if config.tensorboard else None) as write:
+    logged = scratch if config.tensorboard and world.is_first else None
+    with tensorboard(logged) as write, world.synchronised(network):
         while state.epoch < config.epochs and not (config.patience and state.since >= config.patience):
             began = time.monotonic()
-            rate, loss = _epoch(network, patches, loss_of, optimizer, average, state.epoch, config, device)
+            rate, loss = _epoch(
+                network, patches, loss_of, optimizer, average, state.epoch, config, device, world
+            )
             state.epoch += 1
             row: dict[str, Any] = {"epoch": state.epoch, "loss": loss, "learning_rate": rate}
             if looked_at and (state.epoch % config.validate_every == 0 or state.epoch == config.epochs):
-                row |= _validate(network, average, looked_at, plan, config, device)
+                row |= world.first(lambda: _validate(network, average, looked_at, plan, config, device))
                 if row["dice"] > state.best:
                     state.best, state.since = row["dice"], 0
                     if config.patience:
@@ -78,9 +85,10 @@ def fit(
             state.seconds += time.monotonic() - began
             row["seconds"] = round(state.seconds, 1)
             state.log.append(row)
-            write(row)
-            write_log(scratch / "log.csv", state.log)
-            checkpoint.save(network, optimizer, average, best, state)
+            if world.is_first:
+                write(row)
+                write_log(scratch / "log.csv", state.log)
+                checkpoint.save(network, optimizer, average, best, state)
             left = state.seconds / state.epoch * (config.epochs - state.epoch)
             dice = f", Dice {row['dice']:.3f}" if "dice" in row else ""
             progress(f"epoch {state.epoch}/{config.epochs}: loss {loss:.4f}{dice}, {left:.0f} s left")
@@ -98,10 +106,11 @@ def _epoch(
     epoch: int,
     config: TrainConfig,
     device: torch.device,
+    world: World,
 ) -> tuple[float, float]:
     """One epoch; returns the last learning rate and the mean loss."""
     rng = np.random.default_rng([config.seed, epoch])
-    torch.manual_seed(config.seed * 100_003 + epoch)
+    torch.manual_seed(world.seed(config.seed * 100_003 + epoch))
     network.train()
     set_frozen(network, epoch < config.freeze_encoder)
     total, rate, counted = 0.0, 0.0, 0
@@ -111,14 +120,15 @@ def _epoch(
         rate = config.learning_rate * one_cycle(done, config.warm_up)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        images, labels, active = patches.batch(rng)
-        if not enough_sites(network, active):
+        images, labels, active = patches.batch(rng, world)
+        if not enough_sites(network, active, world):
             continue
         with precision_of(network, config, device):
             heads = network(images.to(device), None if active is None else active.to(device))
-        loss = loss_of(heads, labels.to(device))
+        loss = loss_of(heads, labels.to(device), len(images) / patches.plan.batch_size)
         optimizer.zero_grad()
         loss.backward()
+        world.reduce_gradients(network.parameters())
         nn.utils.clip_grad_norm_(network.parameters(), MAX_GRADIENT)
         optimizer.step()
         move_average(average, network, config.ema_decay, number)
@@ -129,6 +139,7 @@ def _epoch(
             f"no patch of epoch {epoch + 1} holds enough foreground for a sparse network: train a dense-unet,"
             " or change the plan's foreground"
         )
+    total = world.sum(total)
     if not math.isfinite(total):
         raise UserError(
             f"the loss is no longer a number in epoch {epoch + 1}: train with a smaller learning_rate"
@@ -137,11 +148,17 @@ def _epoch(
     return rate, total / counted
 
 
-def enough_sites(network: Network, active: Tensor | None) -> bool:
-    """Whether a sparse network can learn from a batch: patches may lie where there is no foreground."""
+def enough_sites(network: Network, active: Tensor | None, world: World = ALONE) -> bool:
+    """Whether a sparse network can learn from a batch: patches may lie where there is no foreground.
+
+    One of several processes whose own patches have none gets a site, since the norms wait for each of them.
+    """
     if active is None or not isinstance(network, VoxelUNet):
         return True
-    return int(holding(active, network.core.encoder.total_stride).sum()) >= MIN_SITES
+    sites = int(holding(active, network.core.encoder.total_stride).sum())
+    if world.size > 1 and not sites:
+        active[0, 0, 0, 0] = True
+    return world.sum(sites) >= MIN_SITES
 
 
 def _validate(

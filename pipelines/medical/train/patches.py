@@ -19,6 +19,7 @@ from monai.transforms.spatial.dictionary import RandAffined, RandFlipd, RandSimu
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipelines.common.training.spread.world import ALONE, World
 from pipelines.medical.config import Plan
 from pipelines.medical.flips import AXES, mirror_for
 from pipelines.medical.train.cases import TrainingCase
@@ -37,25 +38,37 @@ class Patches:
         grown = config.turn_degrees > 0 or config.scale > 0
         self.cut = tuple(round(side * MARGIN) if grown else side for side in plan.patch)
 
-    def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Images float32 (B, C, X, Y, Z), class indices int64 (B, X, Y, Z), active bool likewise or None."""
-        patches = [self._one(rng) for _ in range(self.plan.batch_size)]
+    def batch(self, rng: np.random.Generator, world: World = ALONE) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Images float32 (B, C, X, Y, Z), class indices int64 (B, X, Y, Z), active bool likewise or None; of
+        several processes, the patches that this one takes."""
+        places = [self._place(rng) for _ in range(self.plan.batch_size)]
+        costs = [1 if world.size == 1 else self._cost(*place[:2]) for place in places]
+        patches = [self._one(*places[item]) for item in world.share(costs)]
         images = torch.stack([one[IMAGE] for one in patches])
         labels = torch.stack([one[LABEL][0] for one in patches]).long()
         if ACTIVE not in patches[0]:
             return images, labels, None
         return images, labels, torch.stack([one[ACTIVE][0] > 0.5 for one in patches])
 
-    def _one(self, rng: np.random.Generator) -> dict[str, Tensor]:
+    def _place(self, rng: np.random.Generator) -> tuple[TrainingCase, tuple[int, ...], int]:
+        """A case, the centre of a patch of it, and the seed of its random changes."""
         case = self.cases[int(rng.integers(len(self.cases)))]
-        centre = self._centre(case, rng)
+        return case, self._centre(case, rng), int(rng.integers(2**31))
+
+    def _cost(self, case: TrainingCase, centre: tuple[int, ...]) -> int:
+        """What a patch costs the network: of a sparse one, its active voxels before they are changed."""
+        if case.active is None or self.plan.network.name != "sparse-unet":
+            return 1
+        return int(cut(case.active[None], centre, self.plan.patch).sum())
+
+    def _one(self, case: TrainingCase, centre: tuple[int, ...], seed: int) -> dict[str, Tensor]:
         patch: dict[str, Any] = {
             IMAGE: torch.from_numpy(cut(case.images, centre, self.cut)),
             LABEL: torch.from_numpy(cut(case.labels[None], centre, self.cut)),
         }
         if case.active is not None:
             patch[ACTIVE] = torch.from_numpy(cut(case.active[None], centre, self.cut).astype(np.uint8))
-        self.transform.set_random_state(seed=int(rng.integers(2**31)))
+        self.transform.set_random_state(seed=seed)
         changed = self.transform(patch)
         return {name: torch.as_tensor(getattr(value, "array", value)) for name, value in changed.items()}
 

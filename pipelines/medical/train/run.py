@@ -17,6 +17,7 @@ from pipelines.common.engines import load_engine
 from pipelines.common.errors import UserError
 from pipelines.common.hardware import environment, resolve_device, suite_version
 from pipelines.common.models import check_model_target
+from pipelines.common.training.spread.world import ALONE, World
 from pipelines.medical.config import Plan
 from pipelines.medical.data.dataset import Dataset
 from pipelines.medical.flips import mirror_for
@@ -53,33 +54,41 @@ def train(
     overwrite: bool = False,
     command: str = "",
     progress: Callable[[str], None] = lambda text: None,
+    world: World = ALONE,
 ) -> dict[str, Any]:
     """Train on a data set by its plan and write the model folder `out`; returns its metrics.
 
     name: what the data set is called. start: the model to begin from. Prepared cases and checkpoints lie
-    beside `out` in `.<name>.training` until the model is written. Raises UserError.
+    beside `out` in `.<name>.training` until the model is written. world: the processes that train together,
+    of which the first writes. Raises UserError.
     """
-    check_model_target(out, overwrite=overwrite)
+    world.first(lambda: check_model_target(out, overwrite=overwrite))
     if config.mirror is None:
         mirror = mirror_for(plan.labels)
         config = config.model_copy(update={"mirror": mirror})
         progress(f"patches are flipped along {', '.join(mirror)}")
-    device = resolve_device(config.device)
+    device = world.device or resolve_device(config.device)
     if config.threads:
         torch.set_num_threads(config.threads)
     _check(data, plan, config, start)
     scratch = out.with_name(f".{out.name}.training")
     if not resume:
-        shutil.rmtree(scratch, ignore_errors=True)
-    cases, left_out = prepare_cases(data.cases, plan, scratch / "cases", progress)
+        world.first(lambda: shutil.rmtree(scratch, ignore_errors=True))
+    cases, left_out = world.after_first(lambda: prepare_cases(data.cases, plan, scratch / "cases", progress))
     if not any(case.places for case in cases):
         named = ", ".join(f"{label}={value}" for label, value in plan.labels.items())
         raise UserError(f"no label map holds a label of the plan ({named}): there is nothing to learn")
-    trained = train_folds(cases, plan, config, scratch, start=start, device=device, progress=progress)
+    trained = train_folds(
+        cases, plan, config, scratch, start=start, device=device, progress=progress, world=world
+    )
     metrics = metrics_of(trained, plan, left_out, command)
-    write_model(out, trained, metrics, plan, config, cases, name=name, start=start, overwrite=overwrite)
-    shutil.rmtree(scratch, ignore_errors=True)
-    return metrics
+
+    def write() -> dict[str, Any]:
+        write_model(out, trained, metrics, plan, config, cases, name=name, start=start, overwrite=overwrite)
+        shutil.rmtree(scratch, ignore_errors=True)
+        return metrics
+
+    return world.first(write)
 
 
 def write_model(
@@ -132,6 +141,7 @@ def train_folds(
     start: Start | None = None,
     device: torch.device,
     progress: Callable[[str], None] = lambda text: None,
+    world: World = ALONE,
 ) -> Trained:
     """Train the networks that `config.fold` asks for, each resumable in a folder of its own in `scratch`."""
     names = [case.case.name for case in cases]
@@ -151,10 +161,12 @@ def train_folds(
             start=start,
             device=device,
             progress=_named(progress, number, config),
+            world=world,
         )
         found.members.append(done.weights)
         found.folds.append({"fold": number, "held_out": sorted(outside), **done.record})
-        found.logs[f"log-{folder.name}.csv"] = (folder / "log.csv").read_bytes()
+        if world.is_first:
+            found.logs[f"log-{folder.name}.csv"] = (folder / "log.csv").read_bytes()
     return found
 
 
@@ -176,6 +188,7 @@ def train_one(
     start: Start | None,
     device: torch.device,
     progress: Callable[[str], None],
+    world: World = ALONE,
 ) -> One:
     """Train one network and measure it on all held-out cases."""
     network, fresh = _network(plan, config, start)
@@ -190,10 +203,15 @@ def train_one(
         scratch=folder,
         fingerprint=fingerprint,
         progress=progress,
+        world=world,
     )
     progress("measuring the held-out cases")
     precision = config.precision if half_suits(network) else "float32"
-    dice = mean_dice(network, held_out, plan, device=device, precision=precision) if held_out else {}
+    dice = (
+        world.first(lambda: mean_dice(network, held_out, plan, device=device, precision=precision))
+        if held_out
+        else {}
+    )
     weights = {name: value.detach().cpu().clone() for name, value in network.shared_weights().items()}
     record = {
         "cases": len(training),
