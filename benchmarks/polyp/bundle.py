@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--others", type=int, default=180, help="of the second style (default 180)")
     parser.add_argument("--frames", type=int, default=8, help="of each (default 8)")
     parser.add_argument("--size", type=int, default=384, help="px of a frame (default 384)")
-    parser.add_argument("--steps", type=int, default=4000, help="of the training (default 4000)")
+    parser.add_argument("--steps", type=int, default=1600, help="of the training (default 1600)")
     parser.add_argument("--threads", type=int, default=1, help="threads (default 1)")
     given = parser.parse_args(arguments)
     if min(given.polyps, given.others, given.frames, given.size, given.steps, given.threads) < 1:
