@@ -7,18 +7,22 @@ import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import Final
 
 from pipelines.common.runner.threads import one_thread
+
+HOWS: Final = ("kill", "ctrl-c", "full")
 
 
 def main(arguments: list[str] | None = None) -> int:
     one_thread()  # before anything is imported that starts threads, which a fork would lose
-    from .stop import SIGNALS, Counts, stop
+    from .space import NOT_PERMITTED, fill
+    from .stop import Counts, stop
     from .tasks import TASKS, load
 
     parser = argparse.ArgumentParser(prog="python -m crash", description=__doc__)
     parser.add_argument("task", nargs="*", help=f"of {', '.join(TASKS)}; default: all")
-    parser.add_argument("--how", choices=SIGNALS, default="kill", help="how they are stopped (kill)")
+    parser.add_argument("--how", choices=HOWS, default="kill", help="how they are stopped (kill)")
     parser.add_argument("--times", type=int, default=100, help="for each task (100)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments (0)")
     parser.add_argument("--json", type=Path, help="a file that gets a line of counts for each task")
@@ -30,14 +34,19 @@ def main(arguments: list[str] | None = None) -> int:
         if sys.stderr.isatty():
             print(f"\r{counts.stopped:,} of {given.times:,}", end="", file=sys.stderr, flush=True)
 
-    bad = 0
+    bad, is_full = 0, given.how == "full"
     for name in given.task or TASKS:
         load(TASKS[name])
         with tempfile.TemporaryDirectory() as folder:
-            place = Path(folder) / name
-            counts = stop(
-                TASKS[name], place, how=given.how, times=given.times, seed=given.seed, progress=progress
-            )
+            place, task = Path(folder) / name, TASKS[name]
+            about = {"times": given.times, "seed": given.seed, "progress": progress}
+            try:
+                counts = fill(task, place, **about) if is_full else stop(task, place, how=given.how, **about)
+            except OSError as error:
+                if str(error) != NOT_PERMITTED:
+                    raise
+                print(NOT_PERMITTED, file=sys.stderr)
+                return 2
         bad += len(counts.problems)
         print(
             f"{name}: {given.how} {counts.stopped:,} times in {counts.seconds:.0f} s, {counts.between:,}"

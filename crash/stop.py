@@ -103,7 +103,7 @@ def _one_run(
         if not _was_stopped(ended, how):
             break
         counts.stopped += 1
-        counts.between += _is_between(out, whole)
+        counts.between += is_between(out, whole)
         counts.torn += out.exists() and is_torn(out, task)
         problems = check_stopped(out, whole, task, before)
         if how == "ctrl-c":
@@ -142,5 +142,6 @@ def _unclear(ended: Ended, out: Path, before: bytes) -> list[str]:
     return problems
 
 
-def _is_between(out: Path, whole: Path) -> bool:
+def is_between(out: Path, whole: Path) -> bool:
+    """Whether a run has some of its rows and not all."""
     return 0 < len(whole_lines(out / ROWS)) < len(whole_lines(whole / ROWS))

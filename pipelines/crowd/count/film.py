@@ -21,6 +21,8 @@ SHOWN: Final = 12  # frames of a video that the report shows
 # VP9 plays in browsers; MPEG-4 Part 2, which every build of OpenCV writes, in most players.
 CODECS: Final = ("vp09", "mp4v")
 
+BLOCK: Final = 2**16  # bytes
+
 Write = Callable[[Pixels], None]
 
 
@@ -42,28 +44,47 @@ def fullest(counts: Mapping[int, float]) -> int:
 def film(path: Path, fps: float) -> Iterator[Write]:
     """A function that adds a frame, RGB uint8 (H, W, 3), to a new `.mp4`, which is whole or absent.
 
-    All frames have the size of the first. Raises CrowdError if no video can be written here.
+    All frames have the size of the first. Raises CrowdError if no video can be written here, and OSError if
+    there is no space for it.
     """
     temporary = path.with_name(f".{path.stem}.new-{os.getpid()}{path.suffix}")
     writers: list[cv2.VideoWriter] = []
+    frames = 0
 
     def add(picture: Pixels) -> None:
+        nonlocal frames
         # Colours are stored at half the resolution, so sides are even.
         height, width = picture.shape[0] // 2 * 2, picture.shape[1] // 2 * 2
         if not writers:
             writers.append(_writer(temporary, fps, (width, height)))
         writers[0].write(np.ascontiguousarray(picture[:height, :width, ::-1]))
+        frames += 1
 
     try:
         yield add
         for one in writers:
             one.release()
         if writers:
+            _check_whole(temporary, frames)
             temporary.replace(path)
     finally:
         for one in writers:
             one.release()
         temporary.unlink(missing_ok=True)
+
+
+def _check_whole(path: Path, frames: int) -> None:
+    """Raise OSError or CrowdError unless a video holds its frames: OpenCV says nothing of a full disk."""
+    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    found = capture.get(cv2.CAP_PROP_FRAME_COUNT) if capture.isOpened() else 0
+    capture.release()
+    with path.open("ab") as file:
+        if found != frames:
+            file.write(bytes(BLOCK))  # fails for the same reason, and says it
+        file.flush()
+        os.fsync(file.fileno())
+    if found != frames:
+        raise CrowdError("the video with the counts could not be written to its end")
 
 
 def _writer(path: Path, fps: float, size: tuple[int, int]) -> cv2.VideoWriter:
