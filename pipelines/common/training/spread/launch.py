@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 INSTALL: Final = "pip install 'sparse-suite[distributed]'"
 ANSWERS_WITHIN: Final = timedelta(minutes=20)  # between two steps; longer work is waited for by `World.first`
-ENDS_WITHIN: Final = 10.0  # seconds, when another process has ended or failed
+ENDS_WITHIN: Final = 5.0  # seconds, when another process has ended or failed
 POLL: Final = 0.05  # seconds
 FAILED, DONE = "failed", "done"
 OURS: Final = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK")
