@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipelines.common.training.spread.launch import processes
 from suite import exits, options, settings, terminal
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def pretrain(
     dry_run: options.DryRun = False,
     engine: options.EngineOption = None,
     device: options.Device = None,
+    devices: options.Devices = None,
+    nodes: options.Nodes = None,
     config_file: options.ConfigFile = None,
     sets: options.Sets = None,
     seed: options.Seed = None,
@@ -57,17 +60,19 @@ def pretrain(
 ) -> None:
     """Pretrain an encoder on volumes without labels: it learns to rebuild what is hidden from it."""
     hint = "repeat the command with --resume to go on from the last saved epoch"
-    with exits.exits(when_interrupted=hint):
+    with exits.exits(when_interrupted=hint), processes(devices, nodes) as start:
         from pipelines.common.models import check_model_target
 
         config = _config(config_file, sets, engine, device, seed)
         check_model_target(out, overwrite=overwrite)
         plan = _plan(plan_file)
         if dry_run:
-            _print_dry_run(images, out, config, plan, channels, as_json)
+            if start.speaks:
+                _print_dry_run(images, out, config, plan, channels, as_json)
             return
-        with terminal.progress(quiet) as progress:
+        with terminal.progress(quiet or not start.speaks) as progress:
             progress("loading torch")
+            world = start(config.device)
             from pipelines.medical.pretrain.run import run
 
             metrics = run(
@@ -80,7 +85,10 @@ def pretrain(
                 overwrite=overwrite,
                 command=terminal.command_line(),
                 progress=progress,
+                world=world,
             )
+        if not start.speaks:
+            return
         _say_left_out(metrics["left_out"], quiet)
         if as_json:
             terminal.print_json({"model": str(out), "metrics": metrics})

@@ -16,6 +16,7 @@ from pipelines.common.errors import UserError
 from pipelines.common.training.checkpoint import Checkpoint, Progress
 from pipelines.common.training.log import write_log
 from pipelines.common.training.optimise import one_cycle, weight_groups
+from pipelines.common.training.spread.world import ALONE, World
 from pipelines.medical.config import Plan
 from pipelines.medical.pretrain.config import PretrainConfig
 from pipelines.medical.pretrain.lamb import Lamb
@@ -39,12 +40,14 @@ def fit(
     scratch: Path,
     fingerprint: str,
     progress: Callable[[str], None],
+    world: World = ALONE,
 ) -> Progress:
     """Train `model` in place; returns how it went. teacher: picks hard cells, None picks all at random.
 
     Each epoch's randomness comes from the seed and the epoch's number alone, so a run that goes on from its
     checkpoint ends with the same weights as one that was never stopped. scratch: the folder of checkpoint and
-    log. fingerprint: names data and settings; a checkpoint of other ones is refused. Raises UserError.
+    log. fingerprint: names data and settings; a checkpoint of other ones is refused. world: the processes
+    that divide each batch. Raises UserError.
     """
     scratch.mkdir(parents=True, exist_ok=True)
     checkpoint = Checkpoint(scratch / "checkpoint.safetensors", fingerprint)
@@ -54,18 +57,21 @@ def fit(
         average = teacher.to(device).average.state_dict()
     optimizer = make_optimizer(model, config)
     state = checkpoint.restore(model, optimizer, average, {})
+    world.check_same(f"{fingerprint} {state.epoch}", "data set or checkpoint")
     if state.epoch:
         progress(f"going on after epoch {state.epoch}")
-    while state.epoch < config.epochs:
-        began = time.monotonic()
-        row = _epoch(model, teacher, volumes, plan, config, optimizer, state.epoch, device)
-        state.epoch += 1
-        state.seconds += time.monotonic() - began
-        state.log.append({"epoch": state.epoch, **row, "seconds": round(state.seconds, 1)})
-        write_log(scratch / "log.csv", state.log)
-        checkpoint.save(model, optimizer, average, {}, state)
-        left = state.seconds / state.epoch * (config.epochs - state.epoch)
-        progress(f"epoch {state.epoch}/{config.epochs}: loss {row['loss']:.4f}, {left:.0f} s left")
+    with world.synchronised(model):
+        while state.epoch < config.epochs:
+            began = time.monotonic()
+            row = _epoch(model, teacher, volumes, plan, config, optimizer, state.epoch, device, world)
+            state.epoch += 1
+            state.seconds += time.monotonic() - began
+            state.log.append({"epoch": state.epoch, **row, "seconds": round(state.seconds, 1)})
+            if world.is_first:
+                write_log(scratch / "log.csv", state.log)
+                checkpoint.save(model, optimizer, average, {}, state)
+            left = state.seconds / state.epoch * (config.epochs - state.epoch)
+            progress(f"epoch {state.epoch}/{config.epochs}: loss {row['loss']:.4f}, {left:.0f} s left")
     model.eval()
     return state
 
@@ -79,13 +85,14 @@ def _epoch(
     optimizer: torch.optim.Optimizer,
     epoch: int,
     device: torch.device,
+    world: World,
 ) -> dict[str, Any]:
     """One epoch; returns what the log says of it."""
     rng = np.random.default_rng([config.seed, epoch])
     generator = torch.Generator().manual_seed(config.seed * 100_003 + epoch)
     model.train()
     size = config.batch_size or plan.batch_size
-    total, norm, counted, share, rate = 0.0, 0.0, 0, 0.0, 0.0
+    total, norm, steps, share, rate = 0.0, 0.0, 0, 0.0, 0.0
     for step in range(config.steps_per_epoch):
         number = epoch * config.steps_per_epoch + step
         done = number / (config.epochs * config.steps_per_epoch)
@@ -95,32 +102,61 @@ def _epoch(
         images, valid = (one.to(device) for one in batch(volumes, plan.patch, size, config.mirror, rng))
         cells = model.valid_cells(images, valid)
         mask = draw_mask(cells, config.mask, generator)
+        rows = world.share(valid.flatten(1).sum(1).tolist())
         if teacher is not None:
             share = hard_share(done, config.hard_share)
-            mask = hard_mask(mask, teacher.losses(images, mask, valid), cells, share, generator)
+            mask = hard_mask(
+                mask, _hardness(teacher, images, mask, valid, rows, world), cells, share, generator
+            )
         if not trainable(model, mask, cells, valid):
             continue
-        loss = model.loss(images, mask, valid)
+        counted = mask & cells
+        loss = model.loss(*_own(images, mask, valid, rows)) * (counted[rows].sum() / counted.sum())
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        world.reduce_gradients(model.parameters())
         norm += float(nn.utils.clip_grad_norm_(model.parameters(), MAX_GRADIENT))
         optimizer.step()
         if teacher is not None:
             teacher.update(model, number)
         total += loss.item()
-        counted += 1
+        steps += 1
+    total = world.sum(total)
     if not math.isfinite(total):
         raise UserError(
             f"the loss is no longer a number in epoch {epoch + 1}: pretrain with a smaller learning_rate"
             f" than {config.learning_rate:g}"
         )
-    if not counted:
+    if not steps:
         raise UserError(
             "no crop holds enough of a volume to hide one part and see another: a smaller cell, or a larger"
             " patch or batch, is needed"
         )
-    mean = {"loss": total / counted, "gradient": norm / counted}
-    return {**mean, "learning_rate": rate, "hard_share": share, "steps": counted}
+    mean = {"loss": total / steps, "gradient": norm / steps}
+    return {**mean, "learning_rate": rate, "hard_share": share, "steps": steps}
+
+
+def _own(images: Tensor, mask: Tensor, valid: Tensor, rows: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
+    """The crops that this process takes of a batch; with something visible, or its norms would be missed."""
+    if len(rows) == len(images):
+        return images, mask, valid
+    images, mask, valid = images[rows], mask[rows], valid[rows]
+    if not valid.any():
+        valid[0, 0, 0, 0] = True
+    return images, mask, valid
+
+
+def _hardness(
+    teacher: Teacher, images: Tensor, mask: Tensor, valid: Tensor, rows: Sequence[int], world: World
+) -> Tensor:
+    """The teacher's losses of all crops, (B, *cells): of each from the process that takes it."""
+    own = teacher.losses(*_own(images, mask, valid, rows))
+    if len(rows) == len(images):
+        return own
+    losses = own.new_zeros(mask.shape)
+    losses[rows] = own
+    world.total_(losses)
+    return losses
 
 
 def trainable(model: MaskedAutoencoder, mask: Tensor, cells: Tensor, valid: Tensor) -> bool:

@@ -18,6 +18,7 @@ from pipelines.common.engines import load_engine
 from pipelines.common.errors import UserError
 from pipelines.common.hardware import environment, resolve_device, suite_version
 from pipelines.common.models import check_model_target, save_model
+from pipelines.common.training.spread.world import ALONE, World
 from pipelines.medical.config import TASK, Plan
 from pipelines.medical.model.networks import ENCODER, build_encoder
 from pipelines.medical.model.trained import ENCODER_MODEL
@@ -45,82 +46,91 @@ def run(
     overwrite: bool = False,
     command: str = "",
     progress: Callable[[str], None] = lambda text: None,
+    world: World = ALONE,
 ) -> dict[str, Any]:
     """Pretrain an encoder on volumes without labels and write the model folder `out`; returns its metrics.
 
     images: files and folders. plan: how volumes are prepared, and the sizes of the network; by default a
     simple one that follows from the volumes. channels: names of a case's images, by default those of the
     plan. What cannot be read is left out and named in the metrics. Prepared volumes and checkpoints lie
-    beside `out` in `.<name>.pretraining` until the model is written. Raises UserError.
+    beside `out` in `.<name>.pretraining` until the model is written. world: the processes that train
+    together, of which the first measures and writes. Raises UserError.
     """
     config = config or PretrainConfig()
-    check_model_target(out, overwrite=overwrite)
-    device = resolve_device(config.device)
+    world.first(lambda: check_model_target(out, overwrite=overwrite))
+    device = world.device or resolve_device(config.device)
     if config.threads:
         torch.set_num_threads(config.threads)
     scratch = out.with_name(f".{out.name}.pretraining")
     if not resume:
-        shutil.rmtree(scratch, ignore_errors=True)
+        world.first(lambda: shutil.rmtree(scratch, ignore_errors=True))
     cases, left_out = find_images(images, chosen_channels(plan, channels))
-    plan = plan or chosen_plan(cases, channels, scratch, progress)
+    chosen = plan or world.after_first(lambda: chosen_plan(cases, channels, scratch, progress))
     engine = load_engine(config.engine)
-    model = build(plan, config, engine)
-    volumes, unread = prepare_volumes(cases, plan, scratch / "volumes", progress)
+    model = build(chosen, config, engine)
+    volumes, unread = world.after_first(lambda: prepare_volumes(cases, chosen, scratch / "volumes", progress))
     held_out, training = split(volumes, config)
     measured = held_out or training
-    check_measurable(model, measured, plan.patch, config)
+    check_measurable(model, measured, chosen.patch, config)
     teacher = (
-        Teacher(model, build(plan, config, engine), decay=config.teacher_decay) if config.hard_share else None
+        Teacher(model, build(chosen, config, engine), decay=config.teacher_decay)
+        if config.hard_share
+        else None
     )
     state = fit(
         model,
         teacher,
         training,
-        plan,
+        chosen,
         config,
         device=device,
         scratch=scratch,
-        fingerprint=_fingerprint(training, plan, config),
+        fingerprint=_fingerprint(training, chosen, config),
         progress=progress,
+        world=world,
     )
-    progress("measuring the held-out volumes")
-    metrics = {
-        "held_out": {"volumes": len(held_out), **measure(model, measured, plan.patch, config, device)},
-        "left_out": [
-            {"case": one.name, "reason": one.reason, "failed": one.failed} for one in (*left_out, *unread)
-        ],
-        "seconds": round(state.seconds, 1),
-        "parameters": sum(p.numel() for p in model.encoder.parameters()),
-        "suite": suite_version(),
-        "environment": environment(),
-        "command": command,
-    }
-    pretraining = {
-        **config.model_dump(mode="json"),
-        "cell": list(model.cell),
-        "data": ", ".join(path.resolve().name for path in images),
-        "volumes": len(training),
-        "held_out_volumes": [volume.name for volume in held_out],
-    }
-    save_model(
-        out,
-        tensors={f"{ENCODER}{name}": value for name, value in model.encoder.state_dict().items()},
-        config={
-            "task": TASK,
-            "kind": ENCODER_MODEL,
-            "plan": plan.model_dump(mode="json"),
-            "pretraining": pretraining,
-        },
-        metrics=metrics,
-        card=card(out.name, plan, pretraining, metrics),
-        files={
-            PICTURE: picture(model, measured[0], plan.patch, config, device),
-            LOG: (scratch / LOG).read_bytes(),
-        },
-        overwrite=overwrite,
-    )
-    shutil.rmtree(scratch, ignore_errors=True)
-    return metrics
+
+    def write() -> dict[str, Any]:
+        progress("measuring the held-out volumes")
+        metrics = {
+            "held_out": {"volumes": len(held_out), **measure(model, measured, chosen.patch, config, device)},
+            "left_out": [
+                {"case": one.name, "reason": one.reason, "failed": one.failed} for one in (*left_out, *unread)
+            ],
+            "seconds": round(state.seconds, 1),
+            "parameters": sum(p.numel() for p in model.encoder.parameters()),
+            "suite": suite_version(),
+            "environment": environment(),
+            "command": command,
+        }
+        pretraining = {
+            **config.model_dump(mode="json"),
+            "cell": list(model.cell),
+            "data": ", ".join(path.resolve().name for path in images),
+            "volumes": len(training),
+            "held_out_volumes": [volume.name for volume in held_out],
+        }
+        save_model(
+            out,
+            tensors={f"{ENCODER}{name}": value for name, value in model.encoder.state_dict().items()},
+            config={
+                "task": TASK,
+                "kind": ENCODER_MODEL,
+                "plan": chosen.model_dump(mode="json"),
+                "pretraining": pretraining,
+            },
+            metrics=metrics,
+            card=card(out.name, chosen, pretraining, metrics),
+            files={
+                PICTURE: picture(model, measured[0], chosen.patch, config, device),
+                LOG: (scratch / LOG).read_bytes(),
+            },
+            overwrite=overwrite,
+        )
+        shutil.rmtree(scratch, ignore_errors=True)
+        return metrics
+
+    return world.first(write)
 
 
 def chosen_plan(
