@@ -15,9 +15,10 @@ from pipelines.wafer.latents import LATENTS, read_latents
 
 from .tasks import Task
 
-VARYING: Final = ("started", "ended", "seconds")  # times, in rows and in `run.json`
+# Times, in rows and in `run.json`, and the memory that is foreseen, which hangs on what the process holds.
+VARYING: Final = ("started", "ended", "seconds", "memory")
 ROUNDING: Final = 1e-4  # relative, and of numbers below 1 absolute
-_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d|\bin [\d.,]+ s\b")
+_TOLD: Final = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d|\bin [\d.,]+ s\b|[\d,]+ MiB")
 _NUMBER: Final = re.compile(r"(\d+\.\d+(?:e-?\d+)?)")
 HALF_WRITTEN: Final = ".new-"  # in the names of files that are not whole yet
 
@@ -130,7 +131,7 @@ def _table(path: Path) -> list[dict[str, Any]]:
 
 
 def _report(path: Path) -> str:
-    return _TIME.sub("TIME", path.read_text(encoding="utf-8"))
+    return _TOLD.sub("VARYING", path.read_text(encoding="utf-8"))
 
 
 def _latents(path: Path) -> dict[Any, tuple[str, list[float]]]:

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from crash.__main__ import main
 from crash.compare import check_finished, check_stopped, is_torn
+from crash.space import NOT_PERMITTED
 from crash.tasks import OUT, TASKS
 from pipelines.common.runs import ROWS, RUN
 
@@ -21,28 +23,44 @@ WAFER = TASKS["wafer"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", TASKS)
-def test_runs_that_were_killed_go_on_to_the_same_results(task: str, tmp_path: Path) -> None:
-    counts = stopped(task, "kill", 5, tmp_path / "counts.jsonl")
-    assert counts["between"] >= 1 and counts["torn"] >= 1
+@pytest.mark.parametrize(("how", "times", "tasks"), [("kill", 5, tuple(TASKS)), ("ctrl-c", 3, ("crowd",))])
+def test_runs_that_were_stopped_go_on_to_the_same_results(
+    how: str, times: int, tasks: tuple[str, ...], tmp_path: Path
+) -> None:
+    counts = harness(how, times, tasks, tmp_path / "counts.jsonl")
+    assert sum(one["between"] for one in counts) >= 1
 
 
 @pytest.mark.slow
-def test_an_interrupted_run_says_so_and_goes_on(tmp_path: Path) -> None:
-    stopped("crowd", "ctrl-c", 3, tmp_path / "counts.jsonl")
+def test_runs_without_space_say_so_and_go_on_with_space(tmp_path: Path) -> None:
+    harness("full", 1, tuple(TASKS), tmp_path / "counts.jsonl")
 
 
-def stopped(task: str, how: str, times: int, file: Path) -> dict[str, Any]:
+def harness(how: str, times: int, tasks: tuple[str, ...], file: Path) -> list[dict[str, Any]]:
     """What the harness counts, in a process of its own that has no threads yet."""
-    words = [task, "--how", how, "--times", str(times), "--seed", "2", "--json", str(file)]
+    words = [*tasks, "--how", how, "--times", str(times), "--seed", "2", "--json", str(file)]
     done = subprocess.run(
         [sys.executable, "-m", "crash", *words], cwd=ROOT, capture_output=True, text=True, check=False
     )
+    if NOT_PERMITTED in done.stderr:
+        pytest.skip(NOT_PERMITTED)
     assert done.returncode == 0, done.stdout + done.stderr
-    counts: dict[str, Any] = json.loads(file.read_text())
-    assert (counts["task"], counts["how"], counts["stopped"]) == (task, how, times)
-    assert counts["finished"] == counts["begun"] >= 1
+    counts = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [(one["task"], one["stopped"]) for one in counts] == [(task, times) for task in tasks]
+    assert all(one["finished"] == one["begun"] >= 1 for one in counts)
     return counts
+
+
+def test_without_the_right_to_mount_the_harness_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(*words: object, **about: object) -> None:
+        raise OSError(NOT_PERMITTED)
+
+    monkeypatch.setattr("crash.space.fill", refused)
+    monkeypatch.setattr("crash.__main__.one_thread", lambda: None)
+    assert main(["wafer", "--how", "full"]) == 2
+    assert "unshare -rm" in capsys.readouterr().err
 
 
 def row(number: int, **changes: object) -> dict[str, object]:
