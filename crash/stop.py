@@ -25,17 +25,20 @@ WITH_WORKERS: Final = 0.25  # of the runs have a process that reads ahead
 ONCE_MORE: Final = 0.5  # of the runs that were stopped are stopped again when they go on
 UNDISTURBED: Final = "undisturbed"
 INTERRUPTED: Final = 130
+IGNORED: Final = "Exception ignored in"
 SAID: Final = "--resume to go on"
 
 
 @dataclass(slots=True)
 class Counts:
     """stopped: signals that met a run. between: of these, after its first and before its last row. torn:
-    within writing. begun, finished: runs. with_workers: runs with a process that reads ahead."""
+    within writing. swallowed: signals that a library kept to itself, so that the run went on. begun,
+    finished: runs. with_workers: runs with a process that reads ahead."""
 
     stopped: int = 0
     between: int = 0
     torn: int = 0
+    swallowed: int = 0
     begun: int = 0
     finished: int = 0
     with_workers: int = 0
@@ -110,7 +113,9 @@ def _one_run(
             problems += _unclear(ended, out, record)
         counts.problems += [f"{moment}, {workers} workers: {one}" for one in problems]
         before, more = whole_lines(out / ROWS), ["--resume"]
-    if "Traceback" in ended.said or ended.code not in (0, 3, 4):
+    if IGNORED in ended.said:
+        counts.swallowed += 1
+    elif "Traceback" in ended.said or ended.code not in (0, 3, 4):
         counts.problems.append(f"going on, it ended with {ended.code}: {ended.said}")
     counts.problems += [*check_stopped(out, whole, task, before), *check_finished(out, whole, task)]
     counts.finished += 1
