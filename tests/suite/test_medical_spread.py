@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 import yaml
 
 from tests.pipelines.medical.builders import small_plan, write_dataset
 from tests.suite.several import TORCHRUN, suite
 
 
+@pytest.mark.slow
 def test_one_model_is_written_and_one_result_printed(tmp_path: Path) -> None:
     data, out = write_dataset(tmp_path / "balls", 4), tmp_path / "models" / "m"
     plan = tmp_path / "plan.yaml"

@@ -67,6 +67,7 @@ def both_kinds(world: World, folder: str) -> dict[str, list[float]]:
     return found
 
 
+@pytest.mark.slow
 def test_losses_are_those_of_one_process_and_a_checkpoint_serves_any_number(tmp_path: Path) -> None:
     alone = {kind: losses(World(), kind, str(tmp_path / f"alone-{kind}"), STEPS) for kind in KINDS}
     for name in ("two", "shared"):

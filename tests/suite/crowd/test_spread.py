@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.pipelines.crowd.train.builders import SMALL, write_scenes
 from tests.suite.several import TORCHRUN, suite
 
 
+@pytest.mark.slow
 def test_one_model_is_written_and_one_result_printed(tmp_path: Path) -> None:
     data = write_scenes(tmp_path / "scenes", [0, 3, 5, 8])
     config, out = tmp_path / "config.json", tmp_path / "models" / "m"

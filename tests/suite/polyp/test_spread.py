@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.pipelines.polyp.size.made import write_dataset
 from tests.pipelines.polyp.train.builders import SMALL
 from tests.suite.several import TORCHRUN, suite
 
 
+@pytest.mark.slow
 def test_one_model_is_written_and_one_result_printed(tmp_path: Path) -> None:
     data = write_dataset(tmp_path / "discs", [2.0, 3.0, 6.0, 8.0, 11.0, 12.0])
     config, out = tmp_path / "config.json", tmp_path / "models" / "m"

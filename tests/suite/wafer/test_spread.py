@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.pipelines.wafer import tiny
 from tests.suite.several import TORCHRUN, suite
 
@@ -15,6 +17,7 @@ SETTINGS = [
 ]
 
 
+@pytest.mark.slow
 def test_one_model_is_written_and_one_result_printed(tmp_path: Path) -> None:
     data, out = tiny.write_dies(tmp_path / "d.npz", tiny.DIE_SIZES), tmp_path / "models" / "m"
     command = ["wafer", "train", str(data), "--out", str(out), *SETTINGS]
@@ -24,6 +27,7 @@ def test_one_model_is_written_and_one_result_printed(tmp_path: Path) -> None:
     assert [path.name for path in out.parent.iterdir()] == ["m"]
 
 
+@pytest.mark.slow
 def test_an_error_of_all_processes_is_said_once(tmp_path: Path) -> None:
     data = tiny.write_dies(tmp_path / "d.npz", tiny.DIE_SIZES)
     out = tmp_path / "model"

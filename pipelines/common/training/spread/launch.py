@@ -8,7 +8,7 @@ import subprocess
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.util import find_spec
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 INSTALL: Final = "pip install 'sparse-suite[distributed]'"
 ANSWERS_WITHIN: Final = timedelta(minutes=20)  # between two steps; longer work is waited for by `World.first`
-ENDS_WITHIN: Final = 5.0  # seconds, when another process has ended or failed
+ENDS_WITHIN: Final = 5.0  # seconds, when another process has failed
+LEAVES_WITHIN: Final = 60.0  # seconds, when all is done
 POLL: Final = 0.05  # seconds
 FAILED, DONE = "failed", "done"
 OURS: Final = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK")
@@ -129,9 +130,10 @@ class Start:
         if store is None:
             return
         if not self.speaks:
-            store.add(DONE, 1)
+            with suppress(RuntimeError):  # it waited too long, and has gone
+                store.add(DONE, 1)
             return
-        limit = time.monotonic() + ENDS_WITHIN
+        limit = time.monotonic() + LEAVES_WITHIN
         while store.add(DONE, 0) < self.layout.devices * self.layout.nodes - 1 and time.monotonic() < limit:
             time.sleep(POLL)
         for child in self.children:

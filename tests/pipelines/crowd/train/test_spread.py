@@ -23,7 +23,7 @@ def logs(world: World, data: str, out: str, **network: Any) -> dict[str, list[di
     """The log of a training of each network, a step an epoch."""
     found = {}
     for name in NETWORKS:
-        settings = {"batch_size": 4, "epochs": 4, "steps_per_epoch": 1, "validate_every": 2, "held_out": 0.3}
+        settings = {"batch_size": 4, "epochs": 4, "steps_per_epoch": 1, "validate_every": 4, "held_out": 0.3}
         config = small(network={"name": name, **network}, **settings)
         model = Path(out) / name
         train({"scenes": read_dataset(Path(data)).cases}, model, config, world=world)
@@ -43,6 +43,7 @@ def undrawn(world: World, data: str, out: str, empty: str, other: str) -> dict[s
         sparse_counter.NEGATIVES = before
 
 
+@pytest.mark.slow
 def test_losses_are_those_of_one_process(tmp_path: Path) -> None:
     data = str(write_scenes(tmp_path / "scenes", [30, 43, 25, 38, 33, 32]))
     empty = str(write_scenes(tmp_path / "empty", [0, 0, 0, 0]))

@@ -31,6 +31,7 @@ def logs(world: World, data: str, out: str) -> dict[str, list[dict[str, float]]]
     return found
 
 
+@pytest.mark.slow
 def test_losses_are_those_of_one_process(tmp_path: Path) -> None:
     data = str(write_dataset(tmp_path / "balls", 4) / "imagesTr")
     alone = logs(World(), data, str(tmp_path / "alone"))

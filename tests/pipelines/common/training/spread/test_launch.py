@@ -24,6 +24,15 @@ TORCHRUN = {
 MANUAL = {"MASTER_ADDR": "host", "MASTER_PORT": "5", "NODE_RANK": "1"}
 
 
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Started by nobody, with Lightning Fabric installed."""
+    for name in (*TORCHRUN, *MANUAL):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TORCH_CPP_LOG_LEVEL", "ERROR")
+    monkeypatch.setattr(launch, "find_spec", lambda name: True)
+
+
 class Store:
     """What processes tell each other, without any. gone: whether nobody holds it any more."""
 
@@ -110,8 +119,7 @@ def test_too_few_devices_are_told(
         accelerator(device, 3)
 
 
-def test_a_single_process_starts_none_and_keeps_its_errors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+def test_a_single_process_starts_none_and_keeps_its_errors() -> None:
     with processes(None, None) as start:
         assert start("cuda:7") is ALONE
         assert start.speaks
@@ -124,10 +132,7 @@ def test_a_single_process_starts_none_and_keeps_its_errors(monkeypatch: pytest.M
     ("error", "code"), [(UserError("a"), 2), (ValueError("a"), 1), (KeyboardInterrupt(), 130)]
 )
 @pytest.mark.parametrize("store", [Store(failed=1), Store(gone=True)])
-def test_only_the_first_that_fails_says_why(
-    error: BaseException, code: int, store: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+def test_only_the_first_that_fails_says_why(error: BaseException, code: int, store: Any) -> None:
     with pytest.raises(SystemExit) as left, processes(2, None) as start:
         _join(start, 1, store)
         raise error
@@ -148,7 +153,6 @@ def test_errors_before_all_have_joined_are_said_once_on_a_machine(monkeypatch: p
 
 
 def test_the_first_waits_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
     store, asked = Store(), list[int]()
 
     def others(seconds: float) -> None:
@@ -162,6 +166,8 @@ def test_the_first_waits_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None
     with processes(3, None) as start:
         _join(start, 2, store)
     assert store.counts["done"] == 3
+    with processes(3, None) as start:
+        _join(start, 2, Store(gone=True))
 
 
 def _join(start: Any, rank: int, store: Store) -> None:
