@@ -25,6 +25,7 @@ ANSWERS_WITHIN: Final = timedelta(minutes=20)  # between two steps; longer work 
 ENDS_WITHIN: Final = 5.0  # seconds, when another process has failed
 LEAVES_WITHIN: Final = 60.0  # seconds, when all is done
 POLL: Final = 0.05  # seconds
+TORCHRUN: Final = "TORCHELASTIC_RUN_ID"  # torchrun sets it for what it starts
 FAILED, DONE = "failed", "done"
 OURS: Final = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK")
 USAGE, BUG, INTERRUPTED = 2, 1, 130  # exit codes
@@ -51,7 +52,7 @@ def read_layout(devices: int | None, nodes: int | None, environment: Mapping[str
     Raises UserError if they contradict each other, or Lightning Fabric is missing.
     """
     local = int(environment.get("LOCAL_RANK", 0))
-    if "TORCHELASTIC_RUN_ID" in environment:
+    if TORCHRUN in environment:
         here, everywhere = int(environment["LOCAL_WORLD_SIZE"]), int(environment["WORLD_SIZE"])
         found = Layout(here, everywhere // here, local, started=True)
         for option, asked, there in (("devices", devices, found.devices), ("nodes", nodes, found.nodes)):
@@ -99,9 +100,9 @@ class Start:
         from pipelines.common.training.spread.world import World
 
         fabric = _fabric(self.layout, kind)
+        self.children = getattr(fabric.strategy.launcher, "procs", [])
         try:
             fabric.launch()
-            self.children = getattr(fabric.strategy.launcher, "procs", [])
             rank, device = int(fabric.global_rank), torch.device(fabric.device)
             # The group has a store too, but it is nobody else's to write to.
             host = os.environ["MASTER_ADDR"]
@@ -117,8 +118,11 @@ class Start:
 
     def fails_first(self) -> bool:
         """Whether no other process failed before this one; it is then the one to say why."""
-        if self.world is None or self.world.store is None:
-            return self.speaks
+        if self.world is None:
+            # Those that torchrun started may all fail alike; who starts others has not failed before.
+            return self.layout.local == 0 or not self.layout.started
+        if self.world.store is None:
+            return True
         try:
             return int(self.world.store.add(FAILED, 1)) == 1
         except RuntimeError:
@@ -158,7 +162,8 @@ def processes(devices: int | None, nodes: int | None) -> Iterator[Start]:
     Only the first to fail raises its error; the others leave quietly, with the exit code of theirs. Raises
     UserError for options that do not go together.
     """
-    start = Start(Layout(local=int(os.environ.get("LOCAL_RANK", 0))))
+    local, started = int(os.environ.get("LOCAL_RANK", 0)), TORCHRUN in os.environ
+    start = Start(Layout(local=local, started=started))
     try:
         start.layout = read_layout(devices, nodes, os.environ)
         if not start.layout.alone:

@@ -152,6 +152,13 @@ def test_errors_before_all_have_joined_are_said_once_on_a_machine(monkeypatch: p
         pass
 
 
+def test_a_process_that_another_one_started_says_why_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with pytest.raises(UserError, match="alone"), processes(2, None) as start:
+        assert not start.speaks
+        raise UserError("alone")
+
+
 def test_the_first_waits_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     store, asked = Store(), list[int]()
 
