@@ -76,6 +76,7 @@ class Start:
         self.layout = layout
         self.world: World | None = None
         self.children: list[subprocess.Popen[bytes]] = []
+        self.watched: list[subprocess.Popen[bytes]] = []  # if one of them fails, Fabric kills this process
 
     def __call__(self, device: str) -> World:
         """All processes, which wait here for each other. device: as in a config, `auto`, `cpu` or `cuda`.
@@ -100,9 +101,10 @@ class Start:
         from pipelines.common.training.spread.world import World
 
         fabric = _fabric(self.layout, kind)
-        self.children = getattr(fabric.strategy.launcher, "procs", [])
+        self.watched = getattr(fabric.strategy.launcher, "procs", [])
         try:
             fabric.launch()
+            self.children = list(self.watched)
             rank, device = int(fabric.global_rank), torch.device(fabric.device)
             # The group has a store too, but it is nobody else's to write to.
             host = os.environ["MASTER_ADDR"]
@@ -114,6 +116,8 @@ class Start:
             raise UserError(
                 f"the processes of the training cannot reach each other: {str(error).splitlines()[0]}"
             ) from error
+        if device.type == "cpu":
+            self.watched.clear()  # gloo notices by itself, and there is time to say it
         return World(rank, int(fabric.world_size), device, store)
 
     def fails_first(self) -> bool:
@@ -145,8 +149,8 @@ class Start:
 
     def end(self, within: float) -> None:
         """End the processes that this one started, those at once that have not ended in so many seconds."""
-        started = list(self.children)
-        self.children.clear()  # or Fabric would kill this process for the failure of another
+        started = self.children or list(self.watched)
+        self.watched.clear()
         for child in started:
             try:
                 child.wait(within)
