@@ -17,14 +17,16 @@ from urllib.request import urlopen
 ROOT = Path(__file__).resolve().parents[1]
 TORCH = "torch==2.13.0"
 PACKAGES = ("sparse_backbones", "pipelines", "suite", "apps")
-SAMPLES, RUNS = "samples", ("wafer-run", "medical-run", "crowd-run")
+SAMPLES, RUNS = "samples", ("wafer-run", "medical-run", "crowd-run", "polyp-run")
 # Each with the exit code that it must end with.
 COMMANDS: tuple[tuple[tuple[str, ...], int], ...] = (
+    (("doctor",), 0),
     (("sample", "all", "--out", SAMPLES), 0),
     (("wafer", "classify", f"{SAMPLES}/wafer", "--out", "wafer-run"), 0),
     (("medical", "segment", f"{SAMPLES}/medical/volumes/mr-thick-slices.nii.gz", "--model", "hippocampus",
       "--overlap", "0", "--out", "medical-run"), 0),
     (("crowd", "count", f"{SAMPLES}/crowd/photos", "--out", "crowd-run"), 3),  # one of them is damaged
+    (("polyp", "size", f"{SAMPLES}/polyp/clips", "--out", "polyp-run"), 0),
 )  # fmt: skip
 PATIENCE = 60.0  # seconds for the review's server to answer
 

@@ -1,17 +1,21 @@
-"""The bundled finder of lesions, on frames that were rendered: it has never seen one of these."""
+"""The bundled models: the finder of lesions on rendered frames it never saw, and the model of sizes."""
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from pipelines.common.models import CARD, load_model
+from pipelines.polyp.config import TASK as SIZES
 from pipelines.polyp.data import frames_of, read_dataset, read_frame
 from pipelines.polyp.lesion.config import TASK
 from pipelines.polyp.lesion.measure import overlap, union
 from pipelines.polyp.lesion.predict import Finder, load_finder
+from suite.cli import app
 
 ROOT = Path(__file__).resolve().parents[3]
 CLIPS = ROOT / "sample_data" / "polyp" / "clips"
@@ -47,3 +51,28 @@ def test_its_card_names_data_terms_and_what_was_measured() -> None:
     assert model.metrics["scores"]["all"]["dice"] >= 0.70
     held_out, trained_on = (set(model.config["training"][name]) for name in ("held_out_frames", "frames"))
     assert held_out and not held_out & trained_on
+
+
+def test_sizes_of_the_sample_come_with_intervals_and_doubts(tmp_path: Path) -> None:
+    words = ["polyp", "size", str(CLIPS), "--out", str(tmp_path / "run"), "--quiet"]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    with (tmp_path / "run" / "results.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["polyp"] for row in rows] == ["001-001_1", "001-002_1", "001-003_1", "001-004_1"]
+    for row in rows:
+        assert float(row["low"]) < float(row["high"])
+        assert bool(row["mm"]) == (row["decision"] != "abstained")
+        assert bool(row["reason"]) == (row["decision"] in ("abstained", "indeterminate"))
+    sized = [row for row in rows if row["mm"]]
+    assert all(float(row["low"]) <= float(row["true_mm"]) <= float(row["high"]) for row in sized)
+
+
+def test_the_card_of_the_sizer_says_that_no_patient_was_seen() -> None:
+    model = load_model(ROOT / "pipelines" / "polyp" / "models" / "polyp", task=SIZES)
+    card = (model.path / CARD).read_text()
+    for words in ("rendered", "No frame of a patient was seen", "Not a medical device", "nobody was filmed"):
+        assert words in card
+    for scores in ("scores", "scores_without_camera"):
+        found = model.metrics[scores]["polyp"]["metrics"]
+        assert found["mae"]["value"] < 0.7 * found["median_predictor_mae"]["value"]
+        assert 0.8 <= found["coverage"]["value"] <= 1
