@@ -44,6 +44,7 @@ class Oracle:
             device="cpu",
             uncertainty=uncertainty,
             dicom_seg=False,
+            max_voxels=10**6,
             model="oracle",
             seed=0,
             model_dump=lambda mode: {"model": "oracle"} | CONFIG,

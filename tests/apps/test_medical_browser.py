@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic, sleep
@@ -71,7 +72,8 @@ def test_a_review_from_the_first_click_to_the_list_for_training(page: Page, run:
     settle(page)
     after = [place(page, plane) for plane in ("axial", "sagittal", "coronal")]
     assert after[0] == before[0] and after[2] != before[2]
-    assert told(page, "Place").startswith("R ")  # on the left of the picture
+    place_told = page.locator("dt:text-is('Place') + dd")
+    place_told.filter(has_text=re.compile("^R ")).wait_for()  # on the left of the picture
 
     # So does a slider, and the wheel turns slices.
     slider = page.get_by_label("axial slice number")

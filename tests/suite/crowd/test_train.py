@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -104,7 +105,7 @@ def test_data_without_heads_or_without_images_is_refused(config: Path, tmp_path:
     for folder in (tmp_path / "bare", tmp_path / "nowhere"):
         done = suite("train", folder, "--config", config, "--out", tmp_path / "model")
         assert done.exit_code == 2
-        assert folder.name in done.stderr
+        assert folder.name in re.sub(r"[\s│]", "", done.stderr)  # a long path is broken into lines
 
 
 def test_encoder_weights_are_for_networks_with_that_encoder(data: Path, config: Path, tmp_path: Path) -> None:
