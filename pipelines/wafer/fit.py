@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from pipelines.common.errors import UserError
-from pipelines.common.training.optimise import move_average, one_cycle, weight_groups
+from pipelines.common.training.optimise import check_finite, move_average, one_cycle, weight_groups
 from pipelines.common.training.spread.world import ALONE, World
 from pipelines.wafer.data.record import WaferMap
 from pipelines.wafer.model.kinds import Batch, Kind
@@ -107,11 +106,7 @@ def fit(
                 move_average(average, network, config.ema_decay, number)
                 total += loss.item()
             total = world.sum(total)
-            if not math.isfinite(total):
-                raise UserError(
-                    f"the loss is no longer a number in epoch {epoch + 1}: train with a smaller learning_rate"
-                    f" than {config.learning_rate:g}"
-                )
+            check_finite(total, epoch, config.learning_rate)
             spent += time.monotonic() - began
             left = spent / (epoch + 1) * (config.epochs - epoch - 1)
             mean = total / steps_per_epoch

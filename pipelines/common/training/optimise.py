@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pipelines.common.errors import UserError
+
 
 def one_cycle(done: float, warm_up: float) -> float:
     """Share of the learning rate at the share `done` of the training: a linear rise, then half a cosine."""
@@ -36,3 +38,12 @@ def move_average(average: dict[str, Tensor], network: nn.Module, decay: float, s
             average[name].lerp_(value, 1 - decay)
         else:
             average[name].copy_(value)
+
+
+def check_finite(loss: float, epoch: int, learning_rate: float, verb: str = "train") -> None:
+    """Raise UserError if the loss of an epoch, counted from 0, is no number. verb: what was being done."""
+    if not math.isfinite(loss):
+        raise UserError(
+            f"the loss is no longer a number in epoch {epoch + 1}: {verb} with a smaller learning_rate than"
+            f" {learning_rate:g}"
+        )

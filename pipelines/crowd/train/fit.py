@@ -12,11 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipelines.common.errors import UserError
 from pipelines.common.precision import autocast
 from pipelines.common.training.checkpoint import Checkpoint, Progress
 from pipelines.common.training.log import tensorboard, write_log
-from pipelines.common.training.optimise import move_average, one_cycle, weight_groups
+from pipelines.common.training.optimise import check_finite, move_average, one_cycle, weight_groups
 from pipelines.common.training.spread.world import ALONE, World
 from pipelines.crowd.model.network import CrowdNetwork
 from pipelines.crowd.train.config import TrainConfig
@@ -138,11 +137,7 @@ def _epoch(
         for name, value in losses.items():
             sums[name] = sums.get(name, 0.0) + float(value.detach()) * share
     sums = {name: world.sum(value) for name, value in sums.items()}
-    if not math.isfinite(sums["loss"]):
-        raise UserError(
-            f"the loss is no longer a number in epoch {epoch + 1}: train with a smaller learning_rate"
-            f" than {config.learning_rate:g}"
-        )
+    check_finite(sums["loss"], epoch, config.learning_rate)
     means = {name: value / config.steps_per_epoch for name, value in sums.items()}
     return {"epoch": epoch + 1, "learning_rate": rate, **means}
 

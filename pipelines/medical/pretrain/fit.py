@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 from pipelines.common.errors import UserError
 from pipelines.common.training.checkpoint import Checkpoint, Progress
 from pipelines.common.training.log import write_log
-from pipelines.common.training.optimise import one_cycle, weight_groups
+from pipelines.common.training.optimise import check_finite, one_cycle, weight_groups
 from pipelines.common.training.spread.world import ALONE, World
 from pipelines.medical.config import Plan
 from pipelines.medical.pretrain.config import PretrainConfig
@@ -122,11 +121,7 @@ def _epoch(
         total += loss.item()
         steps += 1
     total = world.sum(total)
-    if not math.isfinite(total):
-        raise UserError(
-            f"the loss is no longer a number in epoch {epoch + 1}: pretrain with a smaller learning_rate"
-            f" than {config.learning_rate:g}"
-        )
+    check_finite(total, epoch, config.learning_rate, "pretrain")
     if not steps:
         raise UserError(
             "no crop holds enough of a volume to hide one part and see another: a smaller cell, or a larger"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -17,7 +16,7 @@ from pipelines.common.errors import UserError
 from pipelines.common.precision import autocast
 from pipelines.common.training.checkpoint import Checkpoint, Progress
 from pipelines.common.training.log import tensorboard, write_log
-from pipelines.common.training.optimise import move_average, one_cycle, weight_groups
+from pipelines.common.training.optimise import check_finite, move_average, one_cycle, weight_groups
 from pipelines.common.training.spread.world import ALONE, World
 from pipelines.medical.config import Plan
 from pipelines.medical.model.networks import DenseUNet, Network, Peer, VoxelUNet
@@ -140,11 +139,7 @@ def _epoch(
             " or change the plan's foreground"
         )
     total = world.sum(total)
-    if not math.isfinite(total):
-        raise UserError(
-            f"the loss is no longer a number in epoch {epoch + 1}: train with a smaller learning_rate"
-            f" than {config.learning_rate:g}"
-        )
+    check_finite(total, epoch, config.learning_rate)
     return rate, total / counted
 
 

@@ -12,11 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipelines.common.errors import UserError
 from pipelines.common.precision import autocast
 from pipelines.common.training.checkpoint import Checkpoint, Progress
 from pipelines.common.training.log import write_log
-from pipelines.common.training.optimise import move_average, one_cycle, weight_groups
+from pipelines.common.training.optimise import check_finite, move_average, one_cycle, weight_groups
 from pipelines.polyp.lesion.augment import draw_batch
 from pipelines.polyp.lesion.config import LesionConfig, PretrainPlan
 from pipelines.polyp.lesion.frames import LesionFrame
@@ -150,11 +149,7 @@ def _optimise(
             if schedule.decay is not None:
                 move_average(average, network, schedule.decay, number)
             total += loss.item()
-        if not math.isfinite(total):
-            raise UserError(
-                f"the loss is no longer a number in epoch {state.epoch + 1}: train with a smaller"
-                f" learning_rate than {schedule.learning_rate:g}"
-            )
+        check_finite(total, state.epoch, schedule.learning_rate)
         state.epoch += 1
         state.seconds += time.monotonic() - began
         state.log.append(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,11 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipelines.common.errors import UserError
 from pipelines.common.precision import autocast
 from pipelines.common.training.checkpoint import Checkpoint, Progress
 from pipelines.common.training.log import tensorboard, write_log
-from pipelines.common.training.optimise import move_average, one_cycle
+from pipelines.common.training.optimise import check_finite, move_average, one_cycle
 from pipelines.common.training.spread.world import ALONE, World
 from pipelines.polyp.model.distribution import loss_of
 from pipelines.polyp.model.network import Sizer
@@ -115,11 +113,7 @@ def _epoch(
         total += float(step(loss, optimisers, world=world))
         move_average(average, network, config.ema_decay, number)
     total = world.sum(total)
-    if not math.isfinite(total):
-        raise UserError(
-            f"the loss is no longer a number in epoch {epoch + 1}: train with a smaller learning_rate"
-            f" than {config.learning_rate:g}"
-        )
+    check_finite(total, epoch, config.learning_rate)
     return {
         "epoch": epoch + 1,
         "learning_rate": share * config.learning_rate,

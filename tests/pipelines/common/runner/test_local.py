@@ -123,6 +123,18 @@ def test_closing_ends_the_processes() -> None:
     assert not [one for one in multiprocessing.active_children() if one.name == "reader"]
 
 
+def _python(code: str, folder: Path, *, start_new_session: bool = False) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        start_new_session=start_new_session,
+    )
+
+
 def test_processes_end_with_the_one_that_started_them(project_root: Path) -> None:
     code = (
         "import os, signal; from pipelines.common.runner import Runner, run\n"
@@ -130,14 +142,7 @@ def test_processes_end_with_the_one_that_started_them(project_root: Path) -> Non
         "found = run(work(pause=0.05), [1000] * 4, Doubling(), Runner(workers=1))\n"
         "print(next(found)[2], flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=project_root,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = _python(code, project_root)
     process, until = int(done.stdout), time.monotonic() + 20
     while _is_there(process):
         assert time.monotonic() < until, "the process that reads outlived the run"
@@ -162,15 +167,7 @@ def test_ctrl_c_ends_no_process_that_is_still_starting(project_root: Path) -> No
         "threading.Thread(target=press, daemon=True).start()\n"
         "print(len(list(run(work(), [1, 2], Doubling(), Runner(workers=2)))))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=project_root,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        start_new_session=True,
-    )
+    done = _python(code, project_root, start_new_session=True)
     assert (done.stdout, done.stderr) == ("3\n", "")
 
 
