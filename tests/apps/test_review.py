@@ -30,7 +30,7 @@ def page(run: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
 
 def opened(run: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.setattr(sys, "argv", [str(PAGE), str(run), "--reviewer", "Ann"])
-    page = AppTest.from_file(str(PAGE), default_timeout=60).run()
+    page = AppTest.from_file(str(PAGE), default_timeout=300).run()
     assert not page.exception
     return page
 

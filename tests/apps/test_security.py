@@ -46,7 +46,7 @@ def answer(served: Served, path: str, host: str = "", headers: str = "") -> str:
     place = urlsplit(served.url)
     headers = headers or "Connection: close\r\n"
     request = f"GET {path} HTTP/1.1\r\nHost: {host or place.netloc}\r\n{headers}\r\n"
-    with socket.create_connection((place.hostname, place.port), timeout=20) as stream:
+    with socket.create_connection((place.hostname, place.port), timeout=300) as stream:
         stream.sendall(request.encode())
         content = b""
         while part := stream.recv(65536):

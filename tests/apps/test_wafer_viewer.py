@@ -27,7 +27,7 @@ PAGE = Path(__file__).resolve().parents[2] / "apps" / "review.py"
 
 def opened(run: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.setattr(sys, "argv", [str(PAGE), str(run)])
-    page = AppTest.from_file(str(PAGE), default_timeout=60).run()
+    page = AppTest.from_file(str(PAGE), default_timeout=300).run()
     assert not page.exception
     return page
 

@@ -109,7 +109,7 @@ def test_from_files_to_a_reviewed_result(project: Path, pictures: Path, tmp_path
     review = (
         "import sys; from pathlib import Path; from streamlit.testing.v1 import AppTest\n"
         "run = sys.argv[1]; sys.argv = ['review.py', run, '--reviewer', 'Ann']\n"
-        "page = AppTest.from_file('apps/review.py', default_timeout=60).run()\n"
+        "page = AppTest.from_file('apps/review.py', default_timeout=300).run()\n"
         "next(one for one in page.button if (one.key or '').split(' / ')[0] == 'accept').click().run()\n"
         "page.button(key='export').click().run()\n"
         "assert not page.exception, page.exception\n"

@@ -350,9 +350,9 @@ def test_a_run_survives_kill_9(tmp_path: Path, project_root: Path) -> None:
         [sys.executable, "-c", code, str(tmp_path / "many.npz"), str(out)], cwd=project_root
     ) as process:
         rows = out / "results.jsonl"
-        until = time.monotonic() + 60
+        until = time.monotonic() + 300
         while not (rows.exists() and rows.stat().st_size > 1_000):
-            assert time.monotonic() < until, "no row was written in a minute"
+            assert time.monotonic() < until, "no row was written in five minutes"
             assert process.poll() is None, "the run ended before it could be killed"
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)

@@ -57,13 +57,13 @@ def test_ctrl_c_saves_the_rows_and_says_how_to_go_on(
     options["start_new_session"] = True  # Ctrl-C reaches every process of a command
     with subprocess.Popen(command, stdout=subprocess.PIPE, **options) as process:
         rows = tmp_path / "run" / "results.jsonl"
-        until = time.monotonic() + 60
+        until = time.monotonic() + 300
         while not (rows.exists() and rows.stat().st_size > 1_000):
-            assert time.monotonic() < until, "no row was written in a minute"
+            assert time.monotonic() < until, "no row was written in five minutes"
             assert process.poll() is None, "the run ended before it could be interrupted"
             time.sleep(0.02)
         os.killpg(process.pid, signal.SIGINT)
-        stdout, stderr = process.communicate(timeout=30)
+        stdout, stderr = process.communicate(timeout=300)
     assert process.returncode == 130
     assert stdout == ""
     assert stderr.splitlines() == [

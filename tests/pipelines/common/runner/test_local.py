@@ -129,7 +129,7 @@ def _python(code: str, folder: Path, *, start_new_session: bool = False) -> subp
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
         start_new_session=start_new_session,
     )
@@ -143,7 +143,7 @@ def test_processes_end_with_the_one_that_started_them(project_root: Path) -> Non
         "print(next(found)[2], flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     )
     done = _python(code, project_root)
-    process, until = int(done.stdout), time.monotonic() + 20
+    process, until = int(done.stdout), time.monotonic() + 120
     while _is_there(process):
         assert time.monotonic() < until, "the process that reads outlived the run"
         time.sleep(0.05)

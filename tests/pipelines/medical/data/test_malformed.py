@@ -22,7 +22,7 @@ from tests.pipelines.medical.data.test_metaimage import metaimage
 from tests.pipelines.medical.data.test_nrrd import nrrd
 
 MIB = 2**20
-SECONDS = 10.0
+SECONDS = 30.0
 NOISE = np.random.default_rng(0).bytes(20_000)
 NAN = float("nan")
 

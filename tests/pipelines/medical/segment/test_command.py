@@ -132,13 +132,13 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(here: Path, model: Path
     environment = os.environ | {"PYTHONPATH": str(project_root)}
     with subprocess.Popen([sys.executable, "-c", code, *words], env=environment, **options) as process:
         rows = here / "run" / "results.jsonl"
-        until = time.monotonic() + 120
+        until = time.monotonic() + 300
         while not (rows.exists() and rows.stat().st_size > 500):
             assert time.monotonic() < until, "no row was written"
             assert process.poll() is None, "the run ended before it could be interrupted"
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-        stdout, stderr = process.communicate(timeout=60)
+        stdout, stderr = process.communicate(timeout=300)
     assert process.returncode == 130 and stdout == ""
     assert "interrupted; the cases so far are saved: repeat the command with --out run --resume" in stderr
     assert json.loads((here / "run" / "run.json").read_text())["status"] == "interrupted"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from time import process_time
 
 import numpy as np
 import pytest
@@ -99,11 +98,8 @@ def test_a_zip_file_of_other_things_is_not_taken() -> None:
 
 def test_real_maps_and_their_labels(shared_data: Path) -> None:
     path = shared_data / "wafer" / "wm811k" / "val.npz"
-    started = process_time()
     maps = good(list(read_file(path)))
-    seconds = process_time() - started
     assert len(maps) == 12_427
-    assert seconds < 5, "about 0.3 s on two cores"
     with np.load(path, allow_pickle=False) as stored:
         labels, flat, offsets, shapes = (stored[n] for n in ("label", "flat", "offsets", "shapes"))
     read = list(read_labelled(path))

@@ -16,7 +16,7 @@ from tests.pipelines.wafer.data.hostile import CASES, Case
 
 pytestmark = pytest.mark.slow
 
-SECONDS = 10.0  # of the processor
+SECONDS = 30.0  # of the processor
 BYTES = 2**30
 ADDRESS_SPACE = 4 * BYTES  # what a process may reserve, as libraries do, without holding it
 BAD, GOOD = "bad", "good.map"

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from time import process_time
 
 import numpy as np
 import pytest
@@ -90,11 +89,9 @@ class TestWithThePackage:
             == [(-3, 4, True)]
         )
 
-    def test_a_hundred_thousand_parts_are_quick(self) -> None:
+    def test_a_hundred_thousand_parts(self) -> None:
         parts = [stdf_part(x, y, fails=False) for x in range(400) for y in range(250)]
         data = builders.stdf(*parts)
-        started = process_time()
         wafer = read_one(data)
-        assert process_time() - started < 3
         assert wafer.dies is not None
         assert (wafer.dies.status == 1).sum() == 100_000
