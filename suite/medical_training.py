@@ -1,4 +1,4 @@
-"""`suite medical plan` and `train`."""
+"""`suite medical train`."""
 
 from __future__ import annotations
 
@@ -10,91 +10,23 @@ import typer
 from pipelines.common.errors import UserError
 from pipelines.common.training.spread.launch import processes
 from suite import exits, options, settings, terminal
+from suite.medical_planning import (
+    Channels,
+    Data,
+    LabelNames,
+    Labels,
+    Memory,
+    Network,
+    network_name,
+    plan_of,
+    read_cases,
+)
 
 if TYPE_CHECKING:
     from pipelines.common.training.spread.world import World
-    from pipelines.medical.config import NetworkName, NetworkPlan, Plan
+    from pipelines.medical.config import Plan
     from pipelines.medical.data.dataset import Dataset
     from pipelines.medical.train.config import TrainConfig
-
-NETWORKS = "dense-unet|sparse-unet|dynunet|swinunetr"
-
-Data = Annotated[
-    Path,
-    typer.Argument(
-        metavar="DATA",
-        help="Labelled cases: a folder with imagesTr and labelsTr, one folder per case, or a cases.csv.",
-        exists=True,
-    ),
-]
-Labels = Annotated[
-    str | None,
-    typer.Option(
-        "--labels",
-        metavar="DIR|NAME",
-        help="A folder of label maps; or, with one folder per case, what the label map in each is called.",
-    ),
-]
-Channels = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--channel",
-        metavar="NAME",
-        help="What the images of a case are called, such as Flair; repeat it for several, in order.",
-    ),
-]
-LabelNames = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--label",
-        metavar="NAME=VALUE",
-        help="What a value of the label maps is called, such as liver=1; may be repeated.",
-    ),
-]
-Network = Annotated[
-    str | None,
-    typer.Option("--network", metavar=NETWORKS, help="The network, whatever the plan says."),
-]
-Memory = Annotated[
-    float | None,
-    typer.Option("--memory", metavar="MIB", help="What a training step may take. Default: 6000."),
-]
-
-
-def plan(
-    data: Data,
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The plan to write, a YAML file.")],
-    labels: Labels = None,
-    channels: Channels = None,
-    label_names: LabelNames = None,
-    memory: Memory = None,
-    network: Network = None,
-    overwrite: options.Overwrite = False,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-) -> None:
-    """What the cases are like, and what follows: spacing, patch, normalisation, network, memory.
-
-    The plan is a file to read and change; give it to train with --plan.
-    """
-    with exits.exits():
-        if out.exists() and not overwrite:
-            raise UserError(f"{out} exists; name another file, or replace it with --overwrite")
-        from pipelines.medical.plan.file import write_plan
-
-        with terminal.progress(quiet) as progress:
-            cases = _dataset(data, labels, channels, label_names, quiet)
-            found, fingerprint = _plan(cases, memory, network, progress)
-        write_plan(out, found, fingerprint)
-        if as_json:
-            terminal.print_json(
-                {"plan": found.model_dump(mode="json"), "fingerprint": fingerprint, "out": str(out)}
-            )
-        else:
-            _print_plan(found, fingerprint)
-            typer.echo(f"Plan: {terminal.printable(str(out))}")
-    if fingerprint["left_out"]:
-        raise typer.Exit(exits.SOME_FAILED)
 
 
 def train(
@@ -140,7 +72,7 @@ def train(
         config = _train_config(config_file, sets, engine, device, seed, fold)
         check_model_target(out, overwrite=overwrite)
         quiet = quiet or not start.speaks
-        cases = _dataset(data, labels, channels, label_names, quiet)
+        cases = read_cases(data, labels, channels, label_names, quiet)
         with terminal.progress(quiet) as progress:
             chosen = _chosen_plan(plan_file, cases, memory, network, start_from, progress)
             if dry_run:
@@ -193,46 +125,6 @@ def _train(
     )
 
 
-def _dataset(
-    data: Path, labels: str | None, channels: list[str] | None, names: list[str] | None, quiet: bool
-) -> Dataset:
-    from dataclasses import replace
-
-    from pipelines.medical.data.dataset import read_dataset
-
-    found = read_dataset(data, labels, channels or None)
-    for text in found.notes:
-        terminal.note(text, quiet)
-    return replace(found, label_names={**found.label_names, **_label_names(names or [])})
-
-
-def _label_names(texts: list[str]) -> dict[str, int]:
-    found = {}
-    for text in texts:
-        name, equals, value = text.rpartition("=")
-        if not equals or not name.strip() or not value.strip().isdecimal():
-            raise UserError(f"--label needs the form name=value, such as liver=1, not {text!r}")
-        found[name.strip()] = int(value)
-    return found
-
-
-def _plan(
-    cases: Dataset,
-    memory: float | None,
-    network: str | None,
-    progress: Any,
-    sizes: NetworkPlan | None = None,
-) -> tuple[Plan, dict[str, Any]]:
-    from pipelines.medical.plan.fingerprint import take_fingerprint
-    from pipelines.medical.plan.rules import MEMORY_MIB, make_plan
-
-    name = None if network is None else _network_name(network)
-    fingerprint = take_fingerprint(cases, progress)
-    limit = MEMORY_MIB if memory is None else memory
-    found = make_plan(fingerprint, cases, memory_mib=limit, network=name, sizes=sizes)
-    return found, fingerprint.summary()
-
-
 def _chosen_plan(
     file: Path | None,
     cases: Dataset,
@@ -252,7 +144,7 @@ def _chosen_plan(
         from pipelines.medical.train.start import read_start, same_sizes
 
         sizes = same_sizes(NetworkPlan(), read_start(start_from))
-    return _plan(cases, memory, network, progress, sizes)[0]
+    return plan_of(cases, memory, network, progress, sizes)[0]
 
 
 def _labelled_plan(file: Path) -> Plan:
@@ -272,20 +164,9 @@ def _with_network(plan: Plan, network: str | None) -> Plan:
     """The plan with another network; what that takes in training is not known."""
     if network is None or network == plan.network.name:
         return plan
-    name = _network_name(network)
+    name = network_name(network)
     chosen = plan.network.model_copy(update={"name": name, "why": "As --network said."})
     return plan.model_copy(update={"network": chosen, "training_memory_mib": None})
-
-
-def _network_name(text: str) -> NetworkName:
-    from typing import get_args
-
-    from pipelines.medical.config import NetworkName
-
-    for name in get_args(NetworkName):
-        if name == text:
-            return name  # type: ignore[no-any-return]
-    raise UserError(f"--network must be one of {NETWORKS.replace('|', ', ')}, not {text!r}")
 
 
 def _train_config(
@@ -301,24 +182,6 @@ def _train_config(
     number = int(fold) if fold is not None and fold.isdecimal() else fold
     given = {**options.computing(engine, device, seed), "fold": number}
     return settings.resolve(TrainConfig, file, sets or (), given)
-
-
-def _print_plan(plan: Plan, fingerprint: dict[str, Any]) -> None:
-    rows = [
-        ("cases", f"{fingerprint['cases']}, {len(fingerprint['left_out'])} left out"),
-        ("shape, median", _times(fingerprint["shape"]["median"])),
-        ("labels", ", ".join(f"{name} ({value})" for name, value in plan.labels.items())),
-        ("modality", plan.modality),
-        ("spacing, mm", _times(plan.spacing)),
-        ("patch, voxels", f"{_times(plan.patch)}, {plan.batch_size} a batch"),
-        ("active voxels", f"{plan.foreground.occupancy:.0%} ({plan.foreground.rule})"),
-        ("network", f"{plan.network.name}: {plan.network.why}"),
-        ("channels", ", ".join(map(str, plan.network.channels))),
-        ("training memory, MiB", f"{plan.training_memory_mib or 0:,.0f}"),
-    ]
-    terminal.print_table(("what", "plan"), lambda: rows)
-    for one in fingerprint["left_out"]:
-        typer.echo(terminal.printable(f"Left out: {one['case']}: {one['reason']}"))
 
 
 def _print_dry_run(plan: Plan, config: TrainConfig, cases: int, out: Path, as_json: bool) -> None:
@@ -347,7 +210,3 @@ def _print_folds(metrics: dict[str, Any], plan: Plan) -> None:
         rows.append(("mean", "", "", *mean))
     heads = ("fold", "cases", "held out", *(f"Dice {name}" for name in names))
     terminal.print_table(heads, lambda: rows, right=heads[1:])
-
-
-def _times(sides: Any) -> str:
-    return " x ".join(f"{side:g}" for side in sides)
