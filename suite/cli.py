@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from pipelines.registry import TASKS
 from suite import doctor, exits, listing, review, sample, terminal
@@ -16,10 +17,27 @@ CODES = (
     " saved; 4 found what --alarm-on names (also if some items failed); 130 interrupted; 1 a bug."
 )
 
+BEGIN = (
+    "To begin: `suite sample all --out samples` writes small inputs for every task, and says how to try them."
+    " `--help` after a command says what it takes and writes."
+)
+
+
+class Command(TyperCommand):
+    """A command whose help gives no type to options that take no value."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        found: list[Any] = super().get_params(ctx)
+        for one in found:
+            if getattr(one, "is_flag", False):
+                one.metavar = ""
+        return found
+
+
 app = typer.Typer(
     name="suite",
-    help="Sparse-convolution pipelines for inspection and imaging: one command per task.",
-    epilog=CODES,
+    help="Sparse-convolution pipelines for inspection and imaging: a group of commands per task.",
+    epilog=f"{BEGIN}\n\n{CODES}",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -32,6 +50,9 @@ app.add_typer(sample.app, name="sample")
 app.command("review")(review.review)
 app.command("list")(listing.list_tasks)
 app.command("doctor")(doctor.doctor)
+for _one in (app, *(group.typer_instance for group in app.registered_groups)):
+    for _command in _one.registered_commands if _one else ():
+        _command.cls = Command
 
 
 def _print_version(wanted: bool) -> None:

@@ -187,7 +187,7 @@ def _count(
     else:
         _print(summary, quiet)
     counts = summary.counts
-    if not counts["ok"] and any(path.is_dir() for path in inputs):
+    if not counts["ok"]:
         terminal.error("nothing could be counted; the reasons are in the results")
         return exits.USAGE
     return exits.SOME_FAILED if counts["failed"] else exits.OK
@@ -216,8 +216,8 @@ def _dry_run(inputs: list[Path], target: Path, config: CountConfig, as_json: boo
     terminal.print_table(("source", "kind", "pixels", "work"), lambda: rows, count=len(rows))
     typer.echo()
     typer.echo(
-        f"{len(rows):,} {'item' if len(rows) == 1 else 'items'} into {terminal.printable(str(target))},"
-        f" {found['skipped']:,} files skipped"
+        f"{len(rows):,} {'item' if len(rows) == 1 else 'items'} into {terminal.printable(str(target))}"
+        + results.skipped(found["skipped"])
     )
     typer.echo(f"Model: {terminal.printable(found['model'])}, {found['network']} on {found['device']}")
 
@@ -237,9 +237,9 @@ def _print(summary: RunSummary, quiet: bool) -> None:
     typer.echo(
         f"\n{counts['rows']:,} {'row' if counts['rows'] == 1 else 'rows'}: {counts['ok']:,} counted"
         + (f", {counts['failed']:,} failed" if counts["failed"] else "")
-        + (f", {counts['skipped']:,} files skipped, being no image and no video" if counts["skipped"] else "")
+        + results.skipped(counts["skipped"], "no image and no video")
     )
-    typer.echo(f"Report: {terminal.printable(str(summary.report))}")
+    results.print_where(summary.report, summary.out if counts["ok"] else None)
 
 
 def _print_notes(summary: RunSummary, quiet: bool) -> None:

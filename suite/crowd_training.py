@@ -9,7 +9,7 @@ import typer
 
 from pipelines.common.errors import UserError
 from pipelines.common.training.spread.launch import processes
-from suite import exits, options, settings, terminal
+from suite import exits, options, results, settings, terminal
 from suite.folders import names_of
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def train(
     data: Annotated[
         list[Path],
         typer.Argument(
-            metavar="DATA...",
+            metavar="DATA",
             help="Images with marked heads: folders in a known layout, CSV or COCO files; see the docs.",
             exists=True,
         ),
@@ -99,7 +99,7 @@ def train(
             terminal.print_json({"model": str(out), "metrics": metrics})
         else:
             _print_scores(metrics, config)
-            typer.echo(f"Model: {terminal.printable(str(out))}")
+            results.print_model(out, "crowd count IMAGES_OR_VIDEOS")
     if metrics["left_out"]:
         raise typer.Exit(exits.SOME_FAILED)
 

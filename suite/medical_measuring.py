@@ -86,7 +86,9 @@ def compare(
     inputs: Annotated[
         list[Path],
         typer.Argument(
-            metavar="A B [C...]", help="CSV or JSON files of evaluate, or masks with --truth.", exists=True
+            metavar="RESULT",
+            help="Two or more: CSV or JSON files of evaluate, or masks with --truth.",
+            exists=True,
         ),
     ],
     truth: Annotated[

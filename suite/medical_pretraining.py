@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipelines.common.training.spread.launch import processes
-from suite import exits, options, settings, terminal
+from suite import exits, options, results, settings, terminal
 
 if TYPE_CHECKING:
     from pipelines.medical.config import Plan
@@ -19,7 +19,7 @@ MAX_LISTED = 20
 Volumes = Annotated[
     list[Path],
     typer.Argument(
-        metavar="IMAGES...",
+        metavar="IMAGES",
         help="Volumes without labels: files, folders, DICOM series; in a data set its imagesTr and imagesTs.",
         exists=True,
     ),
@@ -94,7 +94,7 @@ def pretrain(
             terminal.print_json({"model": str(out), "metrics": metrics})
         else:
             _print_metrics(metrics["held_out"])
-            typer.echo(f"Model: {terminal.printable(str(out))}")
+            results.print_model(out, "medical train DATA --out MODEL", "--from")
     if any(one["failed"] for one in metrics["left_out"]):
         raise typer.Exit(exits.SOME_FAILED)
 

@@ -217,7 +217,7 @@ def _segment(
     else:
         _print(summary, list(predictor.names), quiet)
     counts = summary.counts
-    if not counts["ok"] and any(path.is_dir() for path in volumes):
+    if not counts["ok"]:
         terminal.error("none of the volumes could be segmented; the reasons are in the results")
         return exits.USAGE
     return exits.SOME_FAILED if counts["failed"] else exits.OK
@@ -246,7 +246,8 @@ def _dry_run(volumes: list[Path], target: Path, config: SegmentConfig, as_json: 
     terminal.print_table(("case", "source", "voxels", "memory"), lambda: rows, count=len(rows))
     typer.echo()
     typer.echo(
-        f"{len(rows):,} cases into {terminal.printable(str(target))}, {found['skipped']:,} files skipped"
+        f"{len(rows):,} {'case' if len(rows) == 1 else 'cases'} into {terminal.printable(str(target))}"
+        + results.skipped(found["skipped"])
     )
     typer.echo(f"Model: {terminal.printable(found['model'])}, {found['network']} on {found['device']}")
     typer.echo(f"Memory: {found['memory_mib']:,} MiB predicted")
@@ -271,11 +272,11 @@ def _print(summary: RunSummary, names: list[str], quiet: bool) -> None:
     typer.echo(
         f"\n{counts['cases']:,} {'case' if counts['cases'] == 1 else 'cases'}: {counts['ok']:,} segmented"
         + (f", {counts['failed']:,} failed" if counts["failed"] else "")
-        + (f", {counts['skipped']:,} files skipped, being no volume" if counts["skipped"] else "")
+        + results.skipped(counts["skipped"], "no volume")
         + "; volumes are in ml"
     )
     typer.echo(f"Masks: {terminal.printable(str(summary.out / 'masks'))}")
-    typer.echo(f"Report: {terminal.printable(str(summary.report))}")
+    results.print_where(summary.report, summary.out if counts["ok"] else None)
 
 
 def _print_notes(summary: RunSummary, quiet: bool) -> None:

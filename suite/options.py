@@ -32,11 +32,19 @@ class RunnerName(StrEnum):
 Model = Annotated[
     str | None,
     typer.Option(
-        "--model", metavar="NAME|FOLDER", help="A bundled model, a model folder, or auto, the default."
+        "--model",
+        metavar="NAME|FOLDER",
+        help="A bundled model (see suite list) or a model folder. Default: auto, the bundled one that suits.",
     ),
 ]
 Out = Annotated[
-    Path | None, typer.Option("--out", metavar="RUN", help="The run folder.", rich_help_panel=RUNNING)
+    Path | None,
+    typer.Option(
+        "--out",
+        metavar="RUN",
+        help="The run folder to write; default: a new one in runs.",
+        rich_help_panel=RUNNING,
+    ),
 ]
 EngineOption = Annotated[
     Engine | None,
@@ -96,12 +104,16 @@ Nodes = Annotated[
     ),
 ]
 Seed = Annotated[
-    int | None, typer.Option("--seed", help="The seed of everything random.", rich_help_panel=CONFIGURING)
+    int | None,
+    typer.Option("--seed", help="The seed of everything random. Default: 0.", rich_help_panel=CONFIGURING),
 ]
 ConfigFile = Annotated[
     Path | None,
     typer.Option(
-        "--config", metavar="FILE", help="A YAML or JSON file of fields.", rich_help_panel=CONFIGURING
+        "--config",
+        metavar="FILE",
+        help="A YAML or JSON file of settings; see the docs.",
+        rich_help_panel=CONFIGURING,
     ),
 ]
 Sets = Annotated[
@@ -109,12 +121,17 @@ Sets = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="One field of the config; may be repeated.",
+        help="One setting, over the file's; may be repeated. A wrong KEY prints the names of all.",
         rich_help_panel=CONFIGURING,
     ),
 ]
 Resume = Annotated[
-    bool, typer.Option("--resume", help="Continue a run that was stopped.", rich_help_panel=RUNNING)
+    bool,
+    typer.Option(
+        "--resume",
+        help="Go on with what was stopped: the same command, with --out and this.",
+        rich_help_panel=RUNNING,
+    ),
 ]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace what is at --out.", rich_help_panel=RUNNING)
@@ -124,7 +141,7 @@ DryRun = Annotated[
     typer.Option("--dry-run", help="Check everything and say what would be done.", rich_help_panel=RUNNING),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.", rich_help_panel=PRINTING)]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.", rich_help_panel=PRINTING)]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no notes.", rich_help_panel=PRINTING)]
 Layout = Annotated[
     str | None,
     typer.Option("--layout", metavar="NAME", help="The layout of the data, if it is taken for another."),

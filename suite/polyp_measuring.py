@@ -27,7 +27,7 @@ COLUMNS = ("metric", "value", "95% interval", "median predictor", "unit", "bette
 def evaluate(
     data: Annotated[
         list[Path],
-        typer.Argument(metavar="DATA...", help="Data sets with polyps of known size.", exists=True),
+        typer.Argument(metavar="DATA", help="Data sets with polyps of known size.", exists=True),
     ],
     model: options.Model = None,
     out: options.Out = None,
@@ -119,7 +119,7 @@ def _print(found: Evaluation) -> None:
         + (f", {counts['failed']:,} failed" if counts["failed"] else "")
         + (f"; {len(found.left_out):,} left out" if found.left_out else "")
     )
-    typer.echo(f"Report: {terminal.printable(str(found.summary.report))}")
+    results.print_where(found.summary.report, found.summary.out if counts["ok"] else None)
 
 
 def _print_table(table: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ WHERE = "Where the lesions are"
 Paths = Annotated[
     list[Path],
     typer.Argument(
-        metavar="INPUT...",
+        metavar="INPUT",
         help="Data sets, folders of frames (one polyp each), images, videos (one polyp each).",
         exists=True,
     ),
@@ -201,9 +201,9 @@ def print_rows(summary: RunSummary, quiet: bool) -> None:
         f" {counts['ok'] - counts['abstained']:,} with a size ({counts['indeterminate']:,} near a threshold),"
         f" {counts['abstained']:,} without"
         + (f", {counts['failed']:,} failed" if counts["failed"] else "")
-        + (f", {counts['skipped']:,} files skipped" if counts["skipped"] else "")
+        + results.skipped(counts["skipped"])
     )
-    typer.echo(f"Report: {terminal.printable(str(summary.report))}")
+    results.print_where(summary.report, summary.out if counts["ok"] else None)
 
 
 def _dry_run(inputs: list[Path], target: Path, config: SizeConfig, as_json: bool, quiet: bool) -> None:
@@ -229,8 +229,8 @@ def _dry_run(inputs: list[Path], target: Path, config: SizeConfig, as_json: bool
     for text in found["notes"]:
         terminal.note(text, quiet)
     typer.echo(
-        f"\n{len(rows):,} {'polyp' if len(rows) == 1 else 'polyps'} into {terminal.printable(str(target))},"
-        f" {found['skipped']:,} files skipped"
+        f"\n{len(rows):,} {'polyp' if len(rows) == 1 else 'polyps'} into {terminal.printable(str(target))}"
+        + results.skipped(found["skipped"])
     )
     typer.echo(f"Model: {terminal.printable(found['model'])}, {found['network']} on {found['device']}")
 

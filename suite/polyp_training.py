@@ -9,7 +9,7 @@ import typer
 
 from pipelines.common.errors import UserError
 from pipelines.common.training.spread.launch import processes
-from suite import exits, options, settings, terminal
+from suite import exits, options, results, settings, terminal
 from suite.folders import names_of
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def train(
     data: Annotated[
         list[Path],
         typer.Argument(
-            metavar="DATA...", help="Data sets with polyps of known size; see the docs.", exists=True
+            metavar="DATA", help="Data sets with polyps of known size; see the docs.", exists=True
         ),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="MODEL", help="The model folder to write.")],
@@ -110,7 +110,7 @@ def train(
             terminal.print_json({"model": str(out), "metrics": metrics})
         else:
             _print_scores(metrics, config)
-            typer.echo(f"Model: {terminal.printable(str(out))}")
+            results.print_model(out, "polyp size INPUT")
     if left_out:
         raise typer.Exit(exits.SOME_FAILED)
 

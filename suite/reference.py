@@ -57,7 +57,7 @@ def _option(one: Any) -> str:
 
 
 def _default(one: Any) -> str:
-    plain = not one.is_flag and isinstance(one.default, str | int | float)
+    plain = not one.is_flag and one.default != "" and isinstance(one.default, str | int | float)
     return f" Default: {one.default}." if plain and one.show_default is True else ""
 
 

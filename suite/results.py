@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import typer
 
 from pipelines.common.runs import ROWS
 from suite import terminal
@@ -34,6 +37,28 @@ def print_json(summary: RunSummary, **more: Any) -> None:
             **more,
             "results": list(rows(summary.out)),
         }
+    )
+
+
+def print_where(report: Path, run: Path | None) -> None:
+    """Where the report is, and how to review the run. run: None if nothing of it can be reviewed."""
+    typer.echo(f"Report: {terminal.printable(str(report))}")
+    if run is not None:
+        typer.echo(terminal.printable(f"Review: suite review {shlex.quote(str(run))}"))
+
+
+def print_model(model: Path, use: str, option: str = "--model") -> None:
+    """Where a new model is, and the command that takes it. use: that command without its option."""
+    typer.echo(f"Model: {terminal.printable(str(model))}")
+    typer.echo(terminal.printable(f"Use it: suite {use} {option} {shlex.quote(str(model))}"))
+
+
+def skipped(number: int, being: str = "") -> str:
+    """How many files were skipped, after a comma; nothing if there are none. being: why."""
+    if not number:
+        return ""
+    return f", {number:,} {'file' if number == 1 else 'files'} skipped" + (
+        f", being {being}" if being else ""
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -58,6 +59,12 @@ Polyps = Annotated[
         "A polyp takes about four seconds.",
     ),
 ]
+TRY = {
+    "wafer": "classify {}",
+    "medical": "segment {}/volumes/mr-thick-slices.nii.gz --model hippocampus",
+    "crowd": "count {0}/photos --zones {0}/zones.json",
+    "polyp": "size {}/clips",
+}
 SAMPLES = {
     "wafer": "pipelines.wafer.generate.samples",
     "medical": "pipelines.medical.generate.samples",
@@ -87,7 +94,8 @@ def wafer(
             write_dataset(
                 written[0], maps_per_class=maps_per_class, seed=seed or 0, normal_factor=NORMAL_FACTOR
             )
-        _print(out, written, as_json)
+        command = _try("wafer", out) if maps_per_class is None else _train("wafer", written[0])
+        _print(out, written, as_json, [command])
 
 
 @app.command("medical")
@@ -108,7 +116,8 @@ def medical(
             from pipelines.medical.generate.dataset import write_dataset
 
             written = write_dataset(out, cases=cases, seed=seed or 0)
-        _print(out, written, as_json)
+        command = _try("medical", out) if cases is None else _train("medical", out)
+        _print(out, written, as_json, [command])
 
 
 @app.command("crowd")
@@ -129,7 +138,8 @@ def crowd(
             from pipelines.crowd.generate.dataset import write_dataset
 
             written = write_dataset(out, images=images, seed=seed or 0)
-        _print(out, written, as_json)
+        command = _try("crowd", out) if images is None else _train("crowd", out)
+        _print(out, written, as_json, [command])
 
 
 @app.command("polyp")
@@ -151,7 +161,8 @@ def polyp(
 
             render_dataset(out, polyps=polyps, seed=seed or 0)
             written = [out]
-        _print(out, written, as_json)
+        command = _try("polyp", out) if polyps is None else _train("polyp", out)
+        _print(out, written, as_json, [command])
 
 
 @app.command("all")
@@ -168,7 +179,17 @@ def everything(
         written: list[Path] = []
         for task, module in SAMPLES.items():
             written += import_module(module).write_samples(out / task, seed=seed or 0)
-        _print(out, written, as_json)
+        _print(out, written, as_json, [_try(task, out / task) for task in SAMPLES])
+
+
+def _try(task: str, folder: Path) -> str:
+    """The command that takes the samples of a task in `folder`."""
+    return f"suite {task} {TRY[task].format(shlex.quote(str(folder)))}"
+
+
+def _train(task: str, data: Path) -> str:
+    """The command that trains on a data set."""
+    return f"suite {task} train {shlex.quote(str(data))} --out my-model"
 
 
 def _check_empty(out: Path) -> None:
@@ -176,8 +197,13 @@ def _check_empty(out: Path) -> None:
         raise UserError(f"{out} is not empty; give --out a new folder")
 
 
-def _print(out: Path, written: list[Path], as_json: bool) -> None:
+def _print(out: Path, written: list[Path], as_json: bool, commands: list[str]) -> None:
+    """What was written, and the commands to try it with: `{}` in them stands for the folder."""
     if as_json:
         print_json({"out": str(out), "files": [str(path) for path in written]})
-    else:
-        typer.echo("\n".join(printable(str(path)) for path in written))
+        return
+    number = sum(path.is_file() for path in out.rglob("*"))
+    typer.echo(f"{number:,} {'file' if number == 1 else 'files'} in {printable(str(out))}")
+    typer.echo("Try:")
+    for command in commands:
+        typer.echo(printable(f"  {command}"))

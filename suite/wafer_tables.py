@@ -34,7 +34,7 @@ def print_run(summary: RunSummary, klarf: Path | None) -> None:
     sys.stdout.write("\n" + printable(_counts(summary)) + "\n")
     if alarms := summary.counts["alarms"]:
         sys.stdout.write(f"Alarm: {alarms:,} of them are what --alarm-on names\n")
-    sys.stdout.write(f"Report: {printable(str(summary.report))}\n")
+    results.print_where(summary.report, summary.out if summary.counts["ok"] else None)
     if klarf is not None:
         sys.stdout.write(f"KLARF: {printable(str(klarf))}\n")
 
@@ -125,10 +125,8 @@ def _counts(summary: RunSummary) -> str:
         parts.append(f"{counts['unplaced']:,} read but without positions")
     if counts["failed"]:
         parts.append(f"{counts['failed']:,} failed")
-    if summary.skipped:
-        parts.append(f"{summary.skipped:,} files skipped, being no wafer map")
     noun = "map" if counts["maps"] == 1 else "maps"
-    return f"{counts['maps']:,} {noun}: {', '.join(parts)}"
+    return f"{counts['maps']:,} {noun}: {', '.join(parts)}" + results.skipped(summary.skipped, "no wafer map")
 
 
 def short(value: float | None) -> str:

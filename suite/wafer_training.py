@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from pipelines.common.training.spread.launch import processes
-from suite import exits, options, settings, terminal, wafer_options, wafer_tables
+from suite import exits, options, results, settings, terminal, wafer_options, wafer_tables
 
 if TYPE_CHECKING:
     from pipelines.wafer.refit import Refitted
@@ -69,7 +69,7 @@ def train(
             terminal.print_json({"model": str(out), "metrics": metrics})
         else:
             wafer_tables.print_metrics(metrics["held_out"])
-            typer.echo(f"Model: {terminal.printable(str(out))}")
+            results.print_model(out, "wafer classify PATH")
 
 
 def refit(
@@ -171,4 +171,4 @@ def _print_refit(found: Refitted) -> None:
         typer.echo()
     if found.new_classes:
         typer.echo(terminal.printable(f"New classes: {', '.join(found.new_classes)}"))
-    typer.echo(f"Model: {terminal.printable(str(found.out))}")
+    results.print_model(found.out, "wafer classify PATH")

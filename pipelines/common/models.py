@@ -165,13 +165,20 @@ def read_config(folder: Path, *, task: str) -> dict[str, Any]:
             f" ({SCHEMA_VERSION}); update the suite"
         )
     if config.get("task") != task:
-        raise ModelError(f"the model {folder} is for the task {config.get('task')!r}, not for {task!r}")
+        raise ModelError(
+            f"the model {named(folder)} is for the task {config.get('task')!r}, not for {task!r}"
+        )
     return config
 
 
 def bundled_models(task: str) -> list[Path]:
     """Folders of the models that come with the task, by name."""
     return sorted(path.parent for path in (_PIPELINES / task / "models").glob(f"*/{CONFIG}"))
+
+
+def named(folder: Path) -> str:
+    """What a user calls a model: the name of a bundled one, else its folder."""
+    return folder.name if _PIPELINES in folder.resolve().parents else str(folder)
 
 
 def find_model(task: str, name_or_path: str) -> Path:

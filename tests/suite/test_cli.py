@@ -148,6 +148,16 @@ def test_samples_are_written_and_not_over_other_files(tmp_path: Path) -> None:
     assert "not empty" in again.stderr
 
 
+def test_samples_come_with_the_command_to_try_them(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["sample", "wafer", "--out", str(tmp_path / "some maps")])
+    assert result.stdout.splitlines()[1:] == ["Try:", f"  suite wafer classify '{tmp_path / 'some maps'}'"]
+
+
+def test_help_gives_no_type_to_options_that_take_no_value() -> None:
+    for words in (["doctor"], ["sample", "all"], ["crowd", "count"]):
+        assert "bool" not in CliRunner().invoke(app, [*words, "--help"]).stdout
+
+
 @pytest.mark.slow
 def test_samples_of_every_task_are_written_at_once(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["sample", "all", "--out", str(tmp_path / "all"), "--json"])

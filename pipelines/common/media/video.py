@@ -21,6 +21,7 @@ from .record import Pixels
 # FFmpeg writes of damaged files to standard error by itself; what matters is in the errors raised here.
 # OpenCV looks at this when it opens the first video.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # it warns of what is no video
 
 ENDINGS: Final = (
     *(".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg"),

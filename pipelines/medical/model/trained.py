@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from pipelines.common.engines import load_engine
-from pipelines.common.models import ModelError, ModelFolder, halved, load_model, save_model, single
+from pipelines.common.models import ModelError, ModelFolder, halved, load_model, named, save_model, single
 from pipelines.medical.config import TASK, Plan
 from pipelines.medical.flips import EVERY, Mirror
 from pipelines.medical.model.networks import Network, build_network
@@ -89,8 +89,8 @@ def load_trained(folder: Path, *, engine: str = "auto", device: torch.device | N
     stored = load_model(folder, task=TASK)
     if stored.config.get("kind") != SEGMENTER:
         raise ModelError(
-            f"the model {folder} is a pretrained encoder: it segments nothing yet;"
-            f" train from it with suite medical train DATA --from {folder} --out MODEL"
+            f"the model {named(folder)} is a pretrained encoder: it segments nothing yet;"
+            f" train from it with suite medical train DATA --from {named(folder)} --out MODEL"
         )
     plan = read_plan(stored)
     namespace = load_engine(engine)

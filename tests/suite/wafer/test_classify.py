@@ -29,8 +29,8 @@ def test_a_run_prints_one_row_per_wafer_and_the_report(good: Path, tmp_path: Pat
         "decision",
     ]
     assert lines[2].split() == ["L1", "W1", "17", "scratch", "0.250", "17.00", "20.50", "novel"]
-    assert lines[-2] == "3 maps: 1 normal, 1 novel, 1 known"
-    assert lines[-1] == "Report: run/report.html"
+    assert lines[-3] == "3 maps: 1 normal, 1 novel, 1 known"
+    assert lines[-2:] == ["Report: run/report.html", "Review: suite review run"]
     assert (tmp_path / "run" / "results.csv").read_text().splitlines()[0] == HEADER
 
 
