@@ -49,9 +49,9 @@ class Settings:
     target: Path
     networks: tuple[str, ...]
     seeds: int = 3
-    polyps: int = 600
-    test_polyps: int = 180
-    steps: int = 1200
+    polyps: int = 400
+    test_polyps: int = 150
+    steps: int = 600
     frames: int = 8
     size: int = 384
     threads: int = 1

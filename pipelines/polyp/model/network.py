@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from pipelines.common.media.record import Pixels
 from pipelines.polyp.config import NetworkPlan
 from pipelines.polyp.data.record import Box, Camera
+from pipelines.polyp.model.distribution import middles
 from pipelines.polyp.model.gates import FeatureGate
 from pipelines.polyp.model.resnet import ResNet18
 from pipelines.polyp.model.sites import Sites, sites_of
-from pipelines.polyp.model.views import NUMBERS, Views, views
+from pipelines.polyp.model.views import MEASURED, NUMBERS, Views, views
 from pipelines.polyp.model.vit import ViT
 from pipelines.polyp.size_bins import BINS
 from sparse_backbones.blocks import Sparse
@@ -25,6 +26,7 @@ from sparse_backbones.resnet import SparseResNet
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as public weights expect
 SITE_CHANNELS = 6
+DEVIATION_MEASURED = 0.25  # of the logarithm of a measured size, before anything is learnt
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,7 +156,11 @@ class SiteGate(nn.Module):
 
 
 class Hidden(nn.Module):
-    """Embeddings (B, width) and numbers (B, NUMBERS) to logits, with a gate on each layer where gated."""
+    """Embeddings (B, width) and numbers (B, NUMBERS) to logits, with a gate on each layer where gated.
+
+    depth: what is learnt then is added to a Gaussian in the logarithm around the size that was measured, of
+    which only the deviation is learnt; nothing is added where no size could be measured.
+    """
 
     def __init__(self, width: int, plan: NetworkPlan) -> None:
         super().__init__()
@@ -163,11 +169,29 @@ class Hidden(nn.Module):
         self.first = nn.Linear(width + plan.hidden, plan.hidden)
         self.gate = FeatureGate(plan.hidden) if plan.gated else nn.Identity()
         self.last = nn.Linear(plan.hidden, BINS)
+        self.measured = Measured() if plan.depth else None
 
     def forward(self, embedding: Tensor, numbers: Tensor) -> Tensor:
         joined = self.before(torch.cat([embedding, self.numbers(numbers)], 1))
         found: Tensor = self.last(self.gate(torch.relu(self.first(joined))))
-        return found
+        return found if self.measured is None else found.float() + self.measured(numbers)
+
+
+class Measured(nn.Module):
+    """Logits of the bins around the size that depths, outline and camera give."""
+
+    middles: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log_deviation = nn.Parameter(torch.tensor(DEVIATION_MEASURED).log())
+        self.register_buffer("middles", middles().log(), persistent=False)
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        """float32 (B, BINS), 0 where nothing was measured. numbers: float32 (B, NUMBERS), of `numbers_of`."""
+        known, place = numbers[:, MEASURED, None], numbers[:, MEASURED + 1, None]
+        away = (self.middles - place) / self.log_deviation.exp()
+        return -0.5 * known * away.square()
 
 
 def build_network(plan: NetworkPlan, engine: ModuleType) -> Sizer:

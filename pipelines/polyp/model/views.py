@@ -13,6 +13,7 @@ from pipelines.polyp.data.record import Box, Camera
 from pipelines.polyp.geometry import apparent_size, measured_size, resized
 
 NUMBERS = 11
+MEASURED = 9  # the place of the number that is 1 where a size was measured; the next is its logarithm
 MARGIN = 0.5  # on each side of the box, as a share of its longer side
 SMALLEST = 1.0  # px
 
@@ -115,7 +116,7 @@ def numbers_of(
         found[4:9] = [1.0, np.log(across), np.log(down), focal, camera.k1]
         mm = None if depth is None else measured_size(depth, camera, box, mask)
         if mm:
-            found[9:] = [1.0, np.log(mm)]
+            found[MEASURED:] = [1.0, np.log(mm)]
     return np.asarray(found, np.float32)
 
 

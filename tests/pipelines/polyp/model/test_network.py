@@ -17,8 +17,8 @@ from pipelines.polyp.model.gates import gates_of
 from pipelines.polyp.model.network import Seen, Sizer, build_network
 from pipelines.polyp.model.routing import make_optimisers, step
 from pipelines.polyp.model.sites import sites_of
-from pipelines.polyp.model.views import NUMBERS, around, cut, numbers_of, views
-from pipelines.polyp.size_bins import BINS
+from pipelines.polyp.model.views import MEASURED, NUMBERS, around, cut, numbers_of, views
+from pipelines.polyp.size_bins import BINS, bin_middles
 from sparse_backbones import engines
 
 NATIVE = engines.load("native")
@@ -189,3 +189,19 @@ def test_apparent_size_is_learnt(name: str, steps: int) -> None:
         found = expected_mm(network(batch))
     assert found.tolist() == sorted(found.tolist())
     assert found.tolist() == pytest.approx(sizes.tolist(), rel=0.5)
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_an_untrained_network_of_depths_says_about_what_was_measured(name: str) -> None:
+    network = build(name, depth=True).eval()
+    depth = np.full((80, 120), 25.0, np.float32)
+    known = replace(frame(), depth=depth)
+    further = replace(known, depth=2 * depth)
+    with torch.inference_mode():
+        found, double, unknown = (
+            float(expected_mm(network([network.encode(one)]))) for one in (known, further, frame())
+        )
+    measured = float(np.exp(network.encode(known).numbers[MEASURED + 1]))
+    assert found == pytest.approx(measured, rel=0.25)
+    assert double == pytest.approx(2 * measured, rel=0.25)
+    assert unknown == pytest.approx(float(bin_middles().mean()), rel=0.1), "all sizes alike"
