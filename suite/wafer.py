@@ -115,7 +115,7 @@ def _write_klarf(paths: list[Path], target: Path, config: ClassifyConfig, file: 
     try:
         with exits.exits(), terminal.progress(quiet) as progress:
             progress(f"writing {file}")
-            write_back(target, paths, file, assumed_diameter_mm=config.diameter_mm)
+            write_back(target, paths, file, config)
     except typer.Exit as end:
         if end.exit_code != exits.USAGE:
             raise
@@ -156,7 +156,7 @@ def _plan(paths: list[Path], target: Path, config: ClassifyConfig, as_json: bool
     models = [folder.name for folder in chosen_models(config.model)]
     found = {"maps": 0, "failed": 0, "skipped": 0}
     with terminal.progress(quiet) as progress:
-        for item in iter_maps(paths, assumed_diameter_mm=config.diameter_mm):
+        for item in iter_maps(paths, assumed_diameter_mm=config.diameter_mm, limits=config.limits):
             kind = {FailedMap: "failed", SkippedFile: "skipped"}.get(type(item), "maps")
             found[kind] += 1
             progress(f"{found['maps']:,} maps, at {item.source.name}")
@@ -176,6 +176,8 @@ def evaluate(
     false_alarm_rate: wafer_options.FalseAlarmRate = None,
     engine: options.EngineOption = None,
     device: options.Device = None,
+    config_file: options.ConfigFile = None,
+    sets: options.Sets = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -189,12 +191,12 @@ def evaluate(
             "device": device,
             "false_alarm_rate": false_alarm_rate,
         }
-        config = settings.resolve(ClassifyConfig, None, (), given)
+        config = settings.resolve(ClassifyConfig, config_file, sets or (), given)
         with terminal.progress(quiet) as progress:
             predictor = _predictor(config, progress)
             from pipelines.wafer.evaluate import evaluate as measure
 
-            metrics = measure(data, predictor)
+            metrics = measure(data, predictor, config.limits)
         if metrics["unknown_labels"]:
             names = ", ".join(metrics["unknown_labels"])
             terminal.note(f"the model has no class {names}: maps labelled so count as wrong", quiet)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from pipelines.common.config import Strict
+from pipelines.wafer.data.limits import MAX_BYTES, MAX_DEFECTS, Limits
 
 
 def _one_is_many(value: Any) -> Any:
@@ -23,6 +24,8 @@ class ClassifyConfig(Strict):
     alarm_on: `novel` or class names; a run that finds one of them ends with exit code 4.
     diameter_mm: the wafer's diameter taken for files that do not state one.
     batch_maps, batch_defects: the most maps and the most defects that go through the network at once.
+    max_bytes: of a file that is read, as stored and as unpacked.
+    max_defects: of a wafer in a KLARF file, and rows of a table.
     """
 
     model: str = "auto"
@@ -34,3 +37,10 @@ class ClassifyConfig(Strict):
     diameter_mm: float = Field(300.0, gt=0, le=1000)
     batch_maps: int = Field(256, ge=1, le=65_536)
     batch_defects: int = Field(200_000, ge=1)
+    max_bytes: int = Field(MAX_BYTES, ge=1)
+    max_defects: int = Field(MAX_DEFECTS, ge=1)
+
+    @property
+    def limits(self) -> Limits:
+        """The most that is read of a file."""
+        return Limits(self.max_bytes, self.max_defects)

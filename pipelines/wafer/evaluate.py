@@ -13,14 +13,15 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from pipelines.common.errors import UserError
 from pipelines.wafer.calibrate import expected_calibration_error
-from pipelines.wafer.data import WaferFileError, WaferMap, read_labelled
+from pipelines.wafer.data import Limits, WaferFileError, WaferMap, read_labelled
+from pipelines.wafer.data.limits import DEFAULT
 from pipelines.wafer.model.kinds import UnsuitableMap
 from pipelines.wafer.predict import Prediction, Predictor
 
 BATCH = 256
 
 
-def evaluate(data: Path, predictor: Predictor) -> dict[str, Any]:
+def evaluate(data: Path, predictor: Predictor, limits: Limits = DEFAULT) -> dict[str, Any]:
     """Metrics on the labelled data set `data`; see `metrics`.
 
     `unknown_labels` are those in the data that no model has: maps of them can only count as wrong.
@@ -29,7 +30,7 @@ def evaluate(data: Path, predictor: Predictor) -> dict[str, Any]:
     truth: list[str] = []
     predictions: list[Prediction] = []
     try:
-        for batch in _batches(read_labelled(data)):
+        for batch in _batches(read_labelled(data, limits=limits)):
             truth += [label for _, label in batch]
             predictions += predictor.predict([wafer for wafer, _ in batch])
     except WaferFileError as error:

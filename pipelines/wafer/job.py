@@ -16,7 +16,7 @@ from pipelines.common.runner import Work
 from pipelines.common.runs import Key
 from pipelines.wafer import rows
 from pipelines.wafer.config import ClassifyConfig
-from pipelines.wafer.data import FailedMap, FoundFile, SkippedFile, WaferMap, find_files, read_found
+from pipelines.wafer.data import FailedMap, FoundFile, Limits, SkippedFile, WaferMap, find_files, read_found
 from pipelines.wafer.drawing import pack
 
 if TYPE_CHECKING:
@@ -92,13 +92,14 @@ def _sources(
 
 def work_of(config: ClassifyConfig) -> Work[Source, Part, Done]:
     """What a runner is told of a classification."""
-    return Work(partial(read, config.diameter_mm), lost, partial(load, config), AT_ONCE, config.device)
+    reading = partial(read, config.diameter_mm, config.limits)
+    return Work(reading, lost, partial(load, config), AT_ONCE, config.device)
 
 
-def read(diameter_mm: float, source: Source) -> Iterator[Part]:
+def read(diameter_mm: float, limits: Limits, source: Source) -> Iterator[Part]:
     """The maps of a file that have no row yet. Raises UserError if one with a row has changed since."""
     seen: set[int] = set()
-    for item in read_found(source.found, assumed_diameter_mm=diameter_mm):
+    for item in read_found(source.found, assumed_diameter_mm=diameter_mm, limits=limits):
         if isinstance(item, SkippedFile):
             yield item
         elif item.position in source.finished:

@@ -34,7 +34,7 @@ def renew(model: str, data: Path, *, progress: Callable[[str], None] = lambda te
     folder = find_model(TASK, model)
     stored = load_model(folder, task=TASK)
     config = TrainConfig.model_validate(stored.config["training"])
-    maps, names = read_data(data, progress)
+    maps, names = read_data(data, progress, config.limits)
     labels, classes = np.unique(names, return_inverse=True)
     if "refitted_from" in stored.config:
         raise UserError(f"{folder} was refitted to a review, which is not in {data}; refit it again instead")

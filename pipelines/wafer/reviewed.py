@@ -13,7 +13,8 @@ from typing import Final
 from pipelines.common.errors import UserError
 from pipelines.common.runs import RUN
 from pipelines.common.tables import plain
-from pipelines.wafer.data import FailedMap, WaferMap, read_file
+from pipelines.wafer.data import FailedMap, Limits, WaferMap, read_file
+from pipelines.wafer.data.limits import DEFAULT
 from pipelines.wafer.rows import item_hash
 
 COLUMNS: Final = (
@@ -77,7 +78,11 @@ def read_review(path: Path) -> tuple[list[Verdict], list[LeftOut], int]:
 
 
 def find_maps(
-    verdicts: Sequence[Verdict], review: Path, root: Path | None, diameter_mm: float
+    verdicts: Sequence[Verdict],
+    review: Path,
+    root: Path | None,
+    diameter_mm: float,
+    limits: Limits = DEFAULT,
 ) -> tuple[list[tuple[WaferMap, Verdict]], list[LeftOut]]:
     """The map of each verdict, read again, and the verdicts whose map is not there or has changed.
 
@@ -91,7 +96,7 @@ def find_maps(
     for verdict in verdicts:
         by_source.setdefault(verdict.source, {})[verdict.map] = verdict
     for source, wanted in by_source.items():
-        for wafer, verdict, why in _maps_of(root / source, wanted, diameter_mm):
+        for wafer, verdict, why in _maps_of(root / source, wanted, diameter_mm, limits):
             if wafer is None:
                 left_out.append(LeftOut(verdict.source, str(verdict.map), why))
             else:
@@ -100,11 +105,11 @@ def find_maps(
 
 
 def _maps_of(
-    path: Path, wanted: dict[int, Verdict], diameter_mm: float
+    path: Path, wanted: dict[int, Verdict], diameter_mm: float, limits: Limits
 ) -> Iterator[tuple[WaferMap | None, Verdict, str]]:
     wanted = dict(wanted)
     if path.exists():
-        for item in read_file(path, assumed_diameter_mm=diameter_mm):
+        for item in read_file(path, assumed_diameter_mm=diameter_mm, limits=limits):
             verdict = wanted.pop(item.position, None)
             if verdict is None:
                 continue

@@ -20,7 +20,7 @@ from pipelines.common.errors import UserError
 from pipelines.common.hardware import resolve_device
 from pipelines.common.models import check_model_target
 from pipelines.common.training.spread.world import ALONE, World
-from pipelines.wafer.data import WaferFileError, WaferMap, read_labelled
+from pipelines.wafer.data import Limits, WaferFileError, WaferMap, read_labelled
 from pipelines.wafer.finish import LabelledMaps, finish
 from pipelines.wafer.fit import TrainingSet, drawing_chances, fit
 from pipelines.wafer.model.kinds import Coordinates, Dies, Kind
@@ -28,6 +28,10 @@ from pipelines.wafer.train_config import TrainConfig
 
 NORMAL_LABELS = ("None", "none", "normal", "Normal")
 MIN_PER_CLASS = 4
+# Settings that leave the weights as they are: with others, a training that was stopped still goes on.
+WITHOUT_EFFECT = frozenset(
+    {"device", "threads", "examples", "max_bytes", "max_defects", "data_terms", "notes"}
+)
 
 
 def train(
@@ -51,7 +55,7 @@ def train(
     device = world.device or resolve_device(config.device)
     if config.threads:
         torch.set_num_threads(config.threads)
-    maps, names = read_data(data, progress)
+    maps, names = read_data(data, progress, config.limits)
     labels, classes = np.unique(names, return_inverse=True)
     kind = _kind(maps, config)
     normal = _normal(labels, config)
@@ -96,11 +100,13 @@ def train(
     return metrics
 
 
-def read_data(data: Path, progress: Callable[[str], None]) -> tuple[list[WaferMap], list[str]]:
+def read_data(
+    data: Path, progress: Callable[[str], None], limits: Limits
+) -> tuple[list[WaferMap], list[str]]:
     """The maps of a labelled data set and their labels. Raises UserError."""
     progress(f"reading {data}")
     try:
-        pairs = list(read_labelled(data))
+        pairs = list(read_labelled(data, limits=limits))
     except WaferFileError as error:
         raise UserError(str(error)) from error
     if not pairs:
@@ -175,7 +181,5 @@ def split(
 def _fingerprint(data: Path, config: TrainConfig) -> str:
     files = sorted(path for path in ([data] if data.is_file() else data.rglob("*")) if path.is_file())
     state = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    settings = config.model_dump(
-        mode="json", exclude={"device", "threads", "examples", "data_terms", "notes"}
-    )
+    settings = config.model_dump(mode="json", exclude=set(WITHOUT_EFFECT))
     return hashlib.sha256(json.dumps([state, settings], sort_keys=True).encode()).hexdigest()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipelines.common.errors import UserError
 from pipelines.common.runs import ROWS
+from pipelines.wafer.config import ClassifyConfig
 from pipelines.wafer.data import WaferMap, iter_maps
 from pipelines.wafer.data.klarf import write
 
@@ -22,15 +23,16 @@ class Result:
     probability: float
 
 
-def write_back(run: Path, paths: Sequence[Path], file: Path, *, assumed_diameter_mm: float = 300.0) -> int:
+def write_back(run: Path, paths: Sequence[Path], file: Path, config: ClassifyConfig) -> int:
     """Write every classified map of the finished run `run` to the new KLARF 1.2 file `file`.
 
-    The maps are read again from `paths`, the inputs of the run, and all are held in memory at once, as the
-    one file holds them all. Returns how many there are; raises UserError if `file` exists or there are none.
+    The maps are read again from `paths`, the inputs of the run, as its `config` says, and all are held in
+    memory at once, as the one file holds them all. Returns how many there are; raises UserError if `file`
+    exists or there are none.
     """
     results = dict(_results(run))
     maps: dict[tuple[str, int], WaferMap] = {}
-    for item in iter_maps(paths, assumed_diameter_mm=assumed_diameter_mm):
+    for item in iter_maps(paths, assumed_diameter_mm=config.diameter_mm, limits=config.limits):
         if isinstance(item, WaferMap) and (str(item.source), item.position) in results:
             maps[str(item.source), item.position] = item
     if not maps:

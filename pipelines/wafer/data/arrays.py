@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from . import coordinates, grid, wm811k
+from .limits import MAX_BYTES, raise_it
 from .npz import ZIP_MAGIC, Npz
 from .record import FailedMap, WaferMap
 
-MAX_UNPACKED_BYTES: Final = 256 * 2**20
 _NAME_AT: Final = 30  # where the name of the first member stands in a zip file
 
 
@@ -22,9 +22,9 @@ def looks_like(head: bytes) -> bool:
     return head[_NAME_AT : _NAME_AT + length].endswith(b".npy")
 
 
-def read(data: bytes, source: Path) -> Iterator[WaferMap | FailedMap]:
-    """Every map of the file."""
-    yield from read_maps(Npz(io.BytesIO(data), MAX_UNPACKED_BYTES), source)
+def read(data: bytes, source: Path, *, max_bytes: int = MAX_BYTES) -> Iterator[WaferMap | FailedMap]:
+    """Every map of the file, whose arrays have at most `max_bytes` together."""
+    yield from read_maps(Npz(io.BytesIO(data), max_bytes, advice=raise_it("max_bytes")), source)
 
 
 def read_maps(npz: Npz, source: Path) -> Iterator[WaferMap | FailedMap]:

@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from . import arrays, e142, g85, grid, klarf, sinf, stdf, table
+from .limits import MAX_BYTES, Limits, raise_it
 from .record import FailedMap, WaferFileError, WaferMap
 
-MAX_BYTES: Final = 256 * 2**20  # of a file, as stored and as unpacked
 HEAD_BYTES: Final = 64 * 2**10  # what detection looks at
 MAX_GZIP_MEMBERS: Final = 10_000
 _CHUNK: Final = 64 * 2**10
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _GZIP: Final = 16 + zlib.MAX_WBITS
+
+Items = Iterator[WaferMap | FailedMap]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,25 +29,42 @@ class Format:
     """A kind of file that is read.
 
     looks_like: told from the first 64 KiB, unpacked.
-    read: the wafers in the whole content, in their order.
+    read: the wafers in the whole content, in their order, within the limits.
     """
 
     name: str
     looks_like: Callable[[bytes], bool]
-    read: Callable[[bytes, Path], Iterator[WaferMap | FailedMap]]
+    read: Callable[[bytes, Path, Limits], Items]
+
+
+def _arrays(data: bytes, source: Path, limits: Limits) -> Items:
+    return arrays.read(data, source, max_bytes=limits.max_bytes)
+
+
+def _klarf(data: bytes, source: Path, limits: Limits) -> Items:
+    return klarf.read(data, source, max_defects=limits.max_defects)
+
+
+def _table(data: bytes, source: Path, limits: Limits) -> Items:
+    return table.read(data, source, max_defects=limits.max_defects)
+
+
+def _whole(read: Callable[[bytes, Path], Items]) -> Callable[[bytes, Path, Limits], Items]:
+    """A reader of maps that the limit on the bytes of their file keeps small."""
+    return lambda data, source, limits: read(data, source)
 
 
 # In the order in which they are asked: those that a first word gives away, then those that are found in the
 # text.
 FORMATS: Final = (
-    Format("NumPy .npz", arrays.looks_like, arrays.read),
-    Format("NumPy .npy", grid.looks_like, grid.read),
-    Format("STDF", stdf.looks_like, stdf.read),
-    Format("KLARF", klarf.looks_like, klarf.read),
-    Format("SEMI E142", e142.looks_like, e142.read),
-    Format("SEMI G85", g85.looks_like, g85.read),
-    Format("SINF", sinf.looks_like, sinf.read),
-    Format("CSV", table.looks_like, table.read),
+    Format("NumPy .npz", arrays.looks_like, _arrays),
+    Format("NumPy .npy", grid.looks_like, _whole(grid.read)),
+    Format("STDF", stdf.looks_like, _whole(stdf.read)),
+    Format("KLARF", klarf.looks_like, _klarf),
+    Format("SEMI E142", e142.looks_like, _whole(e142.read)),
+    Format("SEMI G85", g85.looks_like, _whole(g85.read)),
+    Format("SINF", sinf.looks_like, _whole(sinf.read)),
+    Format("CSV", table.looks_like, _table),
 )
 
 
@@ -65,21 +84,24 @@ def read_head(path: Path) -> bytes:
         return _unpacked(stream, HEAD_BYTES)[:HEAD_BYTES]
 
 
-def read_all(path: Path, limit: int = MAX_BYTES) -> bytes:
+def read_all(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
     """The content of a file, unpacked if it is gzipped.
 
     Raises:
         OSError: it cannot be opened.
-        WaferFileError: it is larger than `limit`, stored or unpacked, or its gzip data is damaged.
+        WaferFileError: it is larger than `max_bytes`, stored or unpacked, or its gzip data is damaged.
     """
     with _open(path) as stream:
         size = os.fstat(stream.fileno()).st_size
-        if size > limit:
-            raise WaferFileError(f"the file has {size:,} bytes; at most {limit:,} are read")
-        data = _unpacked(stream, limit + 1, whole=True)
-    if len(data) > limit:
+        if size > max_bytes:
+            raise WaferFileError(
+                f"the file has {size:,} bytes; at most {max_bytes:,} are read: {raise_it('max_bytes')}"
+            )
+        data = _unpacked(stream, max_bytes + 1, whole=True)
+    if len(data) > max_bytes:
         raise WaferFileError(
-            f"the file has more than {limit:,} bytes when unpacked, which is the most that is read"
+            f"the file has more than {max_bytes:,} bytes when unpacked, which is the most that is read: "
+            f"{raise_it('max_bytes')}"
         )
     return data
 

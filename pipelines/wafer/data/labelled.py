@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from . import coordinates, wm811k
+from .limits import DEFAULT, Limits
 from .npz import ZIP_MAGIC, Npz
 from .reading import READ_ERRORS, read_file, reason
 from .record import FailedMap, WaferFileError, WaferMap
@@ -17,13 +18,14 @@ LABELS_FILE: Final = "labels.csv"
 _COLUMNS: Final = ("source", "map", "label")
 
 
-def read_labelled(path: str | Path) -> Iterator[tuple[WaferMap, str]]:
+def read_labelled(path: str | Path, *, limits: Limits = DEFAULT) -> Iterator[tuple[WaferMap, str]]:
     """The maps of a data set with their labels, lazily and in its order.
 
     Args:
         path: an .npz file in the WM-811K layout (`wm811k`) or of coordinates (`coordinates`), with `label`;
             or a folder with `labels.csv` of the columns source (path of a map's file, relative to the
             folder), map (0-based position in that file) and label.
+        limits: the most that is read of each file of a folder.
 
     Raises:
         WaferFileError: no such data set, no labels, or a map of it cannot be read: to leave out part of the
@@ -31,9 +33,9 @@ def read_labelled(path: str | Path) -> Iterator[tuple[WaferMap, str]]:
     """
     path = Path(path)
     if path.is_dir():
-        return _from_folder(path)
+        return _from_folder(path, limits)
     if path.name == LABELS_FILE:
-        return _from_folder(path.parent)
+        return _from_folder(path.parent, limits)
     return _from_npz(path)
 
 
@@ -70,7 +72,7 @@ def _layout(names: frozenset[str]) -> _Layout:
     )
 
 
-def _from_folder(folder: Path) -> Iterator[tuple[WaferMap, str]]:
+def _from_folder(folder: Path, limits: Limits) -> Iterator[tuple[WaferMap, str]]:
     rows = _label_rows(folder / LABELS_FILE)
     wanted: dict[str, dict[int, str]] = {}
     for source, position, label in rows:
@@ -86,7 +88,7 @@ def _from_folder(folder: Path) -> Iterator[tuple[WaferMap, str]]:
             raise WaferFileError(f"{folder / LABELS_FILE}: {source!r} is no name of a file") from error
         if not inside:
             raise WaferFileError(f"{folder / LABELS_FILE}: {source} lies outside the folder")
-        for item in read_file(path):
+        for item in read_file(path, limits=limits):
             if item.position in labels:
                 yield _good(item), labels.pop(item.position)
             elif isinstance(item, FailedMap) and labels:

@@ -59,12 +59,13 @@ class Npz:
     Args:
         stream: an open, seekable file.
         limit: bytes that all arrays together may take when unpacked.
+        advice: what to do about arrays that take more.
 
     Raises:
         WaferFileError: no zip file, encrypted, too many or too large members.
     """
 
-    def __init__(self, stream: BinaryIO, limit: int) -> None:
+    def __init__(self, stream: BinaryIO, limit: int, *, advice: str = "") -> None:
         try:
             self._zip = zipfile.ZipFile(stream)
         except (zipfile.BadZipFile, ValueError, OverflowError, NotImplementedError) as error:
@@ -74,7 +75,8 @@ class Npz:
             raise WaferFileError(f"the .npz file has {len(members)} members; at most {MAX_MEMBERS} are read")
         size = sum(member.file_size for member in members)
         if size > limit:
-            raise WaferFileError(f"the arrays take {size:,} bytes when unpacked; at most {limit:,} are read")
+            text = f"the arrays take {size:,} bytes when unpacked; at most {limit:,} are read"
+            raise WaferFileError(f"{text}: {advice}" if advice else text)
         self._members = {m.filename.removesuffix(".npy"): m for m in members if m.filename.endswith(".npy")}
 
     @property

@@ -12,6 +12,7 @@ from typing import Final
 
 from .dies import ASSUMED_DIAMETER_MM
 from .files import detect, read_all, read_head
+from .limits import DEFAULT, Limits
 from .record import DieGrid, FailedMap, SkippedFile, WaferFileError, WaferMap
 from .walk import walk
 
@@ -47,7 +48,7 @@ class FoundFile:
 
 
 def read_file(
-    path: str | Path, *, assumed_diameter_mm: float = ASSUMED_DIAMETER_MM
+    path: str | Path, *, assumed_diameter_mm: float = ASSUMED_DIAMETER_MM, limits: Limits = DEFAULT
 ) -> Iterator[WaferMap | FailedMap]:
     """The wafers of one file, lazily and in their order.
 
@@ -57,14 +58,18 @@ def read_file(
 
     Args:
         assumed_diameter_mm: taken for maps that do not state their diameter.
+        limits: the most that is read of the file.
     """
     path = Path(path)
-    for item in _read(path, assumed_diameter_mm):
+    for item in _read(path, assumed_diameter_mm, limits):
         yield FailedMap(path, 0, item.reason) if isinstance(item, SkippedFile) else item
 
 
 def iter_maps(
-    paths: Iterable[str | Path], *, assumed_diameter_mm: float = ASSUMED_DIAMETER_MM
+    paths: Iterable[str | Path],
+    *,
+    assumed_diameter_mm: float = ASSUMED_DIAMETER_MM,
+    limits: Limits = DEFAULT,
 ) -> Iterator[WaferMap | FailedMap | SkippedFile]:
     """The wafers of many files and folders, lazily: no more than one file is held in memory.
 
@@ -78,7 +83,7 @@ def iter_maps(
     return (
         item
         for found in find_files(paths)
-        for item in read_found(found, assumed_diameter_mm=assumed_diameter_mm)
+        for item in read_found(found, assumed_diameter_mm=assumed_diameter_mm, limits=limits)
     )
 
 
@@ -109,15 +114,18 @@ def _find_files(named: list[Path]) -> Iterator[FoundFile | FailedMap | SkippedFi
 
 
 def read_found(
-    found: FoundFile | FailedMap | SkippedFile, *, assumed_diameter_mm: float = ASSUMED_DIAMETER_MM
+    found: FoundFile | FailedMap | SkippedFile,
+    *,
+    assumed_diameter_mm: float = ASSUMED_DIAMETER_MM,
+    limits: Limits = DEFAULT,
 ) -> Iterator[WaferMap | FailedMap | SkippedFile]:
     """The wafers of what `find_files` has found."""
     if not isinstance(found, FoundFile):
         yield found
     elif found.named:
-        yield from read_file(found.path, assumed_diameter_mm=assumed_diameter_mm)
+        yield from read_file(found.path, assumed_diameter_mm=assumed_diameter_mm, limits=limits)
     else:
-        yield from _read(found.path, assumed_diameter_mm)
+        yield from _read(found.path, assumed_diameter_mm, limits)
 
 
 def _is_folder(path: Path) -> bool:
@@ -127,7 +135,7 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _read(path: Path, diameter_mm: float) -> Iterator[WaferMap | FailedMap | SkippedFile]:
+def _read(path: Path, diameter_mm: float, limits: Limits) -> Iterator[WaferMap | FailedMap | SkippedFile]:
     name, position = "", 0
     try:
         head = read_head(path)
@@ -136,7 +144,7 @@ def _read(path: Path, diameter_mm: float) -> Iterator[WaferMap | FailedMap | Ski
             yield SkippedFile(path, UNKNOWN_FORMAT if head else "the file is empty")
             return
         name = f"{format.name}: "
-        for item in format.read(read_all(path), path):
+        for item in format.read(read_all(path, limits.max_bytes), path, limits):
             position = item.position + 1
             yield with_diameter(item, diameter_mm) if isinstance(item, WaferMap) else item
     except READ_ERRORS as error:

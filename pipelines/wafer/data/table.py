@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 
 from .columns import Columns, parse_header
 from .dies import ASSUMED_DIAMETER_MM, check_shape, die_map
+from .limits import MAX_DEFECTS, raise_it
 from .record import FAIL, PASS, FailedMap, WaferFileError, WaferMap
-from .text import decode_head, diameter_mm, lines, number
+from .text import MAX_LINES, decode_head, diameter_mm, lines, number
 
-MAX_ROWS: Final = 2_000_000
 MAX_WAFERS: Final = 10_000
 _BLOCK: Final = 50_000  # rows held as text at a time
 _MISSING: Final = frozenset({"", "na", "n/a", "nan", "null", "none", "-"})
@@ -40,13 +40,13 @@ def looks_like(head: bytes) -> bool:
         return True  # the header names x and y, and what is wrong is said when the file is read
 
 
-def read(data: bytes, source: Path) -> Iterator[WaferMap | FailedMap]:
-    """Every wafer of the table, in the order in which they first appear."""
-    text = lines(data)
+def read(data: bytes, source: Path, *, max_defects: int = MAX_DEFECTS) -> Iterator[WaferMap | FailedMap]:
+    """Every wafer of the table, of at most `max_defects` rows, in the order in which they first appear."""
+    text = lines(data, max_defects + MAX_LINES)
     columns = parse_header(_header_line(text))
     if columns is None:
         raise WaferFileError("the header names no x and y")
-    table = _parse(text, columns)
+    table = _parse(text, columns, max_defects)
     counted = all(bool((values[np.isfinite(values)] % 1 == 0).all()) for values in (table.x, table.y))
     make = _dies if columns.dies or (columns.dies is None and counted) else _defects
     order = np.argsort(table.wafer, kind="stable")
@@ -84,7 +84,7 @@ def _key_names(columns: Columns) -> list[str]:
     return [*columns.texts, *(["diameter"] if columns.diameter is not None else [])]
 
 
-def _parse(text: Iterator[str], columns: Columns) -> _Table:
+def _parse(text: Iterator[str], columns: Columns, max_defects: int) -> _Table:
     places = [columns.x, columns.y, columns.x if columns.result is None else columns.result]
     places += [*columns.texts.values(), *([] if columns.diameter is None else [columns.diameter])]
     # A comma is the decimal mark where a semicolon parts the cells.
@@ -92,10 +92,15 @@ def _parse(text: Iterator[str], columns: Columns) -> _Table:
     wafers: defaultdict[tuple[str, ...], int] = defaultdict()
     wafers.default_factory = wafers.__len__
     blocks: list[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_], NDArray[np.int64]]] = []
+    count = 0
     rows = _picked(csv.reader(text, delimiter=columns.delimiter, skipinitialspace=True), places)
     while block := list(islice(rows, _BLOCK)):
-        if (len(blocks) + 1) * _BLOCK > MAX_ROWS:
-            raise WaferFileError(f"the table has more than {MAX_ROWS:,} rows")
+        count += len(block)
+        if count > max_defects:
+            raise WaferFileError(
+                f"the table has more than {max_defects:,} rows, which is the most that is read: "
+                f"{raise_it('max_defects')}"
+            )
         x, y, result, *texts = zip(*block, strict=True)
         fails = [cell.strip().lower() not in _GOOD for cell in result] if columns.result is not None else 0
         keys = zip(*(map(str.strip, column) for column in texts), strict=True) if texts else repeat(())

@@ -33,17 +33,17 @@ _BOM_UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 _DATE_FORMATS: Final = ("%Y%m%d%H%M%S", "%Y-%m-%d %H:%M:%S", "%Y/%m/%d %H:%M:%S", "%m-%d-%Y %H:%M:%S")
 
 
-def lines(data: bytes) -> Iterator[str]:
+def lines(data: bytes, most: int = MAX_LINES) -> Iterator[str]:
     """The lines of a text with their ends, decoded as they are asked for.
 
     The text is in UTF-8 (with or without a mark), in UTF-16 with a mark, or else in Latin-1, which reads
     any byte.
 
     Raises:
-        WaferFileError: more lines, or longer ones, than any map has.
+        WaferFileError: more than `most` lines, or longer ones than any map has.
     """
     stream = io.TextIOWrapper(io.BytesIO(data), _encoding(data), newline="")
-    for _ in range(MAX_LINES):
+    for _ in range(most):
         try:
             line = stream.readline(MAX_LINE)
         except UnicodeDecodeError as error:  # of UTF-16 alone; what is no UTF-8 is read as Latin-1
@@ -53,7 +53,7 @@ def lines(data: bytes) -> Iterator[str]:
         if len(line) == MAX_LINE:
             raise WaferFileError(f"a line has more than {MAX_LINE:,} characters")
         yield line
-    raise WaferFileError(f"the text has more than {MAX_LINES:,} lines")
+    raise WaferFileError(f"the text has more than {most:,} lines")
 
 
 def _encoding(data: bytes) -> str:

@@ -80,7 +80,7 @@ def read_lesson(
     """
     progress(f"reading {review}")
     verdicts, left_out, unsure = read_review(review)
-    found, gone = find_maps(verdicts, review, root, diameter_mm)
+    found, gone = find_maps(verdicts, review, root, diameter_mm, config.limits)
     pairs, unsuitable = suitable(found, kind)
     left_out += [*gone, *unsuitable]
     if not pairs:
@@ -90,7 +90,7 @@ def read_lesson(
         )
     spelled = {label.casefold(): label for label in old_labels}
     names = [spelled.get(verdict.label.casefold(), verdict.label) for _, verdict in pairs]
-    replay_maps, replay_names = read_data(data, progress) if data else ([], [])
+    replay_maps, replay_names = read_data(data, progress, config.limits) if data else ([], [])
     new = sorted({*names, *replay_names} - set(old_labels))
     labels = (*old_labels, *new)
     place = {label: number for number, label in enumerate(labels)}

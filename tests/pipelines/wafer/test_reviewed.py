@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pipelines.wafer.data import Limits
 from pipelines.wafer.reviewed import find_maps, read_review
 from tests.pipelines.wafer.conftest import Trained
 from tests.pipelines.wafer.reviews import run_of, verdict, write_half_defects, write_review
@@ -59,3 +60,13 @@ def test_sources_are_found_from_the_folder_of_the_run(rows: list[dict[str, Any]]
     beside.mkdir()
     (beside / "run.json").write_text(json.dumps({"folder": str(home)}))
     assert len(find_maps(taken, write_review(beside / "r.csv", relative), None, 300.0)[0]) == 3
+
+
+def test_maps_are_read_again_within_the_limits(rows: list[dict[str, Any]], tmp_path: Path) -> None:
+    review = write_review(tmp_path / "review.csv", [verdict(rows[0])])
+    taken = read_review(review)[0]
+    size = Path(rows[0]["source"]).stat().st_size
+    found, gone = find_maps(taken, review, None, 300.0, Limits(max_bytes=size - 1))
+    assert found == []
+    assert "raise the limit (max_bytes)" in gone[0].reason
+    assert len(find_maps(taken, review, None, 300.0)[0]) == 1

@@ -52,7 +52,8 @@ def test_the_options_reach_the_config(good: Path, tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("batch_maps: 7\nseed: 5\n")
     result = classify(
         good,
-        *["--out", "run", "--config", "c.yaml", "--set", "batch_defects=99", "--seed", "6"],
+        *["--out", "run", "--config", "c.yaml", "--seed", "6"],
+        *["--set", "batch_defects=99", "--set", "max_defects=98"],
         *["--diameter", "200", "--false-alarm-rate", "0.05", "--engine", "native", "--device", "cpu"],
     )
     assert result.exit_code == 0
@@ -67,6 +68,8 @@ def test_the_options_reach_the_config(good: Path, tmp_path: Path) -> None:
         "diameter_mm": 200.0,
         "batch_maps": 7,
         "batch_defects": 99,
+        "max_bytes": 256 * 2**20,
+        "max_defects": 98,
     }
 
 

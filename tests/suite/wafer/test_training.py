@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from pipelines.wafer.data import Limits
 from suite.cli import app
 from tests.pipelines.wafer.double import Double
 
@@ -27,15 +28,15 @@ def test_evaluate_prints_the_metrics(
     }
     given: list[Any] = []
 
-    def measure(data: Path, predictor: Double) -> dict[str, Any]:
-        given.extend([data, predictor])
+    def measure(data: Path, predictor: Double, limits: Limits) -> dict[str, Any]:
+        given.extend([data, predictor, limits])
         return metrics
 
     monkeypatch.setattr("pipelines.wafer.evaluate.evaluate", measure)
-    arguments = ["--json"] if text == "--json" else []
+    arguments = ["--set", "max_bytes=9999", *(["--json"] if text == "--json" else [])]
     result = CliRunner().invoke(app, ["wafer", "evaluate", str(good), *arguments])
     assert result.exit_code == 0
-    assert given == [good, double]
+    assert given == [good, double, Limits(max_bytes=9999)]
     assert "no class comet" in result.stderr
     if text == "--json":
         assert json.loads(result.stdout) == metrics

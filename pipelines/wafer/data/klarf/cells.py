@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..limits import raise_it
 from ..record import WaferFileError
 from .lexer import QUOTED
 from .numbers import MAX_DIE_INDEX, MISSING, NEWLINE, SEMICOLON, Bytes, Offsets, numbers, shown, spans
 
 POSITION_COLUMNS = ("XREL", "YREL", "XINDEX", "YINDEX", "X", "Y")
 INDEX_COLUMNS = ("XINDEX", "YINDEX")
-MAX_DEFECTS = 5_000_000
 MAX_COLUMNS = 1_000
 MAX_IMAGES_PER_DEFECT = 10_000
 CHUNK_BYTES = 1 << 22
@@ -42,8 +42,12 @@ class DefectTable:
     columns: Columns
 
 
-def join(parts: Sequence[DefectTable]) -> DefectTable:
-    """One table of several lists of one wafer; only columns that all of them have are kept."""
+def join(parts: Sequence[DefectTable], max_defects: int) -> DefectTable:
+    """One table of several lists of one wafer; only columns that all of them have are kept.
+
+    Raises WaferFileError where they have more than `max_defects` rows together.
+    """
+    _check_number(sum(part.rows for part in parts), max_defects)
     filled = [part for part in parts if part.rows]
     names = [name for name in POSITION_COLUMNS if filled and all(name in part.columns for part in filled)]
     columns = {name: np.concatenate([part.columns[name] for part in filled]) for name in names}
@@ -61,8 +65,9 @@ def check_columns(names: Sequence[str]) -> None:
             raise WaferFileError(f"the column {name} is named {names.count(name)} times")
 
 
-def table_of_counted_rows(body: bytes, names: Sequence[str]) -> DefectTable:
-    """Rows of KLARF 1.x, which end where all columns are filled. Raises WaferFileError.
+def table_of_counted_rows(body: bytes, names: Sequence[str], max_defects: int) -> DefectTable:
+    """Rows of KLARF 1.x, at most `max_defects`, which end where all columns are filled. Raises
+    WaferFileError.
 
     IMAGELIST is a count followed by that many pairs, wherever the lines end. FILENAME lines are left out.
     """
@@ -97,12 +102,14 @@ def table_of_counted_rows(body: bytes, names: Sequence[str]) -> DefectTable:
         }
         parts.append(_table(array, starts, ends, cells, len(firsts), rows))
         rows += len(firsts)
-        _check_number(rows)
-    return join(parts)
+        _check_number(rows, max_defects)
+    return join(parts, max_defects)
 
 
-def table_of_closed_rows(body: bytes, names: Sequence[str]) -> DefectTable:
-    """Rows of KLARF 1.8, each closed by a ";". An image list counts as one cell. Raises WaferFileError."""
+def table_of_closed_rows(body: bytes, names: Sequence[str], max_defects: int) -> DefectTable:
+    """Rows of KLARF 1.8, at most `max_defects`, each closed by a ";". An image list counts as one cell.
+    Raises WaferFileError.
+    """
     check_columns(names)
     body = _unquoted(body)
     if b"{" in body:
@@ -126,8 +133,8 @@ def table_of_closed_rows(body: bytes, names: Sequence[str]) -> DefectTable:
         cells = {name: firsts + column for column, name in enumerate(names) if name in POSITION_COLUMNS}
         parts.append(_table(array, starts, ends, cells, len(counts), rows))
         rows += len(counts)
-        _check_number(rows)
-    return join(parts)
+        _check_number(rows, max_defects)
+    return join(parts, max_defects)
 
 
 def _unquoted(body: bytes) -> bytes:
@@ -219,8 +226,9 @@ def _table(
     return DefectTable(rows, columns)
 
 
-def _check_number(rows: int) -> None:
-    if rows > MAX_DEFECTS:
+def _check_number(rows: int, max_defects: int) -> None:
+    if rows > max_defects:
         raise WaferFileError(
-            f"a wafer lists more than {MAX_DEFECTS:,} defects, which is the most that is read"
+            f"a wafer lists more than {max_defects:,} defects, which is the most that is read: "
+            f"{raise_it('max_defects')}"
         )

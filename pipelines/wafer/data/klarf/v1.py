@@ -48,6 +48,7 @@ FILE_NAMES = frozenset({"tifffilename", "filename"})
 class _Wafer:
     """What has been read of one wafer. The next inherits what it does not restate, but its name and slot."""
 
+    max_defects: int
     fields: dict[str, list[str]] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
     summary: tuple[str, ...] = ()
@@ -66,12 +67,12 @@ class _Wafer:
 
     def next(self) -> _Wafer:
         inherited = {name: value for name, value in self.fields.items() if name not in OF_ONE_WAFER}
-        return _Wafer(inherited, self.columns, self.summary, self.plan, plan_inherited=True)
+        return _Wafer(self.max_defects, inherited, self.columns, self.summary, self.plan, plan_inherited=True)
 
 
-def read(data: bytes, source: Path) -> Iterator[WaferMap | FailedMap]:
+def read(data: bytes, source: Path, max_defects: int) -> Iterator[WaferMap | FailedMap]:
     """The wafers of a KLARF 1.x file; see the package for what is raised."""
-    wafer, position, ended, last = _Wafer(), 0, False, ""
+    wafer, position, ended, last = _Wafer(max_defects), 0, False, ""
     for statement in statements(data):
         name = statement.name
         if ended and name != "fileversion":
@@ -88,7 +89,7 @@ def read(data: bytes, source: Path) -> Iterator[WaferMap | FailedMap]:
                     raise WaferFileError(
                         f"the file has more than {MAX_WAFERS:,} wafers, which is the most that is read"
                     )
-            wafer, ended = (_Wafer() if name == "fileversion" else wafer.next()), False
+            wafer, ended = (_Wafer(max_defects) if name == "fileversion" else wafer.next()), False
         if name == "endoffile":
             ended = True
         elif name or not last:
@@ -153,7 +154,8 @@ def _take_defects(wafer: _Wafer, statement: Statement) -> None:
 def _parse_lists(wafer: _Wafer) -> None:
     """Parse the lists at once: some tools write one for every defect."""
     if wafer.lists:
-        wafer.tables.append(table_of_counted_rows(b"\n".join(wafer.lists), wafer.columns))
+        body = b"\n".join(wafer.lists)
+        wafer.tables.append(table_of_counted_rows(body, wafer.columns, wafer.max_defects))
         wafer.lists = []
 
 
@@ -223,9 +225,8 @@ def _finish(wafer: _Wafer, source: Path, position: int, *, cut: bool) -> WaferMa
                 )
             notes.append("the file has no DefectList, and its summary counts no defects")
         _parse_lists(wafer)
-        raw = RawWafer(
-            head, join(wafer.tables), wafer.columns, _inspected(wafer), wafer.declared, tuple(notes)
-        )
+        defects = join(wafer.tables, wafer.max_defects)
+        raw = RawWafer(head, defects, wafer.columns, _inspected(wafer), wafer.declared, tuple(notes))
         return wafer_map(raw, MICROMETRES, source, position)
     except WaferFileError as error:
         named = " ".join(wafer.fields.get("waferid", [])[:1])[:100]

@@ -45,7 +45,7 @@ class _Context:
         )
 
 
-def read(data: bytes, source: Path) -> Iterator[WaferMap | FailedMap]:
+def read(data: bytes, source: Path, max_defects: int) -> Iterator[WaferMap | FailedMap]:
     """The wafers of a KLARF 1.8 file; see the package for what is raised."""
     root, problem = parse(data)
     position = 0
@@ -55,7 +55,7 @@ def read(data: bytes, source: Path) -> Iterator[WaferMap | FailedMap]:
                 f"the file has more than {MAX_WAFERS:,} wafers, which is the most that is read"
             )
         try:
-            yield wafer_map(_raw(data, context, wafer, problem), NANOMETRES, source, position)
+            yield wafer_map(_raw(data, context, wafer, problem, max_defects), NANOMETRES, source, position)
         except WaferFileError as error:
             named = f"wafer {wafer.ident[:100]!r}: " if wafer.ident else ""
             yield FailedMap(source, position, f"{named}{error}")
@@ -77,7 +77,9 @@ def _wafers(data: bytes, record: Record, context: _Context) -> Iterator[tuple[_C
             yield from _wafers(data, child, context)
 
 
-def _raw(data: bytes, context: _Context, wafer: Record, problem: Problem | None) -> RawWafer:
+def _raw(
+    data: bytes, context: _Context, wafer: Record, problem: Problem | None, max_defects: int
+) -> RawWafer:
     notes = list(context.notes)
     lists = wafer.tables_named("defectlist")
     if problem and not context.closed:
@@ -94,7 +96,7 @@ def _raw(data: bytes, context: _Context, wafer: Record, problem: Problem | None)
         notes.append("the file has no DefectList, and its summary counts no defects")
     parts = []
     for table in lists:
-        part = _defects(data, table)
+        part = _defects(data, table, max_defects)
         parts.append(part)
         if table.declared != str(part.rows):
             notes.append(
@@ -105,14 +107,17 @@ def _raw(data: bytes, context: _Context, wafer: Record, problem: Problem | None)
                 f"DefectList announces {table.declared_columns[:20]} columns, and has {len(table.columns)}"
             )
     columns = tuple(name for table in lists for name in table.columns)
+    defects = join(parts, max_defects)
     return RawWafer(
-        header(context.fields, NANOMETRES), join(parts), columns, context.plan, declared, tuple(notes)
+        header(context.fields, NANOMETRES), defects, columns, context.plan, declared, tuple(notes)
     )
 
 
-def _defects(data: bytes, table: Table) -> DefectTable:
+def _defects(data: bytes, table: Table, max_defects: int) -> DefectTable:
     body = data[table.start : table.end]
-    return table_of_closed_rows(body, table.columns) if body.strip(b" \t\r\n;") else DefectTable(0, {})
+    if not body.strip(b" \t\r\n;"):
+        return DefectTable(0, {})
+    return table_of_closed_rows(body, table.columns, max_defects)
 
 
 def _plan(data: bytes, record: Record, notes: list[str]) -> DieIndices | None:

@@ -13,6 +13,7 @@ import pytest
 from pipelines.wafer import data as wafer_data
 from pipelines.wafer.data import (
     FailedMap,
+    Limits,
     SkippedFile,
     WaferFileError,
     WaferMap,
@@ -51,7 +52,7 @@ FILES: dict[str, bytes] = {
 
 def test_public_names() -> None:
     assert set(wafer_data.__all__) == {
-        *("DieGrid", "FailedMap", "FoundFile", "SkippedFile", "WaferFileError", "WaferMap"),
+        *("DieGrid", "FailedMap", "FoundFile", "Limits", "SkippedFile", "WaferFileError", "WaferMap"),
         *("find_files", "iter_maps", "read_file", "read_found", "read_labelled"),
     }
 
@@ -97,12 +98,52 @@ def test_several_gzip_parts_and_padding(tmp_path: Path) -> None:
 def test_limit_on_bytes(tmp_path: Path) -> None:
     path = tmp_path / "map"
     path.write_bytes(bytes(1001))
-    with pytest.raises(WaferFileError, match="1,001 bytes; at most 1,000"):
+    with pytest.raises(WaferFileError, match=r"1,001 bytes; at most 1,000 are.*\(max_bytes\)"):
         files.read_all(path, 1000)
     path.write_bytes(gzip.compress(bytes(1001)))
-    with pytest.raises(WaferFileError, match=r"more than 1,000 bytes when unpacked"):
+    with pytest.raises(WaferFileError, match=r"more than 1,000 bytes when unpacked.*\(max_bytes\)"):
         files.read_all(path, 1000)
     assert len(files.read_all(path, 1001)) == 1001
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("name", FILES)
+def test_every_format_keeps_to_the_limit_on_bytes(tmp_path: Path, name: str, named: bool) -> None:
+    path = tmp_path / "maps" / "map"
+    path.parent.mkdir()
+    path.write_bytes(FILES[name])
+    paths, size = [path if named else path.parent], len(FILES[name])
+    (failed,) = iter_maps(paths, limits=Limits(max_bytes=size - 1))
+    assert isinstance(failed, FailedMap)
+    assert f"at most {size - 1:,} are read: raise the limit (max_bytes)" in failed.error
+    assert all(isinstance(item, WaferMap) for item in iter_maps(paths, limits=Limits(max_bytes=size)))
+
+
+def test_limit_on_the_arrays_of_an_npz(tmp_path: Path) -> None:
+    path = tmp_path / "maps.npz"
+    np.savez_compressed(path, a=np.ones((100, 100), np.uint8), b=np.full((100, 100), 2, np.uint8))
+    stored, unpacked = path.stat().st_size, 2 * (100 * 100 + 128)  # an .npy has a header of 128 bytes
+    assert stored < unpacked - 1
+    (failed,) = read_file(path, limits=Limits(max_bytes=unpacked - 1))
+    assert isinstance(failed, FailedMap)
+    assert f"the arrays take {unpacked:,} bytes when unpacked" in failed.error
+    assert "raise the limit (max_bytes)" in failed.error
+    assert len(list(read_file(path, limits=Limits(max_bytes=unpacked)))) == 2
+
+
+@pytest.mark.parametrize("name", ["KLARF", "CSV"])
+def test_limit_on_defects(tmp_path: Path, name: str) -> None:
+    two = {
+        "KLARF": KLARF.replace(b" 1 100 200 1 -1;", b" 1 100 200 1 -1\n 2 100 200 1 -1;"),
+        "CSV": b"x_mm,y_mm\n1,2\n3,4\n",
+    }
+    path = tmp_path / "map"
+    path.write_bytes(two[name])
+    (failed,) = read_file(path, limits=Limits(max_defects=1))
+    assert isinstance(failed, FailedMap)
+    assert "more than 1 " in failed.error and "raise the limit (max_defects)" in failed.error
+    (wafer,) = read_file(path, limits=Limits(max_defects=2))
+    assert isinstance(wafer, WaferMap) and len(wafer.defects) == 2
 
 
 def test_named_file_that_is_no_map_fails(tmp_path: Path) -> None:
@@ -204,7 +245,7 @@ def test_pipes_and_the_like_are_not_waited_for(tmp_path: Path) -> None:
 def test_damage_that_no_reader_foresaw_is_a_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
-    def read(data: bytes, source: Path) -> Iterator[WaferMap | FailedMap]:
+    def read(data: bytes, source: Path, limits: Limits) -> Iterator[WaferMap | FailedMap]:
         yield next(sinf.read(data, source))
         raise error("what is this")
 

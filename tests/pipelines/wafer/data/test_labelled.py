@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.wafer.data import WaferFileError, read_labelled
+from pipelines.wafer.data import Limits, WaferFileError, read_labelled
 from tests.pipelines.wafer.data import builders
 
 
@@ -34,6 +34,15 @@ def test_folder_with_labels(tmp_path: Path, named: str) -> None:
     write(tmp_path / "labels.csv", "source,map,label\n" + "\n".join(rows) + "\n")
     read = [(wafer.source.name, wafer.position, label) for wafer, label in read_labelled(tmp_path / named)]
     assert read == [("a.map", 0, "Ring"), ("a.map", 1, "Scratch"), ("b.csv", 0, "Loc")]
+
+
+def test_files_of_a_folder_keep_to_the_limits(tmp_path: Path) -> None:
+    write(tmp_path / "b.csv", "x_mm,y_mm\n1,2\n3,4\n")
+    write(tmp_path / "labels.csv", "source,map,label\nb.csv,0,Loc\n")
+    with pytest.raises(WaferFileError, match=r"more than 1 rows.*\(max_defects\)"):
+        list(read_labelled(tmp_path, limits=Limits(max_defects=1)))
+    ((wafer, _),) = read_labelled(tmp_path, limits=Limits(max_defects=2))
+    assert len(wafer.defects) == 2
 
 
 @pytest.mark.parametrize(

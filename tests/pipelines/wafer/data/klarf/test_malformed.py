@@ -187,11 +187,26 @@ def test_malformed_files_that_make_sense(name: str, data: bytes, maps: int) -> N
     assert outcome(data) == (maps, [])
 
 
-def test_too_many_defects(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.wafer.data.klarf.cells.MAX_DEFECTS", 2)
-    for text in (KLARF_12, KLARF_18):
-        maps, errors = outcome(text.encode())
-        assert maps == 0 and "more than 2 defects" in errors[0]
+def test_too_many_defects() -> None:
+    again = KLARF_12.replace(END_12, SPEC_12 + ROWS_12 + END_12)
+    for text, defects in ((KLARF_12, 3), (KLARF_18, 3), (again, 6)):
+        (failed,) = read(text.encode(), SOURCE, max_defects=defects - 1)
+        assert isinstance(failed, FailedMap)
+        assert f"more than {defects - 1} defects" in failed.error
+        assert "raise the limit (max_defects)" in failed.error
+        (wafer,) = read(text.encode(), SOURCE, max_defects=defects)
+        assert isinstance(wafer, WaferMap) and len(wafer.defects) == defects
+
+
+def test_a_wafer_with_too_many_defects_fails_alone() -> None:
+    one = ROWS_12.split(" 2 2000.0")[0].rstrip() + ";\n"
+    wafers = [WAFER_12 + SPEC_12 + rows for rows in (one, ROWS_12, one)]
+    text = HEADER_12 + "".join(wafers).replace('"W1"', '"W2"', 2).replace('"W2"', '"W1"', 1) + END_12
+    assert [type(item) for item in read(text.encode(), SOURCE, max_defects=2)] == [
+        WaferMap,
+        FailedMap,
+        WaferMap,
+    ]
 
 
 def test_lists_are_the_same_in_small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
