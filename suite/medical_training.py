@@ -9,7 +9,7 @@ import typer
 
 from pipelines.common.errors import UserError
 from pipelines.common.training.spread.launch import processes
-from suite import exits, options, settings, terminal
+from suite import exits, options, results, settings, terminal
 from suite.medical_planning import (
     Channels,
     Data,
@@ -90,7 +90,7 @@ def train(
             terminal.print_json({"model": str(out), "metrics": metrics})
         else:
             _print_folds(metrics, chosen)
-            typer.echo(f"Model: {terminal.printable(str(out))}")
+            results.print_model(out, "medical segment VOLUMES")
     if metrics["left_out"]:
         raise typer.Exit(exits.SOME_FAILED)
 
