@@ -5,6 +5,7 @@ const PATIENCE_MS = 3000; // after which an answer that did not come is not wait
 const AGAIN_MS = 100; // between two looks whether it has come
 const tab = crypto.getRandomValues(new Uint32Array(4)).join("-"); // the name of this window's steps
 let steps = 0;
+const history = new Map(); // key of an item, to what undoes each of its steps in this window
 
 const make = (parent, tag, text = "", className = "") => {
   const element = parent.appendChild(document.createElement(tag));
@@ -24,6 +25,34 @@ class Component {
 
   push(step) {
     this.pending.push({ key: this.data.key, number: steps++, step: structuredClone(step) });
+  }
+
+  // The first step says where marking began, so that the steps alone tell what is marked.
+  settle(marks) {
+    if (!this.data.own && !this.isWaiting()) this.push(["begin", marks]);
+  }
+
+  // What undoes the steps of the item that is shown, the latest last.
+  stack() {
+    if (!history.has(this.data.key)) history.set(this.data.key, []);
+    return history.get(this.data.key);
+  }
+
+  // Whether a step of the item that is shown is not yet acknowledged.
+  isWaiting() {
+    return this.pending.some((one) => one.key === this.data.key);
+  }
+
+  acknowledge({ tab: other, acked, answered }) {
+    if (other !== tab) return;
+    this.pending = this.pending.filter((one) => one.number > acked);
+    if (answered >= this.sent) this.until = 0;
+  }
+
+  // What was sent and could not be kept is tried again, but not at once.
+  waitIfRefused() {
+    const refused = this.pending.length && !this.until && this.pending[0].number <= (this.last ?? -1);
+    if (refused) this.until = performance.now() + PATIENCE_MS;
   }
 
   // What a message says beside the steps.

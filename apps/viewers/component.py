@@ -6,6 +6,7 @@ message, so that none is lost if a message is. `component.js` does that part of 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -32,14 +33,15 @@ class Heard:
     save: bool
 
 
-def component(name: str, style: str) -> Any:
-    """The component of `<name>.js` and `<name>.css`, in an element of the class `style`."""
-    scripts = [(_HERE / file).read_text(encoding="utf-8") for file in ("component.js", f"{name}.js")]
+def component(name: str, style: str, parts: Sequence[str] = ()) -> Any:
+    """The component of `<name>.css` and of one module, in an element of the class `style`. The module is
+    `component.js`, the scripts that `parts` names, in this order, and `<name>.js`."""
+    scripts = [_HERE / f"{one}.js" for one in ("component", *parts, name)]
     return st.components.v2.component(
         name,
         html=f'<div class="{style}"></div>',
         css=(_HERE / f"{name}.css").read_text(encoding="utf-8"),
-        js="".join(scripts),
+        js="".join(one.read_text(encoding="utf-8") for one in scripts),
     )
 
 

@@ -1,6 +1,6 @@
 """The component that shows an image with its layers and takes clicks: what the browser gets and says.
 
-`crowd_view.js` draws; `component` has what it shares with others.
+`crowd_view.js` and its stage draw; `component` has what it shares with others.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from pipelines.crowd.zones import Zone
 COMPONENT: Final = "crowd view"
 COLOURS: Final = tuple("#{:02x}{:02x}{:02x}".format(*colour) for colour in ZONE_COLOURS)
 MOST_PIXELS: Final = 8192  # that a browser may say its canvas is wide
-_component = component("crowd_view", "crowd")
+PARTS: Final = "stage", "crowd_stage"
+_component = component("crowd_view", "crowd", PARTS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The component that shows a polyp's size and frames and takes corrections: what the browser gets and says.
 
-`polyp_view.js` draws; `component` has what it shares with others.
+`polyp_view.js` and its parts draw; `component` has what it shares with others.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from pipelines.polyp.data.sizes import MAX_MM
 from pipelines.polyp.metrics.bins import LARGE_MM, SMALL_MM
 
 COMPONENT: Final = "polyp view"
-_component = component("polyp_view", "polyp")
+PARTS: Final = "stage", "polyp_size", "polyp_strip", "polyp_stage", "polyp_panel"
+_component = component("polyp_view", "polyp", PARTS)
 
 
 @dataclass(frozen=True, slots=True)
