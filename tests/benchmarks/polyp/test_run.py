@@ -53,6 +53,11 @@ def test_one_run_measures_everything_and_keeps_what_it_made(tmp_path: Path) -> N
     assert FULL_FRAME in timed
     assert report["summary"]["mae_median"] > 0
     assert report["summary"]["times_faster_than_full_frame"] > 0
+    measured = [row for row in report["rows"] if row["section"].endswith(", gates")]
+    assert len(measured) == 2
+    for row in measured:
+        assert row["mae"] > 0, "polyps of which it abstains count too"
+        assert (row["mae_sized"] is None) == (row["abstained"] == settings.test_polyps)
     assert len(kept) == 5
     assert report["summary"]["mae_measured_by_depth"] < 2
     assert [path.stat().st_mtime_ns for path in kept] == times, "it was trained again"
