@@ -108,9 +108,6 @@ class SizeJob:
             finder=self.predictor.finder if chosen.by_finder else None,
             told=partial(self.tell, opened.todo.number, item.polyp.id),
         )
-        if read and not any(look.width for look in read):
-            each = "" if len(read) == 1 else f"none of {len(read)} frames can be read; of the first: "
-            raise UserError(f"{each}{read[0].reason}")
         looks = [
             *read,
             *(FrameLook(one.name, NO_BOX) for one in chosen.bare[:MOST_NAMED]),

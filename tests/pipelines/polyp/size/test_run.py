@@ -117,16 +117,6 @@ def test_a_polyp_without_a_usable_frame_gets_no_size_and_the_reason(
     assert "none of 3 frames can be used" in row["reason"] and "no optical field" in row["reason"]
 
 
-def test_a_polyp_of_which_no_frame_can_be_read_has_failed(data: Path, model: Path, tmp_path: Path) -> None:
-    for number in range(3):
-        (data / f"polyp1_{number}.png").write_bytes(b"no image")
-    summary = run(tmp_path / "run", load(model), data)
-    assert summary.counts["failed"] == 1 and summary.counts["ok"] == 2
-    row = lines(tmp_path / "run")[1]
-    assert row["status"] == "failed"
-    assert "none of 3 frames can be read" in row["error"] and "polyp1_0.png" in row["error"]
-
-
 def test_a_size_near_a_threshold_is_indeterminate(data: Path, tmp_path: Path) -> None:
     run(tmp_path / "run", load(save_model(tmp_path / "ten", 10.0)), data)
     for row in lines(tmp_path / "run"):
