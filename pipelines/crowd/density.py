@@ -18,6 +18,7 @@ from scipy.special import ndtr
 from pipelines.crowd.data.placing import in_frame
 
 Floats = NDArray[np.float64]
+LEAST_SIGMA: Final = 1e-9  # px; a division by less may overflow
 TRUNCATE: Final = 4.0  # sigmas: beyond, a Gaussian has 0.006% of its sum
 POINTS_AT_ONCE: Final = 2_048
 
@@ -144,9 +145,10 @@ def _shares(places: Floats, sigmas: Floats, length: int, cell: int, count: int) 
     cells = own[:, None] + np.arange(-reach, reach + 1)
     edges = np.clip(np.concatenate([cells, cells[:, -1:] + 1], axis=1) * float(cell), 0, length)
     width = sigmas[:, None]
-    # A sigma of 0 is a step: all of it lies in the point's own cell.
-    scaled = np.clip((edges - places[:, None]) / np.where(width > 0, width, 1.0), -TRUNCATE, TRUNCATE)
-    shares = np.where(width > 0, np.diff(ndtr(scaled), axis=1), cells == own[:, None])
+    # A sigma of next to 0 is a step: all of it lies in the point's own cell.
+    spread = width > LEAST_SIGMA
+    scaled = np.clip((edges - places[:, None]) / np.where(spread, width, 1.0), -TRUNCATE, TRUNCATE)
+    shares = np.where(spread, np.diff(ndtr(scaled), axis=1), cells == own[:, None])
     shares /= shares.sum(axis=1, keepdims=True)
     valid = (cells >= 0) & (cells < count) & (shares > 0)
     rows = np.broadcast_to(np.arange(len(places))[:, None], cells.shape)

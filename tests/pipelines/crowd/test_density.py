@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
@@ -60,6 +60,7 @@ def test_a_point_on_a_line_belongs_to_the_later_block() -> None:
 
 @quick
 @given(seeds, sides, sides, st.integers(1, 9), st.floats(0, 30))
+@example(0, 1, 5, 2, 2.5e-308)
 def test_a_density_map_sums_to_the_heads_in_frame(
     seed: int, height: int, width: int, cell: int, sigma: float
 ) -> None:

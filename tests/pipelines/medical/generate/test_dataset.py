@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -53,9 +54,10 @@ def test_depths_and_labels_agree() -> None:
 
 @pytest.mark.parametrize(("words", "files"), [([], 42), (["--cases", "1"], 3)])
 def test_the_command(words: list[str], files: int, tmp_path: Path) -> None:
-    done = CliRunner().invoke(app, ["sample", "medical", "--out", str(tmp_path / "out"), *words])
+    out = str(tmp_path / "out")
+    done = CliRunner().invoke(app, ["sample", "medical", "--out", out, "--json", *words])
     assert done.exit_code == 0
-    listed = [Path(line) for line in done.stdout.splitlines()]
+    listed = [Path(line) for line in json.loads(done.stdout)["files"]]
     assert listed == sorted(path for path in (tmp_path / "out").rglob("*") if path.is_file())
     assert len(listed) == files
     again = CliRunner().invoke(app, ["sample", "medical", "--out", str(tmp_path / "out"), *words])
