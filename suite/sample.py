@@ -198,7 +198,7 @@ def _check_empty(out: Path) -> None:
 
 
 def _print(out: Path, written: list[Path], as_json: bool, commands: list[str]) -> None:
-    """What was written, and the commands to try it with: `{}` in them stands for the folder."""
+    """What was written, and the commands to try it with."""
     if as_json:
         print_json({"out": str(out), "files": [str(path) for path in written]})
         return

@@ -86,8 +86,6 @@ def _explain_one(kind: type[BaseModel], problem: Mapping[str, Any]) -> str:
         near = get_close_matches(path[-1], allowed, 1)
         hint = f"did you mean {near[0]}? " if near else ""
         return f"there is no field {'.'.join(path)}: {hint}allowed are {', '.join(allowed)}"
-    if problem["type"] == "string_pattern_mismatch" and path[-1] == "device":
-        return f"device: give auto, cpu, cuda, or cuda:N for one of several GPUs, not {problem['input']!r}"
     message = str(problem["msg"]).removeprefix("Input ").removeprefix("Value error, ")
     return f"{'.'.join(path) or 'the config'}: {message}, not {problem['input']!r}"
 

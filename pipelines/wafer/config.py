@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from pipelines.common.config import Strict
+from pipelines.common.config import DeviceName, Strict
 from pipelines.wafer.data.limits import MAX_BYTES, MAX_DEFECTS, Limits
 
 
@@ -30,7 +30,7 @@ class ClassifyConfig(Strict):
 
     model: str = "auto"
     engine: Literal["auto", "native", "minkowski"] = "auto"
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    device: DeviceName = "auto"
     seed: int = Field(0, ge=0)
     false_alarm_rate: float | None = Field(None, gt=0, lt=1)
     alarm_on: Annotated[tuple[str, ...], BeforeValidator(_one_is_many)] = ()

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from pipelines.common.config import Strict
+from pipelines.common.config import DeviceName, Strict
 from pipelines.wafer.data.limits import MAX_BYTES, MAX_DEFECTS, Limits
 
 
@@ -31,7 +31,7 @@ class TrainConfig(Strict):
 
     kind: Literal["auto", "dies", "coordinates"] = "auto"
     engine: Literal["auto", "native", "minkowski"] = "auto"
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    device: DeviceName = "auto"
     seed: int = Field(0, ge=0)
     threads: int | None = Field(None, ge=1)
     epochs: int = Field(24, ge=1)

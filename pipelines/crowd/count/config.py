@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipelines.common.config import Strict
+from pipelines.common.config import DeviceName, Strict
 from pipelines.crowd.data.limits import MAX_PIXELS
 
 
@@ -27,7 +27,7 @@ class PredictConfig(Strict):
 
     model: str = "auto"
     engine: Literal["auto", "native", "minkowski"] = "auto"
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    device: DeviceName = "auto"
     seed: int = Field(0, ge=0)
     network: Literal["auto", "sparse-counter", "dense-counter"] = "auto"
     max_side: int | None = Field(None, ge=0)

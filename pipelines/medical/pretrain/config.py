@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipelines.common.config import Strict
+from pipelines.common.config import DeviceName, Strict
 from pipelines.medical.config import Sides
 from pipelines.medical.flips import EVERY, Mirror
 
@@ -30,7 +30,7 @@ class PretrainConfig(Strict):
     """
 
     engine: Literal["auto", "native", "minkowski"] = "auto"
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    device: DeviceName = "auto"
     seed: int = Field(0, ge=0)
     threads: int | None = Field(None, ge=1)
     epochs: int = Field(100, ge=1)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from pipelines.common.config import Strict
+from pipelines.common.config import DeviceName, Strict
 from pipelines.common.errors import UserError
 from pipelines.medical.config import Foreground, Plan
 from pipelines.medical.data.limits import MAX_VOXELS
@@ -46,7 +46,7 @@ class SegmentConfig(Strict):
 
     model: str
     engine: Literal["auto", "native", "minkowski"] = "auto"
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    device: DeviceName = "auto"
     seed: int = Field(0, ge=0)
     network: Literal["auto", "dense-unet", "sparse-unet"] = "auto"
     overlap: float = Field(0.5, ge=0, le=0.9)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipelines.common.config import Strict
+from pipelines.common.config import DeviceName, Strict
 from pipelines.medical.flips import Mirror
 
 
@@ -31,7 +31,7 @@ class TrainConfig(Strict):
     """
 
     engine: Literal["auto", "native", "minkowski"] = "auto"
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    device: DeviceName = "auto"
     seed: int = Field(0, ge=0)
     threads: int | None = Field(None, ge=1)
     folds: int = Field(5, ge=2)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipelines.common.config import Strict
+from pipelines.common.config import DeviceName, Strict
 
 TASK = "polyp-lesion"
 FOLD = 2  # px along each axis that the network takes as one site: nothing is computed at full resolution
@@ -82,7 +82,7 @@ class LesionConfig(Strict):
     """
 
     engine: Literal["auto", "native", "minkowski"] = "auto"
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    device: DeviceName = "auto"
     seed: int = Field(0, ge=0)
     threads: int | None = Field(None, ge=1)
     network: FinderPlan = FinderPlan()

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipelines.common.config import Strict
+from pipelines.common.config import DeviceName, Strict
 from pipelines.common.media.limits import MAX_PIXELS
 
 
@@ -30,7 +30,7 @@ class PredictConfig(Strict):
 
     model: str = "auto"
     engine: Literal["auto", "native", "minkowski"] = "auto"
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    device: DeviceName = "auto"
     seed: int = Field(0, ge=0)
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     finder: str = "auto"

@@ -44,11 +44,13 @@ def size(
 ) -> RunSummary:
     """Size every polyp among data sets, folders, images and videos.
 
-    There is one row per polyp in the run folder `out`; one whose frames cannot be read has the status
-    `failed` and the reason, one of which the model says no size has a `reason`. progress: gets a line for the
-    screen. note: gets what the user should know. runner: where it is computed. Raises UserError if the folder
-    may not be written to, if the run in it is another one (`resume`), if there is nothing to size, or nobody
-    says where lesions are.
+    There is one row per polyp in the run folder `out`; one that cannot be opened, or in which no lesion is
+    marked, has the status `failed` and the reason; one of which the model says no size, or of which no frame
+    can be used, has a `reason`.
+
+    progress: gets a line for the screen. note: gets what the user should know. runner: where it is computed.
+    Raises UserError if the folder may not be written to, if the run in it is another one (`resume`), if there
+    is nothing to size, or nobody says where lesions are.
     """
     progress("looking for polyps")
     inputs = find(paths, predictor, config)

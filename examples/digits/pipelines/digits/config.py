@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from pipelines.common.config import Strict
+from pipelines.common.config import DeviceName, Strict
 
 TASK: Final = "digits"
 PICTURES: Final = "pictures.jsonl"  # of a run: the sites of each picture, for the review
@@ -17,7 +17,7 @@ class ClassifyConfig(Strict):
 
     model: str
     engine: Literal["auto", "native", "minkowski"] = "auto"
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    device: DeviceName = "auto"
     seed: int = Field(0, ge=0)
 
 
@@ -25,7 +25,7 @@ class TrainConfig(Strict):
     """Settings of a training. held_out: share of the pictures that the accuracy is measured on."""
 
     engine: Literal["auto", "native", "minkowski"] = "auto"
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    device: DeviceName = "auto"
     seed: int = Field(0, ge=0)
     epochs: int = Field(8, ge=1)
     batch_size: int = Field(64, ge=2)
