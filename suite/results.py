@@ -44,13 +44,13 @@ def print_where(report: Path, run: Path | None) -> None:
     """Where the report is, and how to review the run. run: None if nothing of it can be reviewed."""
     typer.echo(f"Report: {terminal.printable(str(report))}")
     if run is not None:
-        typer.echo(terminal.printable(f"Review: suite review {shlex.quote(str(run))}"))
+        typer.echo(terminal.printable(f"Review: {terminal.called()} review {shlex.quote(str(run))}"))
 
 
 def print_model(model: Path, use: str, option: str = "--model") -> None:
     """Where a new model is, and the command that takes it. use: that command without its option."""
     typer.echo(f"Model: {terminal.printable(str(model))}")
-    typer.echo(terminal.printable(f"Use it: suite {use} {option} {shlex.quote(str(model))}"))
+    typer.echo(terminal.printable(f"Use it: {terminal.called()} {use} {option} {shlex.quote(str(model))}"))
 
 
 def skipped(number: int, being: str = "") -> str:

@@ -11,7 +11,7 @@ import typer
 from pipelines.common.errors import UserError
 from suite import options
 from suite.exits import exits
-from suite.terminal import print_json, printable
+from suite.terminal import called, print_json, printable
 
 app = typer.Typer(help="Write small inputs to try a task on.", no_args_is_help=True)
 
@@ -184,12 +184,12 @@ def everything(
 
 def _try(task: str, folder: Path) -> str:
     """The command that takes the samples of a task in `folder`."""
-    return f"suite {task} {TRY[task].format(shlex.quote(str(folder)))}"
+    return f"{called()} {task} {TRY[task].format(shlex.quote(str(folder)))}"
 
 
 def _train(task: str, data: Path) -> str:
     """The command that trains on a data set."""
-    return f"suite {task} train {shlex.quote(str(data))} --out my-model"
+    return f"{called()} {task} train {shlex.quote(str(data))} --out my-model"
 
 
 def _check_empty(out: Path) -> None:

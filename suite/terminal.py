@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 MAX_RICH_ROWS = 200  # rich measures every cell; longer tables are written as plain text, which is quick
@@ -31,6 +33,12 @@ def printable(text: str) -> str:
 def command_line() -> str:
     """The command for a model's card. Going on with `--resume` ends with the same weights as one go."""
     return shlex.join(["suite", *(word for word in sys.argv[1:] if word != "--resume")])
+
+
+def called() -> str:
+    """What to type before a verb: `suite`, or the path that it was called by where it is not on the PATH."""
+    by = sys.argv[0]
+    return shlex.quote(by) if Path(by).name == "suite" and shutil.which("suite") is None else "suite"
 
 
 def error(text: str) -> None:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import shutil
+import sys
+
 import pytest
 
-from suite.terminal import error, print_table, printable, progress
+from suite.terminal import called, error, print_table, printable, progress
 
 
 @pytest.mark.parametrize(
@@ -39,3 +42,19 @@ def test_progress_is_silent_off_a_terminal(capsys: pytest.CaptureFixture[str]) -
         tell("half way")
     captured = capsys.readouterr()
     assert captured.out + captured.err == ""
+
+
+@pytest.mark.parametrize(
+    ("by", "on_path", "typed"),
+    [
+        ("/a b/.venv/bin/suite", None, "'/a b/.venv/bin/suite'"),
+        ("/a b/.venv/bin/suite", "/usr/bin/suite", "suite"),
+        ("/a/bin/pytest", None, "suite"),
+    ],
+)
+def test_the_command_is_named_so_that_it_is_found(
+    by: str, on_path: str | None, typed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", [by, "list"])
+    monkeypatch.setattr(shutil, "which", lambda name: on_path)
+    assert called() == typed
