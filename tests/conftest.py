@@ -7,15 +7,32 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 ROOT = Path(__file__).resolve().parents[1]
+NEED_RAY = ("test_ray.py", "test_runners.py")
+
+
+class FilesTogether(LoadFileScheduling):
+    """Tests of a file run in one process, as they share what is costly to set up; those that
+    need Ray share a cluster."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return "ray" if file.endswith(NEED_RAY) else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesTogether:
+    config.option.loadscopereorder = False  # files of few tests would come last: the slow ones
+    return FilesTogether(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run side by side, those of a file stay together, and all that need Ray share a cluster."""
-    for item in items:
-        group = "ray" if "ray_cluster" in getattr(item, "fixturenames", ()) else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+    """Files with slow tests come first, those with Ray before them, so that no process is left with one."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (not item.path.name.endswith(NEED_RAY), item.path not in slow))
 
 
 @pytest.fixture(scope="session")
