@@ -8,13 +8,22 @@ from types import SimpleNamespace
 import pytest
 
 from benchmarks import cache
+from benchmarks.medical_labels import models
 from benchmarks.medical_labels import run as module
 from benchmarks.medical_labels.models import bundle_encoder, bundle_segmenter
-from benchmarks.medical_labels.recipe import LABELS
+from benchmarks.medical_labels.recipe import LABELS, hippocampus_plan
 from benchmarks.medical_labels.run import Settings, few, run
+from pipelines.medical.config import Plan
 from pipelines.medical.model.trained import load_trained
 from pipelines.medical.train.start import read_start
 from tests.pipelines.medical.builders import write_dataset
+
+
+def small_plan() -> Plan:
+    """The bundled model's, with a network that trains in a moment and a patch as large as the volumes."""
+    plan = hippocampus_plan()
+    changes = {"channels": (8, 12, 16), "blocks": (1, 1, 1), "strides": ((2, 2, 2),) * 2}
+    return plan.model_copy(update={"patch": (24, 28, 20), "network": plan.network.model_copy(update=changes)})
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,9 @@ def test_the_benchmark_measures_every_start_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "cache_folder", lambda name: cache.cache_folder(name, tmp_path))
+    plan = small_plan()
+    for one in (module, models):
+        monkeypatch.setattr(one, "hippocampus_plan", lambda: plan)
     data = write_dataset(tmp_path / "data", 6)
     settings = Settings(data=data, shares=[1.0], folds=[0], steps=2, pretraining_steps=2)
     report = run(settings, tmp_path / "figures.json")

@@ -124,7 +124,7 @@ def test_wrong_usage_is_2_and_says_what_is_allowed(
 def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(here: Path, model: Path, project_root: Path) -> None:
     for number in range(2, 40):
         nib.save(
-            nib.Nifti1Image(noise((40, 40, 40), number), np.eye(4)), here / "in" / f"case_{number:02d}.nii.gz"
+            nib.Nifti1Image(noise((24, 24, 24), number), np.eye(4)), here / "in" / f"case_{number:02d}.nii.gz"
         )
     code = "from tests.pipelines.medical.segment.test_command import app; app()"
     words = ["segment", "in", "--model", str(model), "--out", "run", "--mirror"]
