@@ -8,16 +8,20 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.crowd import speed
 from benchmarks.crowd.__main__ import main
-from benchmarks.crowd.recipe import STEPS, recipe
+from benchmarks.crowd.recipe import CROPS, STEPS, recipe
 from benchmarks.crowd.run import Settings, run
 from tests.pipelines.crowd.train.builders import write_scenes
 
 
 @pytest.mark.slow
 def test_one_run_measures_everything_and_keeps_what_it_trained(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setitem(CROPS, "crop", 64)
+    monkeypatch.setattr(speed, "WIDTH", 320)
+    monkeypatch.setattr(speed, "HEIGHT", 240)
     folders = {name: write_scenes(tmp_path / name, [0, 4, 9, 6, 3, 7]) for name in ("sha", "brt")}
     settings = Settings(
         tmp_path / "f.json",
