@@ -54,10 +54,10 @@ WORKLOADS = {
     ),
 }
 QUICK_PATCH: dict[str, Sides] = {
-    "hippocampus": (32, 48, 32),
+    "hippocampus": (16, 24, 16),
     "brain": (48, 48, 48),
     "brain_large": (64, 64, 64),
-    "brain_foreground": (64, 64, 64),
+    "brain_foreground": (48, 48, 48),
 }
 
 
