@@ -20,6 +20,24 @@ from pipelines.polyp.size import finder, predict
 from suite.cli import app
 from tests.pipelines.polyp.size.made import FakeFinder, save_model, write_dataset
 
+# The suite's command, with time to interrupt it after a polyp.
+SLOW = """
+import time
+from suite import polyp_sizing
+from suite.cli import main
+
+load = polyp_sizing.load_predictor
+
+def slow(config, progress):
+    predictor = load(config, progress)
+    look = predictor.look
+    predictor.look = lambda *given: time.sleep(0.5) or look(*given)
+    return predictor
+
+polyp_sizing.load_predictor = slow
+main()
+"""
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -125,8 +143,8 @@ def test_bundled_models_are_found_by_what_they_are_for(here: Path, monkeypatch: 
 
 @pytest.mark.slow
 def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(here: Path, model: Path) -> None:
-    write_dataset(here / "many", [7.0] * 30, frames=4)
-    words = [sys.executable, "-m", "suite", "polyp", "size", "many", "--model", str(model), "--out", "run"]
+    write_dataset(here / "many", [7.0] * 20, frames=2)
+    words = [sys.executable, "-c", SLOW, "polyp", "size", "many", "--model", str(model), "--out", "run"]
     options: Any = {"cwd": here, "text": True, "stderr": subprocess.PIPE, "stdout": subprocess.PIPE}
     root = str(Path(__file__).resolve().parents[3])
     with subprocess.Popen(words, env=os.environ | {"PYTHONPATH": root}, **options) as process:
@@ -142,7 +160,7 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(here: Path, model: Path
     assert "interrupted; the sizes so far are saved: repeat the command with --out run --resume" in stderr
     assert json.loads((here / "run" / "run.json").read_text())["status"] == "interrupted"
     done = len(rows.read_text().splitlines())
-    assert 1 <= done < 30
+    assert 1 <= done < 20
     resumed = call("many", "--model", model, "--out", "run", "--resume", "--quiet")
     assert resumed.exit_code == 0, resumed.stderr
-    assert len(rows.read_text().splitlines()) == 30
+    assert len(rows.read_text().splitlines()) == 20

@@ -9,6 +9,7 @@ import pytest
 
 from pipelines.common.media.images import read_image
 from pipelines.polyp.data import FailedFrame, Frame, frames_of, read_dataset, read_frames
+from pipelines.polyp.render import samples
 from pipelines.polyp.render.samples import CLIPS, FRAMES, write_samples
 
 MOST_BYTES = 1_500_000
@@ -62,7 +63,10 @@ def test_what_is_bad_is_told_frame_by_frame(folder: Path) -> None:
     assert "lies off the frame" in off.notes[0]
 
 
-def test_another_seed_gives_other_polyps(folder: Path, tmp_path: Path) -> None:
-    write_samples(tmp_path / "other", seed=1)
+def test_another_seed_gives_other_polyps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(samples, "CLIPS", 1)
+    monkeypatch.setattr(samples, "SIZE", 64)
+    for seed in (0, 1):
+        write_samples(tmp_path / str(seed), seed)
     name = Path("clips") / "lesion_info.csv"
-    assert (tmp_path / "other" / name).read_bytes() != (folder / name).read_bytes()
+    assert (tmp_path / "0" / name).read_bytes() != (tmp_path / "1" / name).read_bytes()
