@@ -161,7 +161,7 @@ def test_it_learns_real_volumes(shared_data: Path, tmp_path: Path) -> None:
     files = sorted(folder.glob("*.nii.gz"))[:16]
     network = NetworkPlan(channels=(8, 16, 32), blocks=(1, 1, 1), strides=((2, 2, 2), (2, 2, 2)))
     plan = small_plan(network=network, patch=(32, 32, 32))
-    config = PretrainConfig(epochs=4, steps_per_epoch=25, threads=1, learning_rate=3e-3)
+    config = PretrainConfig(epochs=4, steps_per_epoch=20, threads=1, learning_rate=4e-3)
     metrics = run(files, tmp_path / "model", config, plan=plan)
     assert metrics["held_out"]["explained"] > 0.4
     rows = list(csv.DictReader((tmp_path / "model" / "log.csv").read_text("utf-8").splitlines()))
