@@ -14,7 +14,7 @@ from apps.items import Row, Run, visible
 from pipelines.common.errors import UserError
 from pipelines.common.media.limits import MAX_PIXELS
 from pipelines.polyp.data import Box, FrameRef, Polyp, frames_of, without_labels
-from pipelines.polyp.size.rows import CALIBRATION, DEPTH, LEARNT
+from pipelines.polyp.size.rows import CALIBRATION, DEPTH, ESTIMATED, LEARNT
 from pipelines.polyp.size_bins import bin_edges, bin_middles
 
 Polyps = Mapping[tuple[str, str], Polyp]
@@ -178,5 +178,6 @@ def scale_told(row: Row) -> str:
         LEARNT: "learnt in training: nothing in the frames measures it",
         CALIBRATION: "the camera's calibration",
         DEPTH: "maps of depth and the camera's calibration",
+        ESTIMATED: "depths estimated from the colours, and the camera's calibration",
     }
     return told.get(row["scale_from"], str(row["scale_from"] or ""))

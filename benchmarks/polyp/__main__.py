@@ -18,11 +18,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--polyps", type=int, default=400, help="rendered to train on (default 400)")
     parser.add_argument("--test-polyps", type=int, default=150, help="rendered to test on (default 150)")
     parser.add_argument("--steps", type=int, default=600, help="of each training (default 600)")
+    parser.add_argument(
+        "--depth-polyps", type=int, default=600, help="rendered to learn depths from (default 600)"
+    )
+    parser.add_argument("--depth-steps", type=int, default=6000, help="of that training (default 6000)")
     parser.add_argument("--threads", type=int, default=1, help="threads (default 1)")
     parser.add_argument("--workers", type=int, default=1, help="processes that render (default 1)")
     parser.add_argument("--train-only", action="store_true", help="render and train, measure nothing")
     given = parser.parse_args(arguments)
-    if min(given.seeds, given.polyps, given.test_polyps, given.steps, given.threads, given.workers) < 1:
+    numbers = (given.seeds, given.polyps, given.test_polyps, given.steps, given.depth_polyps)
+    if min(*numbers, given.depth_steps, given.threads, given.workers) < 1:
         parser.error("numbers must be at least 1")
     # The sparse engine takes its number of threads from here, once, when it is loaded.
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(given.threads)
@@ -40,6 +45,8 @@ def main(arguments: list[str] | None = None) -> None:
             steps=4 if quick else given.steps,
             frames=2 if quick else 8,
             size=96 if quick else 384,
+            depth_polyps=12 if quick else given.depth_polyps,
+            depth_steps=4 if quick else given.depth_steps,
             threads=given.threads,
             workers=given.workers,
             measure=not given.train_only,

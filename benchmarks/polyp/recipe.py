@@ -14,16 +14,31 @@ RATES = {"resnet18": 5e-4, "vit-tiny": 3e-4, "sparse-resnet": 1e-3}
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """A network; gates are trained by gradient routing; depth is a map in mm."""
+    """A network; gates are trained by gradient routing; depth is a map in mm, estimated such a map too, but
+    what a network reads from the colours."""
 
     backbone: str
     gated: bool
     depth: bool = False
+    estimated: bool = False
 
     @property
     def name(self) -> str:
         """As the tables have it."""
-        return f"{self.backbone}{', gates' if self.gated else ''}{', depth' if self.depth else ''}"
+        return f"{self.backbone}{', gates' if self.gated else ''}{self._depth}"
+
+    @property
+    def frames(self) -> str:
+        """The folder of the frames that it is trained on."""
+        if self.estimated:
+            return "training-estimated"
+        return "training-depth" if self.depth else "training"
+
+    @property
+    def _depth(self) -> str:
+        if self.estimated:
+            return ", estimated depth"
+        return ", depth" if self.depth else ""
 
 
 def recipe(contestant: Contestant, *, steps: int, seed: int, threads: int) -> TrainConfig:
@@ -35,7 +50,7 @@ def recipe(contestant: Contestant, *, steps: int, seed: int, threads: int) -> Tr
         "streams": ("crop", "frame"),
         "side": 160 if sparse else 96,
     }
-    if contestant.depth:
+    if contestant.depth or contestant.estimated:
         chosen |= {"depth": True}
     plan = NetworkPlan.model_validate(chosen)
     return TrainConfig(

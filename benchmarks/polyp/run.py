@@ -19,11 +19,14 @@ from benchmarks.cache import cache_folder
 from benchmarks.common import Row, Section, Sections, interleaved, print_report
 from benchmarks.polyp.baselines import apparent_sizes, measured_sizes, median_sizes
 from benchmarks.polyp.data import TEST, TRAINING, rendered
+from benchmarks.polyp.depth import trained_depth
 from benchmarks.polyp.recipe import Contestant, recipe
-from pipelines.common.models import METRICS
+from pipelines.common.models import METRICS, model_hash
 from pipelines.polyp.aggregate import PolypSize, size_polyp
 from pipelines.polyp.data import Polyp
 from pipelines.polyp.data.splits import hold_out
+from pipelines.polyp.depth.config import TASK as DEPTH_TASK
+from pipelines.polyp.depth.estimate import Estimator, load_estimator
 from pipelines.polyp.metrics import Sized, summarise
 from pipelines.polyp.model.network import Seen, as_images
 from pipelines.polyp.model.resnet import ResNet18
@@ -38,13 +41,15 @@ CPU = torch.device("cpu")
 SHOWN = ("macro_f1", "accuracy", "kappa", "mae", "median_error", "bias", "loa_low", "loa_high", "coverage")
 TIMED = 16  # frames
 FULL_FRAME = "resnet18, full frame"
+ESTIMATING = "estimating depths"
 WITH_DEPTH = ("sparse-resnet",)
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """size: px of a frame. measure: False renders and trains only. cache: where, if not in the checkout."""
+    """size: px of a frame. depth_polyps, depth_steps: of the estimator of depths. measure: False renders and
+    trains only. cache: where, if not in the checkout."""
 
     target: Path
     networks: tuple[str, ...]
@@ -52,6 +57,8 @@ class Settings:
     polyps: int = 400
     test_polyps: int = 150
     steps: int = 600
+    depth_polyps: int = 600
+    depth_steps: int = 6000
     frames: int = 8
     size: int = 384
     threads: int = 1
@@ -75,14 +82,21 @@ def run(settings: Settings) -> dict[str, Any]:
     training = look(*TRAINING, settings.polyps)
     test = look(*TEST, settings.test_polyps)
     contestants = [Contestant(name, gated) for name in settings.networks for gated in (True, False)]
-    contestants += [Contestant(name, True, depth=True) for name in WITH_DEPTH if name in settings.networks]
+    seeing = [name for name in WITH_DEPTH if name in settings.networks]
+    contestants += [Contestant(name, True, depth=True) for name in seeing]
+    contestants += [Contestant(name, True, estimated=True) for name in seeing]
+    depth_model = _depth_model(settings, say) if seeing else None
     models = {
-        one.name: [_trained(one, seed, training, settings, say) for seed in range(settings.seeds)]
+        one.name: [
+            _trained(one, seed, training, settings, say, depth_model) for seed in range(settings.seeds)
+        ]
         for one in contestants
     }
     if not settings.measure:
         return {}
     stored = _stored(test, settings, say)
+    estimated = [] if depth_model is None else _estimated(test, depth_model, settings, say)
+    of_colour = {one.name for one in contestants if one.estimated}
     facts = {
         name: getattr(settings, name)
         for name in ("polyps", "test_polyps", "steps", "seeds", "size", "threads")
@@ -91,27 +105,47 @@ def run(settings: Settings) -> dict[str, Any]:
     sections = Sections(settings.target, json.loads(json.dumps(facts)), say=say)
     sections.run("baselines", lambda: _baselines(_trained_on(training, settings, say), stored))
     for name, folders in models.items():
-        sections.run(name, partial(_accuracy, name, folders, stored))
-    sections.run("speed", lambda: _speed({name: one[0] for name, one in models.items()}, stored))
+        sections.run(name, partial(_accuracy, name, folders, estimated if name in of_colour else stored))
+    first = {name: one[0] for name, one in models.items()}
+    sections.run("speed", lambda: _speed(first, stored, depth_model))
     report = sections.finish()
     print_report(report)
     return report
 
 
+def _depth_model(settings: Settings, say: Say) -> Path:
+    """The folder of the model that estimates depths; it learns from clips of its own."""
+    return trained_depth(
+        polyps=settings.depth_polyps,
+        steps=settings.depth_steps,
+        threads=settings.threads,
+        workers=settings.workers,
+        say=say,
+        cache=settings.cache,
+    )
+
+
 def _trained(
-    contestant: Contestant, seed: int, polyps: Sequence[Polyp], settings: Settings, say: Say
+    contestant: Contestant,
+    seed: int,
+    polyps: Sequence[Polyp],
+    settings: Settings,
+    say: Say,
+    depth_model: Path | None,
 ) -> Path:
     """The model folder of a contestant, trained now or in an earlier run."""
     config = recipe(contestant, steps=settings.steps, seed=seed, threads=settings.threads)
     facts = [len(polyps), settings.frames, settings.size, config.model_dump(mode="json", exclude_unset=True)]
+    if contestant.estimated and depth_model is not None:
+        facts.append(model_hash(depth_model, task=DEPTH_TASK))
+        config = config.model_copy(update={"depth_model": str(depth_model)})
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
     cache = cache_folder("polyp", settings.cache)
     folder = cache / f"{contestant.name.replace(', ', '-')}-{seed}-{key}"
     if (folder / METRICS).is_file():
         return folder
     fold = hold_out(polyps, config.held_out, seed=0)
-    name = "training-depth" if contestant.depth else "training"
-    training, held_out, left_out = prepare(fold, config, _frames_folder(settings, name), say)
+    training, held_out, left_out = prepare(fold, config, _frames_folder(settings, contestant.frames), say)
     scratch = folder.with_name(f".{folder.name}.training")
     done = train_one(
         training,
@@ -133,6 +167,12 @@ def _frames_folder(settings: Settings, name: str) -> Path:
 
 def _stored(polyps: Sequence[Polyp], settings: Settings, say: Say) -> list[StoredPolyp]:
     return store_polyps(polyps, 512, 64, _frames_folder(settings, "test"), say, depth=True)[0]
+
+
+def _estimated(polyps: Sequence[Polyp], depth_model: Path, settings: Settings, say: Say) -> list[StoredPolyp]:
+    """With the depths that the model says, instead of the true ones."""
+    folder, estimator = _frames_folder(settings, "test-estimated"), load_estimator(depth_model, device="cpu")
+    return store_polyps(polyps, 512, 64, folder, say, depth=True, estimator=estimator)[0]
 
 
 def _trained_on(polyps: Sequence[Polyp], settings: Settings, say: Say) -> list[StoredPolyp]:
@@ -210,10 +250,12 @@ def binary_f1(items: Sequence[Sized], mm: float) -> float | None:
     return 2 * hits / (2 * hits + wrong) if hits + wrong else None
 
 
-def _speed(models: dict[str, Path], test: Sequence[StoredPolyp]) -> Section:
+def _speed(models: dict[str, Path], test: Sequence[StoredPolyp], depth_model: Path | None) -> Section:
     """Milliseconds a frame, from stored pixels to a distribution, one frame at a time, networks in turns."""
     frames = [seen(one.usable[0]) for one in test[:TIMED]]
     calls = {name: _calls(load_trained(folder), frames) for name, folder in models.items()}
+    if depth_model is not None:
+        calls[ESTIMATING] = _estimating(load_estimator(depth_model, device="cpu"), frames)
     full = _full_frame(models, frames)
     if full is not None:
         calls[FULL_FRAME] = full
@@ -235,6 +277,17 @@ def _calls(model: TrainedModel, frames: Sequence[Seen]) -> Callable[[], None]:
         with torch.inference_mode():
             for one in frames:
                 model.network([model.network.encode(one)])
+
+    return call
+
+
+def _estimating(estimator: Estimator, frames: Sequence[Seen]) -> Callable[[], None]:
+    """Depths of frames: what comes on top where a network sees estimated ones."""
+
+    def call() -> None:
+        for one in frames:
+            if one.camera is not None:
+                estimator.estimate(one.pixels, one.camera, one.mask)
 
     return call
 

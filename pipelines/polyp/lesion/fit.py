@@ -71,7 +71,7 @@ def fit(
         config.warm_up,
         config.ema_decay,
     )
-    return _optimise(network, loss, schedule, config.seed, device, scratch / "finder", fingerprint, progress)
+    return optimise(network, loss, schedule, config.seed, device, scratch / "finder", fingerprint, progress)
 
 
 def pretrain(
@@ -98,10 +98,10 @@ def pretrain(
     schedule = Schedule(
         plan.epochs, plan.steps_per_epoch, plan.learning_rate, plan.weight_decay, plan.warm_up
     )
-    return _optimise(model, loss, schedule, config.seed, device, scratch / "encoder", fingerprint, progress)
+    return optimise(model, loss, schedule, config.seed, device, scratch / "encoder", fingerprint, progress)
 
 
-def _optimise(
+def optimise(
     network: nn.Module,
     loss_of_step: Callable[[np.random.Generator], Tensor],
     schedule: Schedule,
@@ -111,10 +111,11 @@ def _optimise(
     fingerprint: str,
     progress: Callable[[str], None],
 ) -> Progress:
-    """Train, or go on from the checkpoint in `scratch`.
+    """Train, or go on from the checkpoint in `scratch`; to the moving average of the weights, if one is kept.
 
-    Each epoch's randomness comes from the seed and the epoch's number alone, so a run that goes on from its
-    checkpoint ends with the same weights as one that was never stopped.
+    loss_of_step: of a batch that the generator draws. Each epoch's randomness comes from the seed and the
+    epoch's number alone, so a run that goes on from its checkpoint ends with the same weights as one that was
+    never stopped.
     """
     scratch.mkdir(parents=True, exist_ok=True)
     checkpoint = Checkpoint(scratch / "checkpoint.safetensors", fingerprint)

@@ -26,12 +26,12 @@ class LesionNetwork(nn.Module):
     fit.
     """
 
-    def __init__(self, engine: ModuleType, plan: FinderPlan) -> None:
+    def __init__(self, engine: ModuleType, plan: FinderPlan, *, channels: int = CHANNELS) -> None:
         super().__init__()
         self._sparse = (
             SparseUNet(
                 engine,
-                CHANNELS,
+                channels,
                 1,
                 channels=plan.widths,
                 blocks=plan.blocks,

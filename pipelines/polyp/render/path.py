@@ -27,6 +27,10 @@ TRIES = 6
 View = Literal["in", "edge", "away"]
 
 
+class NoPlaceError(Exception):
+    """Nowhere near the polyp is there room for the endoscope."""
+
+
 @dataclass(frozen=True)
 class Planned:
     """One frame of a clip. view: what was meant; distance: mm from the lens to the polyp's middle; blurred:
@@ -42,7 +46,7 @@ def plan(
     rng: np.random.Generator, scene: Scene, optics: Optics, frames: int, tool: ToolKind | None
 ) -> list[Planned]:
     """A clip in which the polyp is seen in at least half of the frames, if that can be had. tool: the
-    instrument that is held to the polyp in most of them."""
+    instrument that is held to the polyp in most of them. Raises NoPlaceError."""
     assert scene.lesion is not None
     points = _around(scene.lesion, scene.wall)
     best: list[Planned] = []
@@ -150,7 +154,8 @@ def _direction(
 def _place(
     rng: np.random.Generator, scene: Scene, lesion: Lesion, wanted: Floats, distance: float
 ) -> tuple[Floats, float]:
-    """The free place (3,) nearest to the wanted direction, and its distance; closer if there is none."""
+    """The free place (3,) nearest to the wanted direction, and its distance; closer if there is none. Raises
+    NoPlaceError."""
     for shrink in 0.88 ** np.arange(14):
         spread = np.exp(rng.uniform(np.log(0.005), np.log(1.0), (300, 1)))
         tried = wanted + spread * rng.normal(size=(300, 3)) * (np.arange(300) > 0)[:, None]
@@ -159,7 +164,7 @@ def _place(
         if len(free):
             best = free[np.argmax(free @ wanted)]
             return lesion.centre + shrink * distance * best, float(shrink * distance)
-    raise RuntimeError("no place for the camera near this polyp")
+    raise NoPlaceError
 
 
 def _free(scene: Scene, lesion: Lesion, units: Floats, distance: float) -> Floats:

@@ -13,7 +13,7 @@ from pipelines.polyp.render.anatomy import draw_lesion, draw_wall
 from pipelines.polyp.render.frame import Frame, render
 from pipelines.polyp.render.lesion import Kind, Lesion
 from pipelines.polyp.render.optics import Optics, draw_optics
-from pipelines.polyp.render.path import Planned, plan
+from pipelines.polyp.render.path import NoPlaceError, Planned, plan
 from pipelines.polyp.render.scene import LESION, WALL, Pool, Scene
 from pipelines.polyp.render.skin import Skin, draw_skin
 from pipelines.polyp.render.styles import STYLES
@@ -23,6 +23,7 @@ from pipelines.polyp.render.wall import Wall
 CLASSES = ((1.0, 5.0), (5.0, 10.0), (10.0, 25.0))  # mm: up to 5, 6 to 9, from 10
 WITH_TOOL, WITH_POOL = 0.25, 0.12
 SMALLEST_ON_STALK = 4.0  # mm
+SCENES = 10  # that are drawn, at most, until one has room for the endoscope
 FEWEST_PX = 10  # of the polyp in a frame of 384 rows, or it is not labelled
 
 
@@ -75,9 +76,20 @@ def draw_kind(rng: np.random.Generator, size: float) -> Kind:
 
 def draw_video(seed: int, number: int, frames: int, style: str, size: int, one_camera: bool) -> Video:
     """The video `number` of the data set `seed`. size: px, height of the frames."""
+    rng = np.random.default_rng([seed, 2, number, 0])
+    for _ in range(SCENES):
+        try:
+            return _draw(rng, seed, number, frames, style, size, one_camera)
+        except NoPlaceError:  # a scene like few: the next one is drawn
+            continue
+    raise RuntimeError(f"video {number} of the seed {seed}: {SCENES} scenes had no room for the endoscope")
+
+
+def _draw(
+    rng: np.random.Generator, seed: int, number: int, frames: int, style: str, size: int, one_camera: bool
+) -> Video:
     look = STYLES[style]
     seeds = (seed, 2, number)
-    rng = np.random.default_rng([*seeds, 0])
     lens = np.random.default_rng([seed, 3] if one_camera else [*seeds, 1])
     true = size_of(seed, number)
     kind = draw_kind(rng, true)

@@ -18,6 +18,8 @@ class PredictConfig(Strict):
     finder: of lesions, where a frame has neither box nor mask: `auto` (the bundled one, if there is one),
         `none`, a bundled name, or a model folder.
     least_score: what the finder is less sure of, 0 to 1, is no lesion.
+    depth_model: that estimates depths of frames with a calibration and without a map of them: `auto` (the one
+        that the model learnt with, if any), `none`, a bundled name, or a model folder.
     ignore_labels: let the finder find the lesions of data sets that have boxes, too.
     calibration: a JSON file of the camera, for all frames.
     layout: of the data sets, if they are taken for another.
@@ -35,6 +37,7 @@ class PredictConfig(Strict):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     finder: str = "auto"
     least_score: float = Field(0.5, ge=0, le=1)
+    depth_model: str = "auto"
     ignore_labels: bool = False
     calibration: Path | None = None
     layout: str = ""

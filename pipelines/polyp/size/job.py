@@ -175,7 +175,8 @@ class SizeJob:
                 "the model learnt from calibrated frames only, and these have no calibration: its sizes are"
                 " worth little here; give --calibration"
             )
-        if used and self.predictor.model.plan.depth and not any(look.depth for look in used):
+        sees_depth = self.predictor.model.plan.depth
+        if used and sees_depth and not any(look.depth or look.estimated for look in used):
             yield "the model learnt from maps of depth, and there are none of these frames"
 
     def _camera(self, item: Item) -> Camera | None:
@@ -223,7 +224,9 @@ def _scale_from(looks: Sequence[FrameLook], found: PolypSize, sees_depth: bool) 
     used = [look for look in looks if look.name in names]
     if not used or not all(look.calibrated for look in used):
         return rows.LEARNT
-    return rows.DEPTH if sees_depth and all(look.depth for look in used) else rows.CALIBRATION
+    if not sees_depth or not all(look.depth or look.estimated for look in used):
+        return rows.CALIBRATION
+    return rows.DEPTH if all(look.depth for look in used) else rows.ESTIMATED
 
 
 def _notes(

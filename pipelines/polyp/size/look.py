@@ -29,7 +29,7 @@ from pipelines.polyp.quality import Quality
 from pipelines.polyp.size.fields import Fields, fields_of
 from pipelines.polyp.size.finder import Finder
 from pipelines.polyp.size.predict import FrameAnswer, Predictor
-from pipelines.polyp.train.store import StoredFrame, ready
+from pipelines.polyp.train.store import StoredFrame, ready, with_estimate
 
 AT_ONCE: Final = 16  # frames
 LEAST_INSIDE: Final = 0.25  # of a box that must lie in the field
@@ -44,7 +44,8 @@ class FrameLook:
     reason: why it is not to be used, empty if it is. width, height: of the frame in px, 0 if it could not be
     read. box: in its px. picture: the frame in small without what is around the field, a JPEG, empty if it
     could not be read. outline: of the lesion's mask, in px of the picture. calibrated: whether the camera
-    was known; depth: whether a map of depth was. score: the finder's.
+    was known; depth: whether a map of depth was; estimated: whether its depths were estimated. score: the
+    finder's.
     """
 
     name: str
@@ -58,6 +59,7 @@ class FrameLook:
     outline: tuple[Corners, ...] = ()
     calibrated: bool = False
     depth: bool = False
+    estimated: bool = False
     score: float | None = None
     notes: tuple[str, ...] = ()
 
@@ -152,6 +154,8 @@ def _prepared(
         calibrated=usable_camera is not None,
         depth=stored.depth is not None,
     )
+    if predictor.estimator is not None and stored.depth is None and stored.camera is not None:
+        return replace(look, estimated=True), with_estimate(stored, predictor.estimator)
     return look, stored
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -18,6 +19,7 @@ from pipelines.common.models import METRICS, find_model
 from pipelines.polyp.config import TASK
 from pipelines.polyp.data import Camera, FrameRef
 from pipelines.polyp.data.camera import read_camera
+from pipelines.polyp.depth.estimate import Estimator, load_estimator
 from pipelines.polyp.model.gates import gates_of
 from pipelines.polyp.model.trained import TrainedModel, load_trained
 from pipelines.polyp.size import finder as finders
@@ -43,8 +45,8 @@ class FrameAnswer:
 
 class Predictor:
     """max_side: px, to which the longer side of larger frames is reduced. camera: the one that the user gave,
-    for all frames. finder: None if there is none. median_mm: of the polyps that the model was trained on,
-    None if it does not say."""
+    for all frames. finder, estimator (of depths): None if there is none. median_mm: of the polyps that the
+    model was trained on, None if it does not say."""
 
     def __init__(
         self,
@@ -53,9 +55,10 @@ class Predictor:
         engine: str = "native",
         finder: Finder | None = None,
         median_mm: float | None = None,
+        estimator: Estimator | None = None,
     ) -> None:
         self.model, self.config, self.engine, self.finder = model, config, engine, finder
-        self.median_mm = median_mm
+        self.median_mm, self.estimator = median_mm, estimator
         self.training: dict[str, Any] = dict(model.config.get("training") or {})
         side = self.training.get("max_side")
         self.max_side = side if isinstance(side, int) and side > 0 else USUAL_SIDE
@@ -68,7 +71,8 @@ class Predictor:
         folder = find_model(TASK, config.model if config.model != "auto" else _bundled())
         model = load_trained(folder, engine=config.engine, device=device)
         engine = "native" if config.engine == "auto" else config.engine
-        return cls(model, config, engine, finders.load(config.finder, device), _median_mm(folder))
+        finder = finders.load(config.finder, device)
+        return cls(model, config, engine, finder, _median_mm(folder), _estimator(model, config, device))
 
     @property
     def knows_cameras(self) -> bool:
@@ -113,6 +117,7 @@ class Predictor:
             "intervals": bool(self.model.calibration),
             "features": described(self.model.network),
             "finder": None if self.finder is None else [self.finder.name, self.finder.sha256],
+            "depth_model": None if self.estimator is None else [self.estimator.name, self.estimator.sha256],
         }
 
     def gates(self) -> dict[str, list[float]]:
@@ -132,6 +137,16 @@ class Predictor:
             FrameAnswer(row, places[number] if places else None, self.model.plan.backbone == "sparse-resnet")
             for number, row in enumerate(shares.unbind())
         ]
+
+
+def _estimator(model: TrainedModel, config: PredictConfig, device: torch.device) -> Estimator | None:
+    """The estimator of depths that a config names, for a model that sees them. Raises UserError."""
+    name = config.depth_model
+    if name == "auto":
+        name = str((model.config.get("training") or {}).get("depth_model", "none"))
+    if name == "none" or not model.plan.depth:
+        return None
+    return load_estimator(name, device=device)
 
 
 def _median_mm(folder: Path) -> float | None:

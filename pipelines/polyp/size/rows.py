@@ -24,6 +24,7 @@ FRAME_COLUMNS: Final = (
 KEY: Final = ("source", "polyp")
 CALIBRATION: Final = "calibration"
 DEPTH: Final = "depth map"
+ESTIMATED: Final = "estimated depth"
 LEARNT: Final = "learnt prior"
 ABSTAINED: Final = "abstained"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipelines.common.config import DeviceName, Strict
 from pipelines.polyp.config import NetworkPlan
@@ -19,6 +19,8 @@ class TrainConfig(Strict):
     routed: gates learn by passes of their own (gradient routing); without, they learn with everything else.
     gate_rate: learning rate of routed gates.
     max_side: px, to which the longer side of larger frames is reduced.
+    depth_model: that estimates maps of depth, where the network sees them: `none`, or a bundled name or a
+        model folder. With one, no other maps are looked at: its estimates are what there is in use.
     frames_per_polyp: of each polyp so many frames are kept at most, spread over its time.
     jitter: how far a box is moved and resized at random, as a share of its longer side, as boxes of other
         people and of a detector are.
@@ -37,6 +39,7 @@ class TrainConfig(Strict):
     network: NetworkPlan = NetworkPlan()
     held_out: float = Field(0.2, ge=0, lt=1)
     max_side: int = Field(512, ge=64)
+    depth_model: str = "none"
     frames_per_polyp: int = Field(64, ge=1)
     jitter: float = Field(0.05, ge=0, le=0.5)
     forget_camera: float = Field(0.0, ge=0, le=1)
@@ -57,3 +60,9 @@ class TrainConfig(Strict):
     tensorboard: bool = False
     data_terms: str = "not stated by whoever trained this model"
     notes: str = ""
+
+    @model_validator(mode="after")
+    def _sees_what_is_estimated(self) -> TrainConfig:
+        if self.depth_model != "none" and not self.network.depth:
+            raise ValueError("depth_model needs network.depth: without it no map of depth is looked at")
+        return self

@@ -30,6 +30,7 @@ from pipelines.polyp.aggregate import (
 )
 from pipelines.polyp.data import Polyp
 from pipelines.polyp.data.splits import Fold, hold_out
+from pipelines.polyp.depth.estimate import load_estimator
 from pipelines.polyp.metrics import Sized, summarise
 from pipelines.polyp.model.gates import gates_of
 from pipelines.polyp.model.network import Sizer, build_network
@@ -113,6 +114,9 @@ def prepare(
 ) -> tuple[list[StoredPolyp], list[StoredPolyp], list[LeftOut]]:
     """Polyps to train on, held-out ones, and what is in neither; their frames are made ready in `folder`."""
     outside = {one.id for one in fold.held_out}
+    estimator = None
+    if config.depth_model != "none":
+        estimator = load_estimator(config.depth_model, device=config.device)
     stored, left_out = store_polyps(
         [*fold.train, *fold.held_out],
         config.max_side,
@@ -120,6 +124,7 @@ def prepare(
         folder,
         progress,
         depth=config.network.depth,
+        estimator=estimator,
     )
     return (
         [one for one in stored if one.id not in outside],

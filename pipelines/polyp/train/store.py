@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -33,6 +33,9 @@ from pipelines.polyp.data.record import Box
 from pipelines.polyp.data.thinning import spread
 from pipelines.polyp.geometry import resized
 from pipelines.polyp.quality import Quality, quality_of
+
+if TYPE_CHECKING:  # it comes with torch
+    from pipelines.polyp.depth.estimate import Estimator
 
 HASHED_BYTES = 2**20  # of a file
 
@@ -83,22 +86,23 @@ def store_polyps(
     progress: Callable[[str], None],
     *,
     depth: bool = False,
+    estimator: Estimator | None = None,
 ) -> tuple[list[StoredPolyp], list[LeftOut]]:
     """Make the frames of polyps ready in `folder`, or take what lies there for the same files.
 
     Polyps without a size, and frames without the lesion or that cannot be read, are left out. depth: keep
-    maps of depth. Raises UserError if no polyp is left.
+    maps of depth; with an estimator its own of frames with a camera, and no others. Raises UserError if no
+    polyp is left.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    how = _How(max_side, frames_per_polyp, depth, estimator)
     found: list[StoredPolyp] = []
     left_out: list[LeftOut] = []
     for number, polyp in enumerate(polyps):
         if number % 20 == 0:
             progress(f"preparing polyp {number + 1} of {len(polyps)}")
         try:
-            found.append(
-                _stored(polyp, max_side, frames_per_polyp, folder / f"{number:05d}", left_out, depth)
-            )
+            found.append(_stored(polyp, how, folder / f"{number:05d}", left_out))
         except PolypError as error:
             left_out.append(LeftOut(polyp.id, str(error)))
     if not found:
@@ -138,19 +142,29 @@ def ready(
     return StoredFrame(frame.ref.name, pixels, box, quality, mask, depth, camera)
 
 
-def _stored(
-    polyp: Polyp, max_side: int, most: int, target: Path, left_out: list[LeftOut], depth: bool
-) -> StoredPolyp:
+@dataclass(frozen=True, slots=True)
+class _How:
+    """How frames are made ready; see `store_polyps`."""
+
+    max_side: int
+    most: int
+    depth: bool
+    estimator: Estimator | None
+
+    @property
+    def key(self) -> list[Any]:
+        return [self.max_side, self.depth, self.estimator and self.estimator.sha256]
+
+
+def _stored(polyp: Polyp, how: _How, target: Path, left_out: list[LeftOut]) -> StoredPolyp:
     if polyp.size_mm is None:
         raise PolypError("its size is not known")
     listing = frames_of(polyp)
     left_out += [LeftOut(f"{polyp.id}/{one.name}", one.error) for one in listing.failed]
-    refs = spread(marked(listing.frames), most)
-    key = json.dumps(
-        [max_side, depth, [frame_state(one) for one in refs], _camera_key(polyp.camera)], default=str
-    )
+    refs = spread(marked(listing.frames), how.most)
+    key = json.dumps([how.key, [frame_state(one) for one in refs], _camera_key(polyp.camera)], default=str)
     if not target.with_suffix(".json").is_file() or _read(target)["key"] != key:
-        _write(polyp, refs, max_side, target, key, depth)
+        _write(polyp, refs, how, target, key)
     record = _read(target)
     left_out += [LeftOut(f"{polyp.id}/{name}", reason) for name, reason in record["failed"]]
     frames = tuple(_open(target, number, one) for number, one in enumerate(record["frames"]))
@@ -160,9 +174,7 @@ def _stored(
     return StoredPolyp(polyp.id, polyp.patient, polyp.size_mm, polyp.censored, frames, content)
 
 
-def _write(
-    polyp: Polyp, refs: Sequence[FrameRef], max_side: int, target: Path, key: str, depth: bool
-) -> None:
+def _write(polyp: Polyp, refs: Sequence[FrameRef], how: _How, target: Path, key: str) -> None:
     target.with_suffix(".json").unlink(missing_ok=True)
     frames: list[dict[str, Any]] = []
     failed: list[tuple[str, str]] = []
@@ -170,11 +182,13 @@ def _write(
         if isinstance(one, FailedFrame):
             failed.append((one.name, one.error))
             continue
-        made = ready(one, max_side, polyp.camera)
+        made = ready(one, how.max_side, polyp.camera)
         if made is None:
             continue
+        if how.estimator is not None:
+            made = with_estimate(made, how.estimator)
         for what, values in (("pixels", made.pixels), ("mask", made.mask), ("depth", made.depth)):
-            if values is not None and (depth or what != "depth"):
+            if values is not None and (how.depth or what != "depth"):
                 np.save(_part(target, len(frames), what), np.ascontiguousarray(values))
         frames.append(
             {
@@ -182,12 +196,19 @@ def _write(
                 "box": made.box,
                 "quality": asdict(made.quality),
                 "mask": made.mask is not None,
-                "depth": depth and made.depth is not None,
+                "depth": how.depth and made.depth is not None,
                 "camera": None if made.camera is None else asdict(made.camera),
             }
         )
     record = {"key": key, "frames": frames, "failed": failed}
     target.with_suffix(".json").write_text(json.dumps(record), encoding="utf-8")
+
+
+def with_estimate(frame: StoredFrame, estimator: Estimator) -> StoredFrame:
+    """A frame with the depths that an estimator says, or with none if its camera is not known."""
+    if frame.camera is None:
+        return replace(frame, depth=None)
+    return replace(frame, depth=estimator.estimate(np.asarray(frame.pixels), frame.camera, frame.mask))
 
 
 def _open(target: Path, number: int, record: dict[str, Any]) -> StoredFrame:

@@ -161,3 +161,9 @@ def test_styles_share_no_shapes_and_no_textures() -> None:
     assert not set(one.bodies) & set(two.bodies)
     assert not set(one.pits) & set(two.pits)
     assert one.net != two.net
+
+
+def test_a_scene_without_room_for_the_endoscope_is_drawn_anew() -> None:
+    video = draw_video(2, 346, 6, "first", 64, False)
+    assert len(video.clip) == 6
+    assert video.lesion.size == pytest.approx(size_of(2, 346))

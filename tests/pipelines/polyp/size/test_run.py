@@ -17,6 +17,7 @@ from pipelines.polyp.size.config import SizeConfig
 from pipelines.polyp.size.predict import Predictor
 from pipelines.polyp.size.rows import COLUMNS, FRAME_COLUMNS
 from pipelines.polyp.size.run import RunSummary, size
+from tests.pipelines.polyp.depth.builders import save_estimator
 from tests.pipelines.polyp.size.made import DENSE, load, save_model, write_dataset
 from tests.pipelines.polyp.train.builders import SMALL
 
@@ -60,6 +61,29 @@ def test_maps_of_depth_are_named_as_the_scale_where_the_model_sees_them(
     assert {row["scale_from"] for row in lines(tmp_path / "deep")} == {"depth map"}
     run(tmp_path / "flat", load(model), clips)
     assert {row["scale_from"] for row in lines(tmp_path / "flat")} == {"calibration"}
+
+
+def test_depths_are_estimated_where_the_model_learnt_from_estimates(
+    data: Path, model: Path, project_root: Path, tmp_path: Path
+) -> None:
+    estimator = save_estimator(tmp_path / "depths")
+    network = {**DENSE, "depth": True}
+    sees = save_model(tmp_path / "sees", network=network, depth_model=str(estimator))
+    run(tmp_path / "run", load(sees), data)
+    assert {row["scale_from"] for row in lines(tmp_path / "run")} == {"estimated depth"}
+    assert not any("maps of depth" in note for row in lines(tmp_path / "run") for note in row["notes"])
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["model"]["depth_model"][0] == "depths"
+    run(tmp_path / "without", load(sees, depth_model="none"), data)
+    assert {row["scale_from"] for row in lines(tmp_path / "without")} == {"calibration"}
+    assert all(any("maps of depth" in one for one in row["notes"]) for row in lines(tmp_path / "without"))
+    clips = project_root / "sample_data" / "polyp" / "clips"
+    run(tmp_path / "maps", load(sees), clips)
+    assert {row["scale_from"] for row in lines(tmp_path / "maps")} == {"depth map"}, "measured ones go first"
+    run(tmp_path / "blind", load(model, depth_model=str(estimator)), data)
+    assert {row["scale_from"] for row in lines(tmp_path / "blind")} == {"calibration"}, "it sees no depths"
+    with pytest.raises(UserError, match="depths2"):
+        load(sees, depth_model=str(tmp_path / "depths2"))
 
 
 def test_a_data_set_gives_a_row_per_polyp_and_per_frame(data: Path, model: Path, tmp_path: Path) -> None:

@@ -16,11 +16,13 @@ from pipelines.common.errors import UserError
 from pipelines.polyp.aggregate import BARE_SCORES, SCORES
 from pipelines.polyp.data import Listed, Polyp
 from pipelines.polyp.data.thinning import spread
+from pipelines.polyp.depth.estimate import load_estimator
 from pipelines.polyp.model.trained import load_trained
 from pipelines.polyp.train import fit as fitting
 from pipelines.polyp.train.batches import changed, flipped, seen, turned
 from pipelines.polyp.train.run import train
 from pipelines.polyp.train.store import store_polyps
+from tests.pipelines.polyp.depth.builders import save_estimator
 from tests.pipelines.polyp.train.builders import CAMERA, small, write_polyps
 
 SIZES = [2.0, 3.0, 4.0, 6.0, 7.0, 8.0, 11.0, 12.0, 14.0, 3.5, 6.5, 12.5]
@@ -182,6 +184,40 @@ def test_stored_frames_are_made_again_only_if_their_files_changed(tmp_path: Path
     camera = stored[0].frames[0].camera
     assert camera is not None
     assert camera.fx == pytest.approx(CAMERA.fx * 64 / 160)
+
+
+def test_a_network_learns_from_estimated_depths(polyps: list[Polyp], tmp_path: Path) -> None:
+    estimator = save_estimator(tmp_path / "depths")
+    config = small(network={"depth": True}, depth_model=str(estimator), held_out=0.5)
+    run(polyps, tmp_path / "model", config)
+    model = load_trained(tmp_path / "model")
+    assert model.config["training"]["depth_model"] == str(estimator)
+    stored, _ = store_polyps(
+        polyps[:1],
+        512,
+        1,
+        tmp_path / "frames",
+        lambda text: None,
+        depth=True,
+        estimator=load_estimator(estimator, device="cpu"),
+    )
+    frame = stored[0].frames[0]
+    assert frame.depth is not None
+    assert frame.camera is not None
+    wanted = load_estimator(estimator, device="cpu").estimate(
+        np.asarray(frame.pixels), frame.camera, frame.mask
+    )
+    assert np.array_equal(frame.depth, wanted, equal_nan=True)
+    blind = [replace(polyps[0], camera=None)]
+    stored, _ = store_polyps(
+        blind, 512, 1, tmp_path / "blind", lambda text: None, depth=True, estimator=load_estimator(estimator)
+    )
+    assert stored[0].frames[0].depth is None, "without a camera nothing is estimated"
+
+
+def test_estimated_depths_need_a_network_that_sees_them() -> None:
+    with pytest.raises(ValueError, match=r"network\.depth"):
+        small(depth_model="depth")
 
 
 def test_frames_are_spread_over_the_time(polyps: list[Polyp]) -> None:
