@@ -47,6 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
             size=96 if quick else 384,
             depth_polyps=12 if quick else given.depth_polyps,
             depth_steps=4 if quick else given.depth_steps,
+            depth_size=96 if quick else 192,
             threads=given.threads,
             workers=given.workers,
             measure=not given.train_only,

@@ -48,8 +48,8 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """size: px of a frame. depth_polyps, depth_steps: of the estimator of depths. measure: False renders and
-    trains only. cache: where, if not in the checkout."""
+    """size: px of a frame. depth_polyps, depth_steps, depth_size: of the estimator of depths, with frames of
+    its own. measure: False renders and trains only. cache: where, if not in the checkout."""
 
     target: Path
     networks: tuple[str, ...]
@@ -59,6 +59,7 @@ class Settings:
     steps: int = 600
     depth_polyps: int = 600
     depth_steps: int = 6000
+    depth_size: int = 192
     frames: int = 8
     size: int = 384
     threads: int = 1
@@ -118,6 +119,7 @@ def _depth_model(settings: Settings, say: Say) -> Path:
     return trained_depth(
         polyps=settings.depth_polyps,
         steps=settings.depth_steps,
+        size=settings.depth_size,
         threads=settings.threads,
         workers=settings.workers,
         say=say,

@@ -55,13 +55,14 @@ def depth_frames(polyps: Sequence[StoredPolyp], side: int) -> list[DepthFrame]:
 
 
 def _squared(frame: StoredFrame, depth: Floats, camera: Camera, side: int, polyp: int) -> DepthFrame:
-    pixels = np.asarray(frame.pixels)
+    pixels, known = np.asarray(frame.pixels), np.array(depth)
+    known[~np.isfinite(known)] = 0
     fit = picture_fit(pixels, side)
-    lesion = np.zeros(depth.shape, np.float32) if frame.mask is None else np.float32(frame.mask)
+    lesion = np.zeros(depth.shape, np.float32) if frame.mask is None else frame.mask.astype(np.float32)
     return DepthFrame(
         squared_picture(pixels, fit, side),
         rays_of(camera, fit, side),
-        squared_map(np.asarray(np.nan_to_num(depth, posinf=0.0, neginf=0.0), np.float32), fit, side),
+        squared_map(known, fit, side),
         squared_map(lesion, fit, side) > 0,
         polyp,
     )

@@ -12,7 +12,7 @@ import torch
 from benchmarks.polyp.__main__ import main
 from benchmarks.polyp.baselines import apparent_sizes, median_sizes
 from benchmarks.polyp.bundle import NAME, named, write_bundle
-from benchmarks.polyp.run import FULL_FRAME, Settings, binary_f1, run
+from benchmarks.polyp.run import ESTIMATING, FULL_FRAME, Settings, binary_f1, run
 from pipelines.polyp.aggregate import BARE_SCORES, SCORES
 from pipelines.polyp.metrics import Sized
 from pipelines.polyp.model.trained import load_trained
@@ -31,6 +31,9 @@ def test_one_run_measures_everything_and_keeps_what_it_made(tmp_path: Path) -> N
         steps=2,
         frames=2,
         size=96,
+        depth_polyps=4,
+        depth_steps=2,
+        depth_size=64,
         cache=tmp_path,
     )
     threads = torch.get_num_threads()
@@ -48,9 +51,10 @@ def test_one_run_measures_everything_and_keeps_what_it_made(tmp_path: Path) -> N
         "speed",
         *(f"{name}{how}" for name in ("resnet18", "sparse-resnet") for how in ("", ", gates")),
         "sparse-resnet, gates, depth",
+        "sparse-resnet, gates, estimated depth",
     }
     timed = {row["network"] for row in report["rows"] if row["section"] == "speed"}
-    assert FULL_FRAME in timed
+    assert {FULL_FRAME, ESTIMATING} <= timed
     assert report["summary"]["mae_median"] > 0
     assert report["summary"]["times_faster_than_full_frame"] > 0
     measured = [row for row in report["rows"] if row["section"].endswith(", gates")]
@@ -58,7 +62,7 @@ def test_one_run_measures_everything_and_keeps_what_it_made(tmp_path: Path) -> N
     for row in measured:
         assert row["mae"] > 0, "polyps of which it abstains count too"
         assert (row["mae_sized"] is None) == (row["abstained"] == settings.test_polyps)
-    assert len(kept) == 5
+    assert len(kept) == 7
     assert report["summary"]["mae_measured_by_depth"] < 2
     assert [path.stat().st_mtime_ns for path in kept] == times, "it was trained again"
     assert again["summary"]["mae_resnet18"] == report["summary"]["mae_resnet18"]
