@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # torch counts its threads when it is loaded
 
 NAME = "polyp"
 FORGOTTEN = 0.4  # of the frames are seen without a camera: most users have no calibration
+DEPTH = "depth"  # the bundled estimator, of `python -m benchmarks.polyp.depth`
 COMMAND = "python -m benchmarks.polyp.bundle --out DIR"
 TERMS = "frames rendered by the project itself, free to use; nobody was filmed"
 NOTES = """**Data**: clips of rendered colons in two styles, with polyps of 1 to 25 mm, seen from 5 to 60 mm.
@@ -27,8 +28,8 @@ the same network is wrong by more."""
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.polyp.bundle", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the model folder goes")
-    parser.add_argument("--polyps", type=int, default=600, help="of the first style (default 600)")
-    parser.add_argument("--others", type=int, default=180, help="of the second style (default 180)")
+    parser.add_argument("--polyps", type=int, default=400, help="of the first style (default 400)")
+    parser.add_argument("--others", type=int, default=150, help="of the second style (default 150)")
     parser.add_argument("--frames", type=int, default=8, help="of each (default 8)")
     parser.add_argument("--size", type=int, default=384, help="px of a frame (default 384)")
     parser.add_argument("--steps", type=int, default=1600, help="of the training (default 1600)")
@@ -50,18 +51,25 @@ def main(arguments: list[str] | None = None) -> None:
     write_bundle(given.out / NAME, polyps, given.steps, given.threads)
 
 
-def write_bundle(out: Path, polyps: Sequence[Polyp], steps: int, threads: int) -> None:
+def write_bundle(
+    out: Path, polyps: Sequence[Polyp], steps: int, threads: int, *, depth_model: str = DEPTH
+) -> None:
     """Train and write the model folder; a training that was stopped goes on."""
     from benchmarks.polyp.recipe import Contestant, recipe
     from pipelines.polyp.train.run import train
 
-    chosen = {"forget_camera": FORGOTTEN, "data_terms": TERMS, "notes": NOTES}
+    chosen = {
+        "depth_model": depth_model,
+        "forget_camera": FORGOTTEN,
+        "data_terms": TERMS,
+        "notes": NOTES,
+    }
     train(
         polyps,
         out,
-        recipe(Contestant("sparse-resnet", True), steps=steps, seed=0, threads=threads).model_copy(
-            update=chosen
-        ),
+        recipe(
+            Contestant("sparse-resnet", True, estimated=True), steps=steps, seed=0, threads=threads
+        ).model_copy(update=chosen),
         name="rendered polyps",
         resume=True,
         overwrite=True,

@@ -27,6 +27,8 @@ from pipelines.polyp.data import Polyp
 from pipelines.polyp.data.splits import hold_out
 from pipelines.polyp.depth.config import TASK as DEPTH_TASK
 from pipelines.polyp.depth.estimate import Estimator, load_estimator
+from pipelines.polyp.depth.fit import depth_errors
+from pipelines.polyp.depth.frames import depth_frames
 from pipelines.polyp.metrics import Sized, summarise
 from pipelines.polyp.model.network import Seen, as_images
 from pipelines.polyp.model.resnet import ResNet18
@@ -104,7 +106,9 @@ def run(settings: Settings) -> dict[str, Any]:
     }
     facts["models"] = {name: [one.name for one in folders] for name, folders in models.items()}
     sections = Sections(settings.target, json.loads(json.dumps(facts)), say=say)
-    sections.run("baselines", lambda: _baselines(_trained_on(training, settings, say), stored))
+    sections.run("baselines", lambda: _baselines(_trained_on(training, settings, say), stored, estimated))
+    if depth_model is not None:
+        sections.run("depths", partial(_depths, depth_model, stored))
     for name, folders in models.items():
         sections.run(name, partial(_accuracy, name, folders, estimated if name in of_colour else stored))
     first = {name: one[0] for name, one in models.items()}
@@ -183,17 +187,37 @@ def _trained_on(polyps: Sequence[Polyp], settings: Settings, say: Say) -> list[S
     return prepare(fold, config, _frames_folder(settings, "training"), say)[0]
 
 
-def _baselines(training: Sequence[StoredPolyp], test: Sequence[StoredPolyp]) -> Section:
+def _baselines(
+    training: Sequence[StoredPolyp], test: Sequence[StoredPolyp], estimated: Sequence[StoredPolyp]
+) -> Section:
+    """estimated: the same polyps as `test`, with estimated depths; may be empty."""
     found: dict[str, Sequence[float | None]] = {
         "median": median_sizes(training, test),
         "apparent size": apparent_sizes(training, test),
         "measured by depth": measured_sizes(test),
     }
+    if estimated:
+        found["measured by estimated depth"] = measured_sizes(estimated)
     rows: list[Row] = []
     for name, sizes in found.items():
         items = [Sized(one.id, one.mm, mm, one.id, one.patient) for one, mm in zip(test, sizes, strict=True)]
         rows.append({"predictor": name, **_shown(items)})
     return Section(rows, {f"mae_{row['predictor'].replace(' ', '_')}": row["mae"] for row in rows})
+
+
+def _depths(depth_model: Path, test: Sequence[StoredPolyp]) -> Section:
+    """How far off estimated depths are on the test polyps: mean absolute logarithms, see `DepthError`."""
+    estimator = load_estimator(depth_model, device="cpu")
+    frames = depth_frames(test, estimator.side)
+    errors = depth_errors(estimator.network, frames, device=CPU, precision="float32")
+    lesions = [one.lesion for one in errors if one.lesion is not None]
+    found: Row = {
+        "frames": len(errors),
+        "lesion": float(np.mean(np.abs(lesions))),
+        "lesion_bias": float(np.mean(lesions)),
+        "frame": float(np.mean([one.frame for one in errors])),
+    }
+    return Section([found], {"depth_log_error_lesion": found["lesion"]})
 
 
 def _accuracy(name: str, folders: Sequence[Path], test: Sequence[StoredPolyp]) -> Section:

@@ -37,7 +37,7 @@ class Estimator:
     precision: str = "auto"
 
     def estimate(self, pixels: Pixels, camera: Camera, mask: NDArray[np.bool_] | None = None) -> Floats:
-        """Depths along the optical axis, float32 (H, W) in mm, NaN outside the picture.
+        """Depths along the optical axis, float32 (H, W) in mm, NaN outside the box of the picture.
 
         pixels: RGB uint8 (H, W, 3), black outside the optical field. camera: of the frame. mask: bool (H, W),
         of the lesion. Its depths are held near their median: the map is coarse, and at an outline it runs

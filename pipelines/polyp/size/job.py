@@ -175,8 +175,9 @@ class SizeJob:
                 "the model learnt from calibrated frames only, and these have no calibration: its sizes are"
                 " worth little here; give --calibration"
             )
-        sees_depth = self.predictor.model.plan.depth
-        if used and sees_depth and not any(look.depth or look.estimated for look in used):
+        deep = any(look.depth or look.estimated for look in used)
+        bare = self.predictor.forgets_cameras and not any(look.calibrated for look in used)
+        if used and self.predictor.model.plan.depth and not deep and not bare:
             yield "the model learnt from maps of depth, and there are none of these frames"
 
     def _camera(self, item: Item) -> Camera | None:

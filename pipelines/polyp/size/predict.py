@@ -83,8 +83,13 @@ class Predictor:
     def needs_cameras(self) -> bool:
         """Whether the model learnt from calibrated frames only, and never had to do without a calibration."""
         known, polyps = self.training.get("cameras"), self.training.get("polyps")
-        forgets = bool(self.training.get("forget_camera"))
-        return bool(known) and isinstance(polyps, list) and known == len(polyps) and not forgets
+        every = bool(known) and isinstance(polyps, list) and known == len(polyps)
+        return every and not self.forgets_cameras
+
+    @property
+    def forgets_cameras(self) -> bool:
+        """Whether the model learnt to do without a calibration, and so without depths."""
+        return bool(self.training.get("forget_camera"))
 
     def was_trained_on(self, id: str, frames: Sequence[FrameRef]) -> bool:
         """Whether the model was trained on a polyp with these frames.

@@ -48,6 +48,7 @@ def test_one_run_measures_everything_and_keeps_what_it_made(tmp_path: Path) -> N
     sections = {row["section"] for row in report["rows"]}
     assert sections == {
         "baselines",
+        "depths",
         "speed",
         *(f"{name}{how}" for name in ("resnet18", "sparse-resnet") for how in ("", ", gates")),
         "sparse-resnet, gates, depth",

@@ -77,6 +77,12 @@ def test_depths_are_estimated_where_the_model_learnt_from_estimates(
     run(tmp_path / "without", load(sees, depth_model="none"), data)
     assert {row["scale_from"] for row in lines(tmp_path / "without")} == {"calibration"}
     assert all(any("maps of depth" in one for one in row["notes"]) for row in lines(tmp_path / "without"))
+    forgets = save_model(tmp_path / "forgets", network=network, depth_model=str(estimator), forget_camera=0.4)
+    bare = write_dataset(tmp_path / "bare", [5.0])
+    (bare / "calibration.json").unlink()
+    run(tmp_path / "uncalibrated", load(forgets), bare)
+    assert [row["scale_from"] for row in lines(tmp_path / "uncalibrated")] == ["learnt prior"]
+    assert not any("maps of depth" in one for one in lines(tmp_path / "uncalibrated")[0]["notes"])
     clips = project_root / "sample_data" / "polyp" / "clips"
     run(tmp_path / "maps", load(sees), clips)
     assert {row["scale_from"] for row in lines(tmp_path / "maps")} == {"depth map"}, "measured ones go first"
