@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pipelines.polyp.train.config import TrainConfig
@@ -30,6 +31,7 @@ def card(name: str, config: TrainConfig, data: str, metrics: Mapping[str, Any]) 
 Tells the size of a polyp in millimetres from frames of colonoscopy.
 
 - Network: {plan.backbone} on {streams}, {gates} feature gates{routing}; {metrics["parameters"]:,} parameters.
+{_depths(config)}\
 - Trained on {metrics["polyps"]:,} polyps in {metrics["frames"]:,} frames of `{data}`, {metrics["epochs"]}
   epochs of {config.steps_per_epoch} steps of {config.batch_size} frames.
 - Terms of the data: {config.data_terms}.
@@ -42,6 +44,17 @@ has not been tested on endoscopes, lenses or patients other than those of the da
 {config.notes}
 """.rstrip()
         + "\n"
+    )
+
+
+def _depths(config: TrainConfig) -> str:
+    if not config.network.depth:
+        return ""
+    if config.depth_model == "none":
+        return "- It sees maps of depth, and begins at the size that they, the outline and the camera give.\n"
+    return (
+        f"- It sees depths that the model `{Path(config.depth_model).name}` estimates from the colours of"
+        " calibrated frames, and begins\n  at the size that they, the outline and the camera give.\n"
     )
 
 
