@@ -72,7 +72,7 @@ def test_the_card_of_the_sizer_says_that_no_patient_was_seen() -> None:
     card = (model.path / CARD).read_text()
     for words in ("rendered", "No frame of a patient was seen", "Not a medical device", "nobody was filmed"):
         assert words in card
-    for scores in ("scores", "scores_without_camera"):
+    for scores, share in (("scores", 0.5), ("scores_without_camera", 0.75)):
         found = model.metrics[scores]["polyp"]["metrics"]
-        assert found["mae"]["value"] < 0.7 * found["median_predictor_mae"]["value"]
+        assert found["mae"]["value"] < share * found["median_predictor_mae"]["value"]
         assert 0.8 <= found["coverage"]["value"] <= 1
