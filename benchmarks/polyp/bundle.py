@@ -11,14 +11,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.polyp.depth import NAME as DEPTH
+from benchmarks.polyp.depth import TERMS
+
 if TYPE_CHECKING:  # torch counts its threads when it is loaded
     from pipelines.polyp.data import Polyp
 
 NAME = "polyp"
 FORGOTTEN = 0.4  # of the frames are seen without a camera: most users have no calibration
-DEPTH = "depth"  # the bundled estimator, of `python -m benchmarks.polyp.depth`
 COMMAND = "python -m benchmarks.polyp.bundle --out DIR"
-TERMS = "frames rendered by the project itself, free to use; nobody was filmed"
 NOTES = """**Data**: clips of rendered colons in two styles, with polyps of 1 to 25 mm, seen from 5 to 60 mm.
 Size was known exactly there. **No frame of a patient was seen, and no size of a real polyp was ever compared
 with what this model says.** Held-out polyps are of the same two styles; on a style that it was not trained on
@@ -68,7 +69,7 @@ def write_bundle(
         polyps,
         out,
         recipe(
-            Contestant("sparse-resnet", True, estimated=True), steps=steps, seed=0, threads=threads
+            Contestant("sparse-resnet", True, "estimated depth"), steps=steps, seed=0, threads=threads
         ).model_copy(update=chosen),
         name="rendered polyps",
         resume=True,

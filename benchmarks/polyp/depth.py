@@ -53,10 +53,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 def trained_depth(
     *,
-    polyps: int = 600,
+    polyps: int,
     frames: int = 6,
-    size: int = 192,
-    steps: int = 6000,
+    size: int,
+    steps: int,
     threads: int,
     workers: int,
     say: Say,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from pipelines.polyp.config import NetworkPlan
 from pipelines.polyp.train.config import TrainConfig
@@ -14,31 +15,27 @@ RATES = {"resnet18": 5e-4, "vit-tiny": 3e-4, "sparse-resnet": 1e-3}
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """A network; gates are trained by gradient routing; depth is a map in mm, estimated such a map too, but
-    what a network reads from the colours."""
+    """A network; gates are trained by gradient routing; depth: which map in mm it sees, if any, the true one
+    or what another network reads from the colours."""
 
     backbone: str
     gated: bool
-    depth: bool = False
-    estimated: bool = False
+    depth: Literal["", "depth", "estimated depth"] = ""
 
     @property
     def name(self) -> str:
         """As the tables have it."""
-        return f"{self.backbone}{', gates' if self.gated else ''}{self._depth}"
+        return ", ".join(filter(None, (self.backbone, "gates" if self.gated else "", self.depth)))
+
+    @property
+    def estimated(self) -> bool:
+        """Whether it sees estimated depths."""
+        return self.depth == "estimated depth"
 
     @property
     def frames(self) -> str:
         """The folder of the frames that it is trained on."""
-        if self.estimated:
-            return "training-estimated"
-        return "training-depth" if self.depth else "training"
-
-    @property
-    def _depth(self) -> str:
-        if self.estimated:
-            return ", estimated depth"
-        return ", depth" if self.depth else ""
+        return f"training-{self.depth.removesuffix(' depth')}" if self.depth else "training"
 
 
 def recipe(contestant: Contestant, *, steps: int, seed: int, threads: int) -> TrainConfig:
@@ -50,7 +47,7 @@ def recipe(contestant: Contestant, *, steps: int, seed: int, threads: int) -> Tr
         "streams": ("crop", "frame"),
         "side": 160 if sparse else 96,
     }
-    if contestant.depth or contestant.estimated:
+    if contestant.depth:
         chosen |= {"depth": True}
     plan = NetworkPlan.model_validate(chosen)
     return TrainConfig(

@@ -86,8 +86,8 @@ def run(settings: Settings) -> dict[str, Any]:
     test = look(*TEST, settings.test_polyps)
     contestants = [Contestant(name, gated) for name in settings.networks for gated in (True, False)]
     seeing = [name for name in WITH_DEPTH if name in settings.networks]
-    contestants += [Contestant(name, True, depth=True) for name in seeing]
-    contestants += [Contestant(name, True, estimated=True) for name in seeing]
+    contestants += [Contestant(name, True, "depth") for name in seeing]
+    contestants += [Contestant(name, True, "estimated depth") for name in seeing]
     depth_model = _depth_model(settings, say) if seeing else None
     models = {
         one.name: [
@@ -97,8 +97,9 @@ def run(settings: Settings) -> dict[str, Any]:
     }
     if not settings.measure:
         return {}
+    estimator = None if depth_model is None else load_estimator(depth_model, device="cpu")
     stored = _stored(test, settings, say)
-    estimated = [] if depth_model is None else _estimated(test, depth_model, settings, say)
+    estimated = [] if estimator is None else _stored(test, settings, say, estimator)
     of_colour = {one.name for one in contestants if one.estimated}
     facts = {
         name: getattr(settings, name)
@@ -107,12 +108,12 @@ def run(settings: Settings) -> dict[str, Any]:
     facts["models"] = {name: [one.name for one in folders] for name, folders in models.items()}
     sections = Sections(settings.target, json.loads(json.dumps(facts)), say=say)
     sections.run("baselines", lambda: _baselines(_trained_on(training, settings, say), stored, estimated))
-    if depth_model is not None:
-        sections.run("depths", partial(_depths, depth_model, stored))
+    if estimator is not None:
+        sections.run("depths", partial(_depths, estimator, stored))
     for name, folders in models.items():
         sections.run(name, partial(_accuracy, name, folders, estimated if name in of_colour else stored))
     first = {name: one[0] for name, one in models.items()}
-    sections.run("speed", lambda: _speed(first, stored, depth_model))
+    sections.run("speed", lambda: _speed(first, stored, estimator))
     report = sections.finish()
     print_report(report)
     return report
@@ -171,13 +172,11 @@ def _frames_folder(settings: Settings, name: str) -> Path:
     return cache_folder("polyp", settings.cache) / f"{name}-{settings.frames}x{settings.size}"
 
 
-def _stored(polyps: Sequence[Polyp], settings: Settings, say: Say) -> list[StoredPolyp]:
-    return store_polyps(polyps, 512, 64, _frames_folder(settings, "test"), say, depth=True)[0]
-
-
-def _estimated(polyps: Sequence[Polyp], depth_model: Path, settings: Settings, say: Say) -> list[StoredPolyp]:
-    """With the depths that the model says, instead of the true ones."""
-    folder, estimator = _frames_folder(settings, "test-estimated"), load_estimator(depth_model, device="cpu")
+def _stored(
+    polyps: Sequence[Polyp], settings: Settings, say: Say, estimator: Estimator | None = None
+) -> list[StoredPolyp]:
+    """With the true depths, or with those of an estimator."""
+    folder = _frames_folder(settings, "test" if estimator is None else "test-estimated")
     return store_polyps(polyps, 512, 64, folder, say, depth=True, estimator=estimator)[0]
 
 
@@ -205,9 +204,8 @@ def _baselines(
     return Section(rows, {f"mae_{row['predictor'].replace(' ', '_')}": row["mae"] for row in rows})
 
 
-def _depths(depth_model: Path, test: Sequence[StoredPolyp]) -> Section:
+def _depths(estimator: Estimator, test: Sequence[StoredPolyp]) -> Section:
     """How far off estimated depths are on the test polyps: mean absolute logarithms, see `DepthError`."""
-    estimator = load_estimator(depth_model, device="cpu")
     frames = depth_frames(test, estimator.side)
     errors = depth_errors(estimator.network, frames, device=CPU, precision="float32")
     lesions = [one.lesion for one in errors if one.lesion is not None]
@@ -276,12 +274,12 @@ def binary_f1(items: Sequence[Sized], mm: float) -> float | None:
     return 2 * hits / (2 * hits + wrong) if hits + wrong else None
 
 
-def _speed(models: dict[str, Path], test: Sequence[StoredPolyp], depth_model: Path | None) -> Section:
+def _speed(models: dict[str, Path], test: Sequence[StoredPolyp], estimator: Estimator | None) -> Section:
     """Milliseconds a frame, from stored pixels to a distribution, one frame at a time, networks in turns."""
     frames = [seen(one.usable[0]) for one in test[:TIMED]]
     calls = {name: _calls(load_trained(folder), frames) for name, folder in models.items()}
-    if depth_model is not None:
-        calls[ESTIMATING] = _estimating(load_estimator(depth_model, device="cpu"), frames)
+    if estimator is not None:
+        calls[ESTIMATING] = _estimating(estimator, frames)
     full = _full_frame(models, frames)
     if full is not None:
         calls[FULL_FRAME] = full

@@ -107,6 +107,14 @@ def single(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.is_floating_point() else tensor
 
 
+def check_weights(folder: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Raise ModelError unless all numbers of the tensors of a model folder are finite."""
+    if broken := [name for name, tensor in tensors.items() if not bool(tensor.isfinite().all())]:
+        raise ModelError(
+            f"the model {folder} is damaged: {broken[0]} holds a value that is not a finite number"
+        )
+
+
 def check_model_target(folder: Path, *, overwrite: bool) -> None:
     """Raise ModelError unless a model may be written to `folder`; cheap, so ask before training."""
     if folder.is_dir() and not any(folder.iterdir()):

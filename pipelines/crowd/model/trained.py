@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pipelines.common.engines import load_engine
 from pipelines.common.errors import UserError
-from pipelines.common.models import ModelError, halved, load_model, save_model, single
+from pipelines.common.models import ModelError, check_weights, halved, load_model, save_model, single
 from pipelines.crowd.config import TASK, NetworkPlan
 from pipelines.crowd.model.network import CrowdNetwork
 from pipelines.crowd.model.networks import build_network
@@ -92,10 +92,7 @@ def load_trained(
         network.load_shared({name.removeprefix(PREFIX): single(tensor) for name, tensor in own.items()})
     except (KeyError, ValueError, RuntimeError) as error:
         raise ModelError(f"the model {folder} is damaged: {error}") from error
-    if broken := [name for name, tensor in own.items() if not bool(tensor.isfinite().all())]:
-        raise ModelError(
-            f"the model {folder} is damaged: {broken[0]} holds a value that is not a finite number"
-        )
+    check_weights(folder, own)
     return TrainedModel(
         name=stored.name,
         plan=plan,

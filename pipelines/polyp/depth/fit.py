@@ -12,10 +12,10 @@ from torch import Tensor
 
 from pipelines.common.precision import autocast
 from pipelines.common.training.checkpoint import Progress
+from pipelines.common.training.loop import Schedule, optimise
 from pipelines.polyp.depth.config import DepthConfig
 from pipelines.polyp.depth.frames import Batch, DepthFrame, batch_of, draw_batch
 from pipelines.polyp.depth.network import DepthNetwork, inputs_of
-from pipelines.polyp.lesion.fit import Schedule, optimise
 
 AT_ONCE = 16  # frames
 

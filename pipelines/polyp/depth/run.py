@@ -117,17 +117,18 @@ def _scores(
     """Mean absolute errors on the held-out frames, of the network and of the training's median depth."""
     errors = depth_errors(network, held_out, device=device, precision=config.precision)
     lesions = [one.lesion for one in errors if one.lesion is not None]
-    middle = float(np.median(_lesion_logs(training))) if _lesion_logs(training) else 0.0
-    common = float(np.median([float(np.median(_logs(one))) for one in training if (one.depth > 0).any()]))
-    own = _lesion_logs(held_out)
+    learnt, own = _lesion_logs(training), _lesion_logs(held_out)
+    common = np.median([np.median(_logs(one)) for one in training if one.depth.any()])
     return {
         "frames": len(errors),
         "polyps": len({one.polyp for one in errors}),
         "lesion": float(np.mean(np.abs(lesions))) if lesions else None,
-        "lesion_unknowing": float(np.mean(np.abs(np.array(own) - middle))) if own else None,
+        "lesion_unknowing": float(np.mean(np.abs(np.array(own) - np.median(learnt))))
+        if own and learnt
+        else None,
         "frame": float(np.mean([one.frame for one in errors])),
         "frame_unknowing": float(
-            np.mean([np.abs(_logs(one) - common).mean() for one in held_out if (one.depth > 0).any()])
+            np.mean([np.abs(_logs(one) - common).mean() for one in held_out if one.depth.any()])
         ),
     }
 

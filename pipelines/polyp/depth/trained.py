@@ -12,10 +12,11 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from pipelines.common.engines import load_engine
-from pipelines.common.models import ModelError, halved, load_model, save_model, single
+from pipelines.common.models import ModelError, halved, load_model, save_model
 from pipelines.polyp.depth.config import TASK
 from pipelines.polyp.depth.network import DepthNetwork
 from pipelines.polyp.lesion.config import FinderPlan
+from pipelines.polyp.lesion.trained import load_weights
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,14 +61,6 @@ def load_trained(folder: Path, *, engine: str = "auto", device: torch.device | N
         plan = FinderPlan.model_validate(stored.config["network"])
     except (KeyError, ValidationError) as error:
         raise ModelError(f"{stored.path / 'config.json'} names no valid network: {error}") from error
-    if broken := [name for name, tensor in stored.tensors.items() if not bool(tensor.isfinite().all())]:
-        raise ModelError(
-            f"the model {folder} is damaged: {broken[0]} holds a value that is not a finite number"
-        )
     network = DepthNetwork(load_engine(engine), plan)
-    try:
-        network.load_shared({name: single(tensor) for name, tensor in stored.tensors.items()})
-    except (KeyError, ValueError, RuntimeError) as error:
-        raise ModelError(f"the model {folder} is damaged: {error}") from error
-    network = network.to(device or torch.device("cpu")).eval()
+    load_weights(network, folder, stored.tensors, device)
     return TrainedDepth(stored.name, plan, network, stored.config, stored.sha256)

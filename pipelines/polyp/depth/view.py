@@ -13,7 +13,7 @@ from pipelines.common.media.record import Pixels
 from pipelines.polyp.data.record import Camera
 from pipelines.polyp.geometry import resized, undistorted
 from pipelines.polyp.lesion.config import FOLD
-from pipelines.polyp.lesion.view import Fit
+from pipelines.polyp.lesion.view import Fit, fit_of_box, squared
 
 
 def picture_fit(pixels: Pixels, side: int) -> Fit:
@@ -25,29 +25,23 @@ def picture_fit(pixels: Pixels, side: int) -> Fit:
     height, width = pixels.shape[:2]
     x0, x1 = (int(columns[0]), int(columns[-1]) + 1) if len(columns) else (0, width)
     y0, y1 = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (0, height)
-    share = side / max(x1 - x0, y1 - y0)
-    size = (max(1, round((y1 - y0) * share)), max(1, round((x1 - x0) * share)))
-    return Fit((height, width), (x0, y0, x1, y1), size)
+    return fit_of_box((height, width), (x0, y0, x1, y1), side)
 
 
 def squared_picture(pixels: Pixels, fit: Fit, side: int) -> Pixels:
     """The picture of a frame in a square: uint8 (side, side, 3), black where there is none."""
-    found = np.zeros((side, side, 3), np.uint8)
     x0, y0, x1, y1 = fit.field
-    size = fit.size[::-1]
-    found[: fit.size[0], : fit.size[1]] = cv2.resize(pixels[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA)
-    return found
+    small = cv2.resize(pixels[y0:y1, x0:x1], fit.size[::-1], interpolation=cv2.INTER_AREA)
+    return squared(np.asarray(small, np.uint8), side)
 
 
 def squared_map(values: NDArray[np.float32], fit: Fit, side: int) -> NDArray[np.float32]:
     """Values (H, W) of a frame at the sites of its square: float32 (side / FOLD, side / FOLD), the nearest
     one each, 0 where there is no picture."""
     rows, columns = (max(1, one // FOLD) for one in fit.size)
-    found = np.zeros((side // FOLD, side // FOLD), np.float32)
     x0, y0, x1, y1 = fit.field
     part = np.ascontiguousarray(values[y0:y1, x0:x1])
-    found[:rows, :columns] = cv2.resize(part, (columns, rows), interpolation=cv2.INTER_NEAREST)
-    return found
+    return squared(cv2.resize(part, (columns, rows), interpolation=cv2.INTER_NEAREST), side // FOLD)
 
 
 def rays_of(camera: Camera, fit: Fit, side: int) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pipelines.common.config import Strict
 from pipelines.common.engines import load_engine
-from pipelines.common.models import ModelError, halved, load_model, save_model, single
+from pipelines.common.models import ModelError, check_weights, halved, load_model, save_model, single
 from pipelines.polyp.lesion.config import TASK, FinderPlan
 from pipelines.polyp.lesion.network import LesionNetwork
 
@@ -83,14 +83,21 @@ def load_trained(folder: Path, *, engine: str = "auto", device: torch.device | N
         tuning = Tuning.model_validate(stored.config["tuning"])
     except (KeyError, ValidationError) as error:
         raise ModelError(f"{stored.path / 'config.json'} names no valid finder: {error}") from error
-    if broken := [name for name, tensor in stored.tensors.items() if not bool(tensor.isfinite().all())]:
-        raise ModelError(
-            f"the model {folder} is damaged: {broken[0]} holds a value that is not a finite number"
-        )
     network = LesionNetwork(load_engine(engine), plan)
+    load_weights(network, folder, stored.tensors, device)
+    return TrainedFinder(stored.name, plan, network, tuning, stored.config, stored.sha256)
+
+
+def load_weights(
+    network: LesionNetwork, folder: Path, tensors: Mapping[str, Tensor], device: torch.device | None
+) -> None:
+    """Give a network the weights of a model folder, on a device (the CPU for None), for evaluation.
+
+    Raises ModelError if they are not for this network, or damaged.
+    """
+    check_weights(folder, tensors)
     try:
-        network.load_shared({name: single(tensor) for name, tensor in stored.tensors.items()})
+        network.load_shared({name: single(tensor) for name, tensor in tensors.items()})
     except (KeyError, ValueError, RuntimeError) as error:
         raise ModelError(f"the model {folder} is damaged: {error}") from error
-    network = network.to(device or torch.device("cpu")).eval()
-    return TrainedFinder(stored.name, plan, network, tuning, stored.config, stored.sha256)
+    network.to(device or torch.device("cpu")).eval()

@@ -36,10 +36,16 @@ class Fit:
 def fit_of(field: Field, side: int) -> Fit:
     """How a field is made to fit a square of `side` px: its longer side fills it, its proportions stay."""
     x0, y0, x1, y1 = (int(one) for one in field.box)
+    height, width = field.mask.shape
+    return fit_of_box((height, width), (x0, y0, x1, y1), side)
+
+
+def fit_of_box(frame: tuple[int, int], box: tuple[int, int, int, int], side: int) -> Fit:
+    """The same for a box x0, y0, x1, y1 of a frame (H, W), in px."""
+    x0, y0, x1, y1 = box
     share = side / max(x1 - x0, y1 - y0)
     size = (max(1, round((y1 - y0) * share)), max(1, round((x1 - x0) * share)))
-    height, width = field.mask.shape
-    return Fit((height, width), (x0, y0, x1, y1), size)
+    return Fit(frame, box, size)
 
 
 def fitted(pixels: Pixels, field: Field, fit: Fit) -> Pixels:

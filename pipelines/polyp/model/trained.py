@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from pipelines.common.engines import load_engine
-from pipelines.common.models import ModelError, halved, load_model, save_model, single
+from pipelines.common.models import ModelError, check_weights, halved, load_model, save_model, single
 from pipelines.polyp.config import TASK, NetworkPlan
 from pipelines.polyp.model.network import Sizer, build_network
 
@@ -76,10 +76,7 @@ def load_trained(folder: Path, *, engine: str = "auto", device: torch.device | N
         network.load_state_dict({name.removeprefix(PREFIX): single(one) for name, one in own.items()})
     except (KeyError, ValueError, RuntimeError) as error:
         raise ModelError(f"the model {folder} is damaged: {error}") from error
-    if broken := [name for name, tensor in own.items() if not bool(tensor.isfinite().all())]:
-        raise ModelError(
-            f"the model {folder} is damaged: {broken[0]} holds a value that is not a finite number"
-        )
+    check_weights(folder, own)
     return TrainedModel(
         name=stored.name,
         plan=plan,

@@ -175,7 +175,7 @@ class SizeJob:
                 "the model learnt from calibrated frames only, and these have no calibration: its sizes are"
                 " worth little here; give --calibration"
             )
-        deep = any(look.depth or look.estimated for look in used)
+        deep = any(look.deep for look in used)
         bare = self.predictor.forgets_cameras and not any(look.calibrated for look in used)
         if used and self.predictor.model.plan.depth and not deep and not bare:
             yield "the model learnt from maps of depth, and there are none of these frames"
@@ -225,7 +225,7 @@ def _scale_from(looks: Sequence[FrameLook], found: PolypSize, sees_depth: bool) 
     used = [look for look in looks if look.name in names]
     if not used or not all(look.calibrated for look in used):
         return rows.LEARNT
-    if not sees_depth or not all(look.depth or look.estimated for look in used):
+    if not sees_depth or not all(look.deep for look in used):
         return rows.CALIBRATION
     return rows.DEPTH if all(look.depth for look in used) else rows.ESTIMATED
 

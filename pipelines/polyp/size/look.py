@@ -64,6 +64,11 @@ class FrameLook:
     notes: tuple[str, ...] = ()
 
     @property
+    def deep(self) -> bool:
+        """Whether the network saw depths of it."""
+        return self.depth or self.estimated
+
+    @property
     def weight(self) -> float:
         """How much the frame counts: its quality, and how sure the finder is."""
         if self.quality is None:

@@ -46,7 +46,7 @@ def test_distances_are_learnt_from_brightness(tmp_path: Path) -> None:
         assert abs(np.log(found / depth)).mean() < 0.25
 
 
-def test_a_model_folder_says_what_it_is_and_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_a_model_folder_says_what_it_is_and_is_the_same_for_the_same_seed(tmp_path: Path) -> None:
     polyps = write_walls(tmp_path / "data", DISTANCES[:4])
     metrics = train_depth(polyps, tmp_path / "model", small(data_terms="free"), name="walls", command="here")
     assert metrics["scores"]["polyps"] == 1

@@ -13,8 +13,8 @@ import torch
 
 from pipelines.common.errors import UserError
 from pipelines.common.models import ModelError
+from pipelines.common.training import loop
 from pipelines.polyp.data import Polyp, read_frame
-from pipelines.polyp.lesion import fit as fitting
 from pipelines.polyp.lesion.measure import overlap, union
 from pipelines.polyp.lesion.predict import load_finder
 from pipelines.polyp.lesion.run import prepare, train_lesion
@@ -69,7 +69,7 @@ def test_a_training_that_goes_on_ends_with_the_same_weights(
 ) -> None:
     config = small(epochs=3, pretraining=PRETRAINING)
     train_lesion({"discs": discs}, tmp_path / "whole", config)
-    monkeypatch.setattr(fitting, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(loop, "SAVE_EVERY", 0.0)
 
     class Stopped(Exception):
         pass
