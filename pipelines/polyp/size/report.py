@@ -79,6 +79,7 @@ def settings(record: Row) -> list[tuple[str, str]]:
         ("Boxes", config.get("boxes") or ""),
         ("Masks", config.get("masks") or ""),
         ("Finder of lesions", model["finder"][0] if model["finder"] else ""),
+        ("Estimator of depths", (model.get("depth_model") or [""])[0]),
         ("Engine and device", f"{record['engine']} on {record['device']}"),
         ("Version of the suite", str(record["suite"])),
     ]

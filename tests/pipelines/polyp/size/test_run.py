@@ -74,6 +74,7 @@ def test_depths_are_estimated_where_the_model_learnt_from_estimates(
     assert not any("maps of depth" in note for row in lines(tmp_path / "run") for note in row["notes"])
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["model"]["depth_model"][0] == "depths"
+    assert "Estimator of depths" in (tmp_path / "run" / "report.html").read_text()
     run(tmp_path / "without", load(sees, depth_model="none"), data)
     assert {row["scale_from"] for row in lines(tmp_path / "without")} == {"calibration"}
     assert all(any("maps of depth" in one for one in row["notes"]) for row in lines(tmp_path / "without"))
