@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import time
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ COLUMNS = (
 MAX_LABEL, MAX_NOTE, MAX_REVIEWER = 60, 2_000, 100
 SCHEMA_VERSION = 2  # 2: details and edits
 WAIT_S = 30.0  # for another process that is writing
+RETRY_S = 0.005
 
 # name: ASCII JSON, since a file name that is not UTF-8 reaches us as lone surrogates, which SQLite refuses.
 _SCHEMA = """
@@ -144,9 +146,11 @@ class Store:
                 raise UserError(
                     f"{self.path} was written by a newer version of the suite ({version}); update the suite"
                 )
-            database.execute("PRAGMA journal_mode = WAL")
+            _patiently(database, "PRAGMA journal_mode = WAL")
             if version < SCHEMA_VERSION:
-                database.executescript(f"{_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION};")
+                database.executescript(
+                    f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+                )
 
     def add(self, verdict: Verdict, detail: str = "") -> int:
         """Add a verdict, with the time of now; its number. It is on the disk when this returns.
@@ -269,6 +273,19 @@ def name_of(item: ItemId) -> str:
 def now() -> str:
     """The time, ISO 8601, UTC."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _patiently(database: sqlite3.Connection, statement: str) -> None:
+    """Run a statement for which SQLite itself does not wait while another process holds the database."""
+    limit = time.monotonic() + WAIT_S
+    while True:
+        try:
+            database.execute(statement)
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > limit:
+                raise
+            time.sleep(RETRY_S)
 
 
 def _detail(database: sqlite3.Connection, number: int) -> str:

@@ -6,6 +6,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -112,6 +114,19 @@ def test_processes_that_begin_and_write_at_once_lose_nothing(tmp_path: Path) -> 
     assert {verdict.id[:2] for verdict in latest.values()} == {
         (f"{name}.csv", str(number)) for name in ("Ann", "Bob", "Eve") for number in range(40)
     }
+
+
+def test_who_opens_the_store_while_another_does_waits(tmp_path: Path) -> None:
+    with (
+        closing(sqlite3.connect(tmp_path / DATABASE, isolation_level=None)) as other,
+        ThreadPoolExecutor() as pool,
+    ):
+        other.execute("BEGIN IMMEDIATE")
+        opening = pool.submit(Store, tmp_path)
+        with pytest.raises(TimeoutError):
+            opening.result(0.2)
+        other.execute("COMMIT")
+        assert opening.result(60).add(FIRST) == 1
 
 
 def test_a_kill_loses_no_verdict_that_was_given(tmp_path: Path) -> None:
