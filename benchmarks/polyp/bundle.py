@@ -29,11 +29,11 @@ the same network is wrong by more."""
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.polyp.bundle", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the model folder goes")
-    parser.add_argument("--polyps", type=int, default=400, help="of the first style (default 400)")
-    parser.add_argument("--others", type=int, default=150, help="of the second style (default 150)")
+    parser.add_argument("--polyps", type=int, default=600, help="of the first style (default 600)")
+    parser.add_argument("--others", type=int, default=180, help="of the second style (default 180)")
     parser.add_argument("--frames", type=int, default=8, help="of each (default 8)")
     parser.add_argument("--size", type=int, default=384, help="px of a frame (default 384)")
-    parser.add_argument("--steps", type=int, default=1600, help="of the training (default 1600)")
+    parser.add_argument("--steps", type=int, default=2400, help="of the training (default 2400)")
     parser.add_argument("--threads", type=int, default=1, help="threads (default 1)")
     given = parser.parse_args(arguments)
     if min(given.polyps, given.others, given.frames, given.size, given.steps, given.threads) < 1:

@@ -64,7 +64,8 @@ def test_sizes_of_the_sample_come_with_intervals_and_doubts(tmp_path: Path) -> N
         assert bool(row["mm"]) == (row["decision"] != "abstained")
         assert bool(row["reason"]) == (row["decision"] in ("abstained", "indeterminate"))
     sized = [row for row in rows if row["mm"]]
-    assert all(float(row["low"]) <= float(row["true_mm"]) <= float(row["high"]) for row in sized)
+    held = [float(row["low"]) <= float(row["true_mm"]) <= float(row["high"]) for row in sized]
+    assert sum(held) >= 3  # of four, as they are intervals of 90%
 
 
 def test_the_card_of_the_sizer_says_that_no_patient_was_seen() -> None:
@@ -72,7 +73,7 @@ def test_the_card_of_the_sizer_says_that_no_patient_was_seen() -> None:
     card = (model.path / CARD).read_text()
     for words in ("rendered", "No frame of a patient was seen", "Not a medical device", "nobody was filmed"):
         assert words in card
-    for scores, share in (("scores", 0.5), ("scores_without_camera", 0.75)):
+    for scores, share in (("scores", 0.5), ("scores_without_camera", 0.7)):
         found = model.metrics[scores]["polyp"]["metrics"]
         assert found["mae"]["value"] < share * found["median_predictor_mae"]["value"]
         assert 0.8 <= found["coverage"]["value"] <= 1
