@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import Annotated, Any
@@ -79,3 +80,12 @@ def main() -> None:
     except KeyboardInterrupt:  # before or after the command itself, which says more
         terminal.error("interrupted")
         sys.exit(exits.INTERRUPTED)
+    except SystemExit as ended:
+        from pipelines.common.training.spread.launch import joined
+
+        if ended.code and joined():
+            # Threads that wait for a process that has gone would abort this one while Python tears itself down.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(ended.code if isinstance(ended.code, int) else exits.BUG)
+        raise

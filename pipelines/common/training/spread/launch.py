@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import subprocess
+import sys
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -181,6 +182,12 @@ def processes(devices: int | None, nodes: int | None) -> Iterator[Start]:
             raise SystemExit(_code(error)) from None
         raise
     start.leave()
+
+
+def joined() -> bool:
+    """Whether this process has joined others for a training."""
+    distributed = sys.modules.get("torch.distributed")  # importing it takes seconds
+    return distributed is not None and distributed.is_available() and distributed.is_initialized()
 
 
 def accelerator(device: str, count: int) -> str:
