@@ -84,7 +84,7 @@ def main() -> None:
         from pipelines.common.training.spread.launch import joined
 
         if ended.code and joined():
-            # Threads that wait for a process that has gone would abort this one while Python tears itself down.
+            # Threads that wait for a process that has gone may abort this one while Python ends.
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(ended.code if isinstance(ended.code, int) else exits.BUG)
