@@ -102,6 +102,8 @@ FOUND = [
     ("zones", b"[" + b",".join([b'{"polygon": [[0, 0]]}'] * 2_000) + b"]", "at most 1,000 are read"),
     ("e142", e142_at(2**63 - 1), "whole numbers up to"),
     ("e142", e142_at(-(2**63)), "whole numbers up to"),
+    ("e142", b'<?xml version="1.0" encoding="UTF-7"?><MapData/>', "encoding that is not read"),
+    ("g85", b'<?xml version="1.0" encoding="UTF-99"?><Map/>', "encoding that is not read"),
     ("nifti", nifti_of_endless_voxels(), "does not place the voxels"),
     (
         "metaimage",

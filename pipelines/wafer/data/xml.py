@@ -49,8 +49,10 @@ def parse(data: bytes) -> Element:
         raise WaferFileError(
             "the XML defines entities or refers to other files, which is not allowed"
         ) from error
-    except LookupError as error:
-        raise WaferFileError("the XML is in an encoding that is not known") from error
+    except WaferFileError:
+        raise
+    except (LookupError, ValueError) as error:
+        raise WaferFileError(f"the XML is in an encoding that is not read: {error}") from error
     if not isinstance(root, Element):
         raise WaferFileError("the XML is empty")
     return root
