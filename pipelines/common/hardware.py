@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,14 +58,20 @@ def package_version(name: str) -> str | None:
 
 def environment() -> dict[str, str | int]:
     """Versions, processor and cores, for the record of a run; imports nothing heavy."""
-    versions = {name: package_version(name) for name in PACKAGES}
     return {
         "python": platform.python_version(),
-        **{name: version for name, version in versions.items() if version is not None},
+        **_versions(),
         "platform": platform.platform(),
         "processor": processor(),
         "cores": usable_cores(),
     }
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Those of the packages that results may depend on; what is installed takes a while to read."""
+    found = {name: package_version(name) for name in PACKAGES}
+    return {name: version for name, version in found.items() if version is not None}
 
 
 def usable_cores() -> int:
