@@ -14,7 +14,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--json", type=Path, required=True, metavar="FILE", help="where the figures go")
     parser.add_argument("--quick", action="store_true", help="few steps; figures say little")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
-    parser.add_argument("--seeds", type=int, default=5, help="trainings of each network (default 5)")
+    parser.add_argument("--seeds", type=int, default=3, help="trainings of each network (default 3)")
     parser.add_argument("--training", type=int, default=400, help="digits to train on (default 400)")
     parser.add_argument("--steps", type=int, default=400, help="of each training (default 400)")
     parser.add_argument("--threads", type=int, default=2, help="threads (default 2)")

@@ -24,7 +24,7 @@ from pipelines.polyp.model.vit import ViT
 
 CPU = torch.device("cpu")
 WAYS = ("none", "gates", "gates, routed")
-RATES = {"resnet18": 1e-3, "vit-tiny": 5e-4}
+RATES = {"resnet18": 1e-3, "vit-tiny": 3e-4}
 GATE_RATE, WEIGHT_DECAY, WARM_UP, BATCH = 1.5e-3, 0.05, 0.1, 32
 HIDDEN, VIT_DEPTH = 128, 6
 
@@ -33,7 +33,7 @@ HIDDEN, VIT_DEPTH = 128, 6
 class Settings:
     target: Path
     networks: tuple[str, ...] = ("resnet18", "vit-tiny")
-    seeds: int = 5
+    seeds: int = 3
     training: int = 400
     steps: int = 400
     threads: int = 2

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks.polyp_gates.__main__ import main
-from benchmarks.polyp_gates.digits import SIDE, cluttered_digits
+from benchmarks.polyp_gates.digits import SIDE, VIEWS, cluttered_digits
 from benchmarks.polyp_gates.run import WAYS, Settings, run, summary, trained
 
 
@@ -17,7 +17,9 @@ def test_digits_are_the_same_for_a_seed_and_in_one_part_only() -> None:
     train, test = cluttered_digits(100, 3)
     again, _ = cluttered_digits(100, 3)
     assert torch.equal(train.images, again.images)
-    assert train.images.shape == (100, 3, SIDE, SIDE)
+    assert train.images.shape == (100 * VIEWS, 3, SIDE, SIDE)
+    assert torch.equal(train.labels[:100], train.labels[100:200])
+    assert not torch.equal(train.images[:100], train.images[100:200])
     assert len(test.labels) == 1797 - 100
     assert train.images.std() == pytest.approx(0.8, abs=0.4)
     other, _ = cluttered_digits(100, 4)
