@@ -102,6 +102,14 @@ def test_list_names_tasks_and_models(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "mine" in CliRunner().invoke(app, ["list"]).stdout
 
 
+def test_list_says_what_takes_the_models_that_are_parts() -> None:
+    found = {one["task"]: one for one in json.loads(CliRunner().invoke(app, ["list", "--json"]).stdout)}
+    assert found["polyp"]["models"] == ["polyp"]
+    assert {part["model"] for part in found["polyp"]["parts"]} == {"lesion", "depth"}
+    assert found["medical"]["models"] == ["hippocampus"]
+    assert "suite polyp size --finder" in CliRunner().invoke(app, ["list"]).stdout
+
+
 def test_doctor_finds_what_is_there_and_what_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models, "_PIPELINES", tmp_path)
     result = CliRunner().invoke(app, ["doctor", "--json"])
