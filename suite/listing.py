@@ -12,7 +12,6 @@ from suite import options
 from suite.exits import exits
 from suite.terminal import print_json, print_table
 
-
 # Models that a main command does not take by --model, by what their config says they are: what takes them,
 # and what they do.
 PARTS: Final = {
