@@ -17,13 +17,15 @@ from benchmarks.common import Row, Section, Sections, print_report
 from benchmarks.polyp_gates.digits import CLASSES, SIDE, Digits, cluttered_digits
 from pipelines.common.precision import autocast
 from pipelines.common.training.optimise import one_cycle
-from pipelines.polyp.model.gates import FeatureGate, gates_of
+from pipelines.polyp.model.gates import FeatureGate, begin_at, gates_of
 from pipelines.polyp.model.resnet import ResNet18
 from pipelines.polyp.model.routing import make_optimisers, step
 from pipelines.polyp.model.vit import ViT
 
 CPU = torch.device("cpu")
-WAYS = ("none", "gates", "gates, routed")
+WAYS = ("none", "gates", "gates, routed")  # gates begin near a half
+OPEN_WAYS = ("open gates", "open gates, routed")  # gates begin at OPEN
+OPEN = 0.95
 RATES = {"resnet18": 1e-3, "vit-tiny": 3e-4}
 GATE_RATE, WEIGHT_DECAY, WARM_UP, BATCH = 1.5e-3, 0.05, 0.1, 32
 HIDDEN, VIT_DEPTH = 128, 6
@@ -68,7 +70,9 @@ def run(settings: Settings) -> dict[str, Any]:
     sections = Sections(settings.target, facts, say=partial(print, file=sys.stderr, flush=True))
     for network in settings.networks:
         for seed in range(settings.seeds):
-            sections.run(f"{network}, seed {seed}", partial(_one_seed, network, seed, settings))
+            sections.run(f"{network}, seed {seed}", partial(_one_seed, network, seed, WAYS, settings))
+            name = f"{network}, seed {seed}, open gates"
+            sections.run(name, partial(_one_seed, network, seed, OPEN_WAYS, settings))
     rows = [row for section in sections.done.values() for row in section.rows]
     sections.run("means", lambda: Section([], summary(rows)))
     report = sections.finish()
@@ -76,10 +80,10 @@ def run(settings: Settings) -> dict[str, Any]:
     return report
 
 
-def _one_seed(network: str, seed: int, settings: Settings) -> Section:
+def _one_seed(network: str, seed: int, ways: tuple[str, ...], settings: Settings) -> Section:
     train, test = cluttered_digits(settings.training, seed)
     rows: list[Row] = []
-    for way in WAYS:
+    for way in ways:
         began = time.perf_counter()
         model = trained(network, way, train, seed=seed, steps=settings.steps)
         seconds = time.perf_counter() - began
@@ -98,11 +102,13 @@ def _one_seed(network: str, seed: int, settings: Settings) -> Section:
 
 
 def trained(network: str, way: str, data: Digits, *, seed: int, steps: int) -> Classifier:
-    """A classifier after so many steps; the same batches for every way. way: one of WAYS."""
+    """A classifier after so many steps; the same batches for every way. way: one of WAYS or OPEN_WAYS."""
     torch.manual_seed(seed)
     model = Classifier(network, gated=way != "none")
+    if way in OPEN_WAYS:
+        begin_at(model, OPEN)
     optimisers = make_optimisers(
-        model, RATES[network], WEIGHT_DECAY, gate_rate=GATE_RATE, routed=way == "gates, routed"
+        model, RATES[network], WEIGHT_DECAY, gate_rate=GATE_RATE, routed=way.endswith("routed")
     )
     draw = torch.Generator().manual_seed(seed)
     model.train()
@@ -138,10 +144,10 @@ def summary(rows: list[Row]) -> dict[str, float]:
     for network in dict.fromkeys(row["network"] for row in rows):
         by_way = {
             way: np.array([row["accuracy"] for row in rows if (row["network"], row["way"]) == (network, way)])
-            for way in WAYS
+            for way in dict.fromkeys(row["way"] for row in rows)
         }
         for way, scores in by_way.items():
-            name = f"{network}_{way.replace(', ', '_')}"
+            name = f"{network}_{way.replace(', ', '_').replace(' ', '_')}"
             found[f"accuracy_{name}"] = float(scores.mean())
             if way != "none":
                 gain = scores - by_way["none"]

@@ -6,6 +6,8 @@ A gate multiplies each channel by sigmoid(s), s one number for each channel. Tra
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -14,7 +16,7 @@ class FeatureGate(nn.Module):
     """x * sigmoid(score), channel by channel.
 
     channels: size of the axis that is gated. axis: which one, such as 1 of (B, C, H, W) or -1 of (B, N, C).
-    Scores begin as Xavier-normal numbers, so that gates begin near a half.
+    Scores begin as Xavier-normal numbers, so that gates begin near a half; `begin_at` moves them.
     """
 
     def __init__(self, channels: int, axis: int = 1) -> None:
@@ -32,6 +34,16 @@ class FeatureGate(nn.Module):
         shape = [1] * x.ndim
         shape[self.axis] = -1
         return x * self.open().reshape(shape)
+
+
+def begin_at(network: nn.Module, openness: float) -> None:
+    """Move all gates of a network that has not learnt yet from near a half to near `openness`, in (0, 1).
+
+    Near 1 a gated network begins as the plain one; at a half each gate halves what passes, and so the
+    residual branches of a transformer or the features of pretrained weights.
+    """
+    for gate in gates_of(network).values():
+        gate.score.data.add_(math.log(openness / (1 - openness)))
 
 
 def gates_of(network: nn.Module) -> dict[str, FeatureGate]:

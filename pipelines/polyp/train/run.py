@@ -32,7 +32,7 @@ from pipelines.polyp.data import Polyp
 from pipelines.polyp.data.splits import Fold, hold_out
 from pipelines.polyp.depth.estimate import load_estimator
 from pipelines.polyp.metrics import Sized, summarise
-from pipelines.polyp.model.gates import gates_of
+from pipelines.polyp.model.gates import begin_at, gates_of
 from pipelines.polyp.model.network import Sizer, build_network
 from pipelines.polyp.model.resnet import ResNet18, load_resnet18
 from pipelines.polyp.model.trained import save_trained
@@ -137,6 +137,7 @@ def new_network(config: TrainConfig, backbone_weights: Path | None = None) -> Si
     """What is trained, the same for the same seed."""
     torch.manual_seed(config.seed)
     network = build_network(config.network, load_engine(config.engine))
+    begin_at(network, config.gate_start)
     if backbone_weights is not None:
         for one in network.modules():
             if isinstance(one, ResNet18):

@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.polyp_gates.__main__ import main
 from benchmarks.polyp_gates.digits import SIDE, VIEWS, cluttered_digits
-from benchmarks.polyp_gates.run import WAYS, Settings, run, summary, trained
+from benchmarks.polyp_gates.run import OPEN, OPEN_WAYS, WAYS, Settings, run, summary, trained
 
 
 def test_digits_are_the_same_for_a_seed_and_in_one_part_only() -> None:
@@ -46,6 +46,8 @@ def test_gates_move_only_where_there_are_some() -> None:
     after = trained("vit-tiny", "gates, routed", train, seed=0, steps=2)
     assert not torch.equal(start.backbone.gate.score, after.backbone.gate.score)
     assert not torch.equal(start.last.weight, after.last.weight)
+    opened = trained("vit-tiny", "open gates", train, seed=0, steps=0)
+    assert opened.backbone.gate.open().mean().item() == pytest.approx(OPEN, abs=0.01)
     assert not hasattr(trained("vit-tiny", "none", train, seed=0, steps=0).gate, "score")
 
 
@@ -58,9 +60,10 @@ def test_one_run_measures_every_way(tmp_path: Path) -> None:
     finally:
         torch.set_num_threads(threads)
     assert json.loads(settings.target.read_text()) == report
-    assert [(row["way"], row["seed"]) for row in report["rows"]] == [(w, s) for s in range(2) for w in WAYS]
+    ways = [(row["way"], row["seed"]) for row in report["rows"]]
+    assert ways == [(way, seed) for seed in range(2) for way in (*WAYS, *OPEN_WAYS)]
     assert all(0 <= row["accuracy"] <= 1 for row in report["rows"])
-    assert set(report["summary"]) >= {"gain_vit-tiny_gates", "accuracy_vit-tiny_none"}
+    assert set(report["summary"]) >= {"gain_vit-tiny_open_gates_routed", "accuracy_vit-tiny_none"}
 
 
 def test_wrong_options_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipelines.polyp.model.gates import FeatureGate, gates_of, split_parameters
+from pipelines.polyp.model.gates import FeatureGate, begin_at, gates_of, split_parameters
 from pipelines.polyp.model.routing import make_optimisers, step
 
 
@@ -39,6 +39,15 @@ def test_each_channel_is_multiplied_by_its_own_weight(axis: int, shape: tuple[in
     moved, expected = gate(x).movedim(axis, -1), x.movedim(axis, -1)
     assert torch.allclose(moved, expected * torch.sigmoid(gate.score[0]))
     assert gate.open().tolist() == pytest.approx([0.5] * 4, abs=0.35)
+
+
+def test_gates_that_begin_open_leave_a_network_nearly_as_it_is() -> None:
+    network, x, _ = setting()
+    plain = network.last(torch.tanh(network.first(x)))
+    half = (network(x) - plain).abs().max()
+    begin_at(network, 0.999)
+    assert network.gate.open().tolist() == pytest.approx([0.999] * 5, abs=1e-3)
+    assert (network(x) - plain).abs().max() < half / 50
 
 
 def test_every_parameter_is_a_gates_or_not() -> None:
