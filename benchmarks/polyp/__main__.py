@@ -24,6 +24,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--depth-steps", type=int, default=6000, help="of that training (default 6000)")
     parser.add_argument("--threads", type=int, default=1, help="threads (default 1)")
     parser.add_argument("--workers", type=int, default=1, help="processes that render (default 1)")
+    parser.add_argument(
+        "--open-gates", action="store_true", help="also with gates that begin nearly open instead of half"
+    )
     parser.add_argument("--train-only", action="store_true", help="render and train, measure nothing")
     given = parser.parse_args(arguments)
     numbers = (given.seeds, given.polyps, given.test_polyps, given.steps, given.depth_polyps)
@@ -50,6 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
             depth_size=96 if quick else 192,
             threads=given.threads,
             workers=given.workers,
+            open_gates=given.open_gates,
             measure=not given.train_only,
         )
     )

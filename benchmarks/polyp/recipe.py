@@ -10,22 +10,25 @@ from pipelines.polyp.train.config import TrainConfig
 
 EPOCHS = 10
 HELD_OUT = 0.15  # of the polyps to train on, to calibrate the intervals with
+OPEN = 0.95  # how far gates are that begin nearly open
 RATES = {"resnet18": 5e-4, "vit-tiny": 3e-4, "sparse-resnet": 1e-3}
 
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
     """A network; gates are trained by gradient routing; depth: which map in mm it sees, if any, the true one
-    or what another network reads from the colours."""
+    or what another network reads from the colours. open: gates begin nearly open, instead of half."""
 
     backbone: str
     gated: bool
     depth: Literal["", "depth", "estimated depth"] = ""
+    open: bool = False
 
     @property
     def name(self) -> str:
         """As the tables have it."""
-        return ", ".join(filter(None, (self.backbone, "gates" if self.gated else "", self.depth)))
+        gates = ("open gates" if self.open else "gates") if self.gated else ""
+        return ", ".join(filter(None, (self.backbone, gates, self.depth)))
 
     @property
     def estimated(self) -> bool:
@@ -50,7 +53,7 @@ def recipe(contestant: Contestant, *, steps: int, seed: int, threads: int) -> Tr
     if contestant.depth:
         chosen |= {"depth": True}
     plan = NetworkPlan.model_validate(chosen)
-    return TrainConfig(
+    config = TrainConfig(
         network=plan,
         seed=seed,
         threads=threads,
@@ -70,3 +73,4 @@ def recipe(contestant: Contestant, *, steps: int, seed: int, threads: int) -> Tr
         ema_decay=0.99,
         validate_every=0,
     )
+    return config.model_copy(update={"gate_start": OPEN}) if contestant.open else config

@@ -51,7 +51,8 @@ Say = Callable[[str], None]
 @dataclass(frozen=True, slots=True)
 class Settings:
     """size: px of a frame. depth_polyps, depth_steps, depth_size: of the estimator of depths, with frames of
-    its own. measure: False renders and trains only. cache: where, if not in the checkout."""
+    its own. open_gates: whether networks whose gates begin nearly open are trained, too. measure: False
+    renders and trains only. cache: where, if not in the checkout."""
 
     target: Path
     networks: tuple[str, ...]
@@ -66,6 +67,7 @@ class Settings:
     size: int = 384
     threads: int = 1
     workers: int = 1
+    open_gates: bool = False
     measure: bool = True
     cache: Path | None = None
 
@@ -84,7 +86,12 @@ def run(settings: Settings) -> dict[str, Any]:
     )
     training = look(*TRAINING, settings.polyps)
     test = look(*TEST, settings.test_polyps)
-    contestants = [Contestant(name, gated) for name in settings.networks for gated in (True, False)]
+    contestants = [
+        one
+        for name in settings.networks
+        for one in (Contestant(name, True), Contestant(name, True, open=True), Contestant(name, False))
+        if settings.open_gates or not one.open
+    ]
     seeing = [name for name in WITH_DEPTH if name in settings.networks]
     contestants += [Contestant(name, True, "depth") for name in seeing]
     contestants += [Contestant(name, True, "estimated depth") for name in seeing]

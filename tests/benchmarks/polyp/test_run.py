@@ -19,6 +19,8 @@ from pipelines.polyp.model.trained import load_trained
 from pipelines.polyp.train.store import store_polyps
 from tests.pipelines.polyp.train.builders import write_polyps
 
+WAYS = ("", ", gates", ", open gates")
+
 
 @pytest.mark.slow
 def test_one_run_measures_everything_and_keeps_what_it_made(tmp_path: Path) -> None:
@@ -34,6 +36,7 @@ def test_one_run_measures_everything_and_keeps_what_it_made(tmp_path: Path) -> N
         depth_polyps=4,
         depth_steps=2,
         depth_size=64,
+        open_gates=True,
         cache=tmp_path,
     )
     threads = torch.get_num_threads()
@@ -50,7 +53,11 @@ def test_one_run_measures_everything_and_keeps_what_it_made(tmp_path: Path) -> N
         "baselines",
         "depths",
         "speed",
-        *(f"{name}{how}" for name in ("resnet18", "sparse-resnet") for how in ("", ", gates")),
+        *(
+            f"{name}{how}"
+            for name in ("resnet18", "sparse-resnet")
+            for how in ("", ", gates", ", open gates")
+        ),
         "sparse-resnet, gates, depth",
         "sparse-resnet, gates, estimated depth",
     }
@@ -63,7 +70,7 @@ def test_one_run_measures_everything_and_keeps_what_it_made(tmp_path: Path) -> N
     for row in measured:
         assert row["mae"] > 0, "polyps of which it abstains count too"
         assert (row["mae_sized"] is None) == (row["abstained"] == settings.test_polyps)
-    assert len(kept) == 7
+    assert len(kept) == 9
     assert report["summary"]["mae_measured_by_depth"] < 2
     assert [path.stat().st_mtime_ns for path in kept] == times, "it was trained again"
     assert again["summary"]["mae_resnet18"] == report["summary"]["mae_resnet18"]
