@@ -10,7 +10,7 @@ from pipelines.polyp.train.config import TrainConfig
 
 EPOCHS = 10
 HELD_OUT = 0.15  # of the polyps to train on, to calibrate the intervals with
-OPEN = 0.95  # how far gates are that begin nearly open
+HALF_OPEN, OPEN = 0.5, 0.95  # how far gates are open in the beginning
 RATES = {"resnet18": 5e-4, "vit-tiny": 3e-4, "sparse-resnet": 1e-3}
 
 
@@ -53,7 +53,7 @@ def recipe(contestant: Contestant, *, steps: int, seed: int, threads: int) -> Tr
     if contestant.depth:
         chosen |= {"depth": True}
     plan = NetworkPlan.model_validate(chosen)
-    config = TrainConfig(
+    return TrainConfig(
         network=plan,
         seed=seed,
         threads=threads,
@@ -70,7 +70,7 @@ def recipe(contestant: Contestant, *, steps: int, seed: int, threads: int) -> Tr
         weight_decay=0.02,
         routed=contestant.gated,
         gate_rate=1e-3,
+        gate_start=OPEN if contestant.open else HALF_OPEN,
         ema_decay=0.99,
         validate_every=0,
     )
-    return config.model_copy(update={"gate_start": OPEN}) if contestant.open else config

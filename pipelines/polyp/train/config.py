@@ -19,6 +19,7 @@ class TrainConfig(Strict):
     routed: gates learn by passes of their own (gradient routing); without, they learn with everything else.
     gate_rate: learning rate of routed gates.
     gate_start: how far gates are open before they learn, 0 to 1; near 1 the network begins as without them.
+        At a half, as published, networks learn less (docs/polyp-benchmarks.md).
     max_side: px, to which the longer side of larger frames is reduced.
     depth_model: that estimates maps of depth, where the network sees them: `none`, or a bundled name or a
         model folder. With one, no other maps are looked at: its estimates are what there is in use.
@@ -54,7 +55,7 @@ class TrainConfig(Strict):
     warm_up: float = Field(0.1, ge=0, lt=1)
     routed: bool = True
     gate_rate: float = Field(1e-3, gt=0)
-    gate_start: float = Field(0.5, gt=0, lt=1)
+    gate_start: float = Field(0.95, gt=0, lt=1)
     ema_decay: float = Field(0.995, ge=0, lt=1)
     validate_every: int = Field(10, ge=0)
     confidence: float = Field(0.9, gt=0, lt=1)
