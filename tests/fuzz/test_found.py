@@ -47,6 +47,11 @@ def with_true_in_its_shape() -> bytes:
     return zipped(**{**COORDINATES, "diameter_mm": COORDINATES["diameter_mm"].replace(b"(1,)", b"(True,)")})
 
 
+def npy_of_shape(shape: str) -> bytes:
+    header = f"{{'descr': '|b1', 'fortran_order': False, 'shape': {shape}}}\n".encode()
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
+
+
 def in_file(name: str, content: bytes, **others: bytes) -> bytes:
     """An input of readers that take a folder."""
     return pack({name: content} | {other.replace("__", "."): one for other, one in others.items()})
@@ -105,6 +110,8 @@ FOUND = [
     ("e142", b'<?xml version="1.0" encoding="UTF-7"?><MapData/>', "encoding that is not read"),
     ("g85", b'<?xml version="1.0" encoding="UTF-99"?><Map/>', "encoding that is not read"),
     ("nifti", nifti_of_endless_voxels(), "does not place the voxels"),
+    ("npy", npy_of_shape("(0, 59223372036854775808, 9)"), "which no array has"),
+    ("npy", npy_of_shape("(0, 5, 2147483648, 2147483648)"), "which no array has"),
     (
         "metaimage",
         in_file("a.mha", MHA + b"TransformMatrix = 1e300 0 0 0 1 0 0 0 1\nElementDataFile = LOCAL\n\0"),

@@ -39,7 +39,7 @@ def rescaled(array: NDArray[Any], slope: float, intercept: float) -> NDArray[Any
     dtype = _whole_type(array, slope, intercept) or np.dtype(np.float32)
     wide = np.int64 if dtype.kind == "i" else np.float64
     found: NDArray[Any] = np.empty(array.shape, dtype, order="F" if array.flags.f_contiguous else "C")
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # invalid: NaNs that signal, which stay NaN
         for number in range(array.shape[-1]):  # by slices: eight bytes a voxel for all at once are too many
             found[..., number] = array[..., number].astype(wide) * wide(slope) + wide(intercept)
     return found

@@ -50,7 +50,10 @@ def npy_array(data: bytes, name: str = "the array") -> NDArray[Any]:
             f"the header of {name} promises {shape} values of {dtype}, which is more than the file holds"
         )
     flat = np.frombuffer(data, dtype, count, start)
-    return flat.reshape(shape, order="F" if fortran else "C")
+    try:
+        return flat.reshape(shape, order="F" if fortran else "C")
+    except ValueError as error:  # a side of 0 beside sides that are too long for any array
+        raise WaferFileError(f"the header of {name} promises {shape}, which no array has") from error
 
 
 class Npz:
