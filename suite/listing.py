@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Final
 
-from pipelines.common.models import CONFIG, bundled_models
+from pipelines.common.errors import UserError
+from pipelines.common.models import bundled_models, read_config
 from pipelines.registry import TASKS
 from suite import options
 from suite.exits import exits
 from suite.terminal import print_json, print_table
 
-# Models that a main command does not take by --model, by what their config says they are: what takes them,
-# and what they do.
+# Models that a main command does not take by --model, by the task and the kind that their config states: what
+# takes them, and what they do.
 PARTS: Final = {
-    "encoder": ("suite medical train --from", "A pretrained encoder, to start a training from."),
-    "polyp-lesion": ("suite polyp size --finder", "Finds lesions where nobody has marked them."),
-    "polyp-depth": ("suite polyp size --set depth_model", "Depths from the colours of calibrated frames."),
+    ("medical", "encoder"): ("suite medical train --from", "A pretrained encoder, to start a training from."),
+    ("polyp-lesion", None): ("suite polyp size --finder", "Finds lesions where nobody has marked them."),
+    ("polyp-depth", None): (
+        "suite polyp size --set depth_model",
+        "Depths from the colours of calibrated frames.",
+    ),
 }
 
 
@@ -50,8 +53,11 @@ def list_tasks(as_json: options.Json = False) -> None:
 
 def _part(folder: Path) -> tuple[str, str] | None:
     """What takes a model instead of its task's main command; None if that takes it, or it is damaged."""
-    try:
-        config = json.loads((folder / CONFIG).read_bytes())
-        return PARTS.get(config.get("kind")) or PARTS.get(config["task"])
-    except (OSError, ValueError, AttributeError, LookupError, TypeError):
-        return None
+    for (task, kind), part in PARTS.items():
+        try:
+            config = read_config(folder, task=task)
+        except UserError:
+            continue
+        if config.get("kind") == kind:
+            return part
+    return None

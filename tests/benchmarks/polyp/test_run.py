@@ -53,11 +53,7 @@ def test_one_run_measures_everything_and_keeps_what_it_made(tmp_path: Path) -> N
         "baselines",
         "depths",
         "speed",
-        *(
-            f"{name}{how}"
-            for name in ("resnet18", "sparse-resnet")
-            for how in ("", ", gates", ", open gates")
-        ),
+        *(f"{name}{how}" for name in ("resnet18", "sparse-resnet") for how in WAYS),
         "sparse-resnet, gates, depth",
         "sparse-resnet, gates, estimated depth",
     }
