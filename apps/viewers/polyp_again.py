@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -45,7 +46,7 @@ def ask_again(
     looks = look_at(refs, predictor, camera, finder=None, told=lambda share: None)
     asked = {one.name for one in chosen if marks.of(one).use}
     sizes = [
-        type(size)(size.name, size.shares, size.weight, "") if size.name in asked and look.answer else size
+        replace(size, reason="") if size.name in asked and look.answer else size
         for look in looks
         for size in (look.size(),)
     ]
@@ -76,7 +77,9 @@ def _predictor(run: Run) -> Predictor:
     return predictor
 
 
-_SETTINGS: Final = ("engine", "calibration", "least_frames", "confidence", "max_pixels", "precision")
+_SETTINGS: Final = (
+    *("engine", "calibration", "depth_model", "least_frames", "confidence", "max_pixels", "precision"),
+)
 
 
 @lru_cache(maxsize=1)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
@@ -21,8 +23,12 @@ from apps.viewers.polyp_again import ask_again, can_ask
 from apps.viewers.polyp_marks import FrameMark, Marks, saved
 from apps.viewers.polyp_view import Message, read
 from pipelines.common.errors import UserError
+from pipelines.polyp.aggregate import SCORES
+from pipelines.polyp.size.config import SizeConfig
+from pipelines.polyp.size.run import size
 from tests.apps.polyp_runs import change_rows, item_of, judged, sized
 from tests.apps.test_review import PAGE, press, shown, titles
+from tests.pipelines.polyp.size.made import TIMES, load, save_model, write_dataset
 
 
 @pytest.fixture(scope="module")
@@ -238,6 +244,27 @@ def test_what_is_no_message_is_passed_over(change: dict[str, Any]) -> None:
     given = {"tab": "t", "message": 1, "key": "k", "look": 0, "seen": 0, "steps": []}
     assert read(given) is not None
     assert read(given | change) is None and read([]) is None
+
+
+@pytest.mark.parametrize("camera", [True, False])
+def test_a_polyp_asked_of_again_has_the_interval_of_its_frames(tmp_path: Path, camera: bool) -> None:
+    """Without a camera, scores of polyps that were seen without one count."""
+    scores = {SCORES["camera"]: TIMES, SCORES["nothing"]: 2 * TIMES}
+    inputs = write_dataset(tmp_path / "inputs", [7.0])
+    if not camera:
+        (inputs / "calibration.json").unlink()
+    predictor = load(save_model(tmp_path / "model", calibration=scores))
+    assert isinstance(predictor.config, SizeConfig)
+    size([inputs], predictor=predictor, config=predictor.config, out=tmp_path / "run")
+    found = Run(tmp_path / "run", polyp)
+    row = found.row(item_of(found, "polyp0").row)
+    sized = polyp_case.read_sized(found, item_of(found, "polyp0").row)
+    sources = polyp_case.find_sources(found, row, sized, polyp_case.list_polyps(found))
+    asked = Marks(frames={one.name: FrameMark(True) for one in sized.frames})
+    told, _ = ask_again(found, sized.frames, sources, asked)
+    low, high = (float(one) for one in re.findall(r"[(]([\d.]+) to ([\d.]+)[)]", told)[0])
+    assert (low, high) == pytest.approx((row["low"], row["high"]), abs=0.1)
+    assert np.log(high / low) == pytest.approx((1 if camera else 2) * 0.35, rel=0.2)
 
 
 def test_a_polyp_is_sized_again(run: Path) -> None:
