@@ -86,7 +86,7 @@ def wafer(
         if maps_per_class is None:
             from pipelines.wafer.generate.samples import write_samples
 
-            written = write_samples(out, seed=seed or 0)
+            written = write_samples(out, **_given(seed))
         else:
             from pipelines.wafer.generate.dataset import write_dataset
 
@@ -111,7 +111,7 @@ def medical(
         if cases is None:
             from pipelines.medical.generate.samples import write_samples
 
-            written = write_samples(out, seed=seed or 0)
+            written = write_samples(out, **_given(seed))
         else:
             from pipelines.medical.generate.dataset import write_dataset
 
@@ -133,7 +133,7 @@ def crowd(
         if images is None:
             from pipelines.crowd.generate.samples import write_samples
 
-            written = write_samples(out, seed=seed or 0)
+            written = write_samples(out, **_given(seed))
         else:
             from pipelines.crowd.generate.dataset import write_dataset
 
@@ -155,7 +155,7 @@ def polyp(
         if polyps is None:
             from pipelines.polyp.render.samples import write_samples
 
-            written = write_samples(out, seed=seed or 0)
+            written = write_samples(out, **_given(seed))
         else:
             from pipelines.polyp.render import render_dataset
 
@@ -178,8 +178,13 @@ def everything(
         _check_empty(out)
         written: list[Path] = []
         for task, module in SAMPLES.items():
-            written += import_module(module).write_samples(out / task, seed=seed or 0)
+            written += import_module(module).write_samples(out / task, **_given(seed))
         _print(out, written, as_json, [_try(task, out / task) for task in SAMPLES])
+
+
+def _given(seed: int | None) -> dict[str, int]:
+    """The seed, if the user named one: each sample has one of its own."""
+    return {} if seed is None else {"seed": seed}
 
 
 def _try(task: str, folder: Path) -> str:

@@ -29,7 +29,7 @@ from pipelines.polyp.render.styles import STYLES
 from pipelines.polyp.render.video import draw_video
 
 PARTS = ("frames", "annotations", "depth", "masks")
-SETTINGS = "settings.json"
+SETTINGS, TRUTH = "settings.json", "_truth.json"
 FPS = 25
 SITES = ("cecum", "ascending", "transverse", "descending", "sigmoid", "rectum")
 
@@ -60,9 +60,9 @@ def render_dataset(
     """Render one video of `frames` frames for each polyp into `out`; returns the videos' names.
 
     The same settings give the same files, more polyps the same first ones. Videos that are whole already are
-    not rendered again; `done` is called with the name of each that is. size: px, height of the frames;
-    one_camera: the same intrinsics for all. Raises UserError for settings that cannot be, or that differ from
-    those of `out`.
+    not rendered again, and stay in the tables if fewer polyps are asked for. `done` is called with the name
+    of each that is rendered. size: px, height of the frames; one_camera: the same intrinsics for all. Raises
+    UserError for settings that cannot be, or that differ from those of `out`.
     """
     settings = _checked(out, Settings(seed, frames, style, size, one_camera), polyps, workers)
     names = [video_name(number) for number in range(polyps)]
@@ -70,11 +70,12 @@ def render_dataset(
     try:
         for left in out.glob(".*.new-*"):  # by a run that was killed
             shutil.rmtree(left, ignore_errors=True)
-        missing = [number for number in range(polyps) if not (out / f"{names[number]}_truth.json").exists()]
+        missing = [number for number in range(polyps) if not (out / f"{names[number]}{TRUTH}").exists()]
         for number in _each(out, settings, missing, workers):
             if done is not None:
                 done(names[number])
-        _write_tables(out, names, one_camera)
+        whole = sorted(path.name.removesuffix(TRUTH) for path in out.glob(f"*{TRUTH}"))
+        _write_tables(out, whole, one_camera)
     finally:
         lock.release()
     return names
@@ -118,8 +119,8 @@ def render_video(out: Path, settings: Settings, number: int) -> int:
             "narrow_band": video.skin.narrow,
             "frames": rows,
         }
-        (work / f"{name}_truth.json").write_text(json_text(truth))
-        for part in [*(f"{name}_{part}" for part in PARTS), f"{name}_calibration.json", f"{name}_truth.json"]:
+        (work / f"{name}{TRUTH}").write_text(json_text(truth))
+        for part in [*(f"{name}_{part}" for part in PARTS), f"{name}_calibration.json", f"{name}{TRUTH}"]:
             shutil.rmtree(out / part, ignore_errors=True)
             (work / part).replace(out / part)
     finally:
@@ -170,7 +171,7 @@ def _write_tables(out: Path, names: list[str], one_camera: bool) -> None:
     videos: list[dict[str, Any]] = []
     lesions: list[dict[str, Any]] = []
     for name in names:
-        truth = json.loads((out / f"{name}_truth.json").read_text())
+        truth = json.loads((out / f"{name}{TRUTH}").read_text())
         videos.append(
             {
                 "unique_video_name": name,

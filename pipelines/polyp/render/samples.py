@@ -6,17 +6,18 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from pipelines.polyp.render.dataset import SETTINGS, render_dataset
+from pipelines.polyp.render.dataset import SETTINGS, TRUTH, render_dataset
 
 LICENSE = (
     b"These frames are rendered. Nobody was examined.\n"
     b"They may be used, changed and passed on by anyone for any purpose.\n"
 )
 CLIPS, BAD, FRAMES, SIZE = 4, 2, 4, 224
+SEED: Final = 6  # of scenes that no bundled model learnt from
 FOLDERS: Final = ("clips", "bad")
 
 
-def write_samples(out: Path, seed: int = 0) -> list[Path]:
+def write_samples(out: Path, seed: int = SEED) -> list[Path]:
     """Write the sample folder and return its files, sorted; the same seed gives the same pictures.
 
     `clips` and `bad` are in the layout of REAL-Colon. In `bad` a frame is cut short, a box lies off its
@@ -25,7 +26,7 @@ def write_samples(out: Path, seed: int = 0) -> list[Path]:
     for number, (name, count) in enumerate(zip(FOLDERS, (CLIPS, BAD), strict=True)):
         folder = out / name
         render_dataset(folder, polyps=count, seed=seed + 1000 * number, frames=FRAMES, size=SIZE)
-        for file in [folder / SETTINGS, folder / ".lock", *folder.glob("*_truth.json")]:
+        for file in [folder / SETTINGS, folder / ".lock", *folder.glob(f"*{TRUTH}")]:
             file.unlink(missing_ok=True)
     for depth in (out / "bad").glob("*_depth"):
         shutil.rmtree(depth)

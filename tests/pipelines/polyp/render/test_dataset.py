@@ -87,6 +87,13 @@ def test_a_run_that_was_killed_goes_on(folder: Path, tmp_path: Path) -> None:
     assert contents(out) == contents(folder)
 
 
+def test_fewer_polyps_leave_the_others_in_the_tables(folder: Path, tmp_path: Path) -> None:
+    """Somebody may be reading them."""
+    shutil.copytree(folder, tmp_path / "copy")
+    assert render_dataset(tmp_path / "copy", **{**SMALL, "polyps": 1}) == ["001-001"]
+    assert contents(tmp_path / "copy") == contents(folder)
+
+
 def test_one_camera_has_one_calibration(tmp_path: Path) -> None:
     render_dataset(tmp_path / "one", polyps=1, frames=1, size=64, one_camera=True)
     shared = (tmp_path / "one" / "calibration.json").read_bytes()
