@@ -128,7 +128,7 @@ def _write_sizer(folder: Path) -> None:
         folder,
         plan=plan,
         weights=built.state_dict(),
-        calibration={SCORES: torch.linspace(0.5, 1.5, 40, dtype=torch.float64)},
+        calibration={SCORES["camera"]: torch.linspace(0.5, 1.5, 40, dtype=torch.float64)},
         training={"data": "nothing", "max_side": 512},
         metrics={},
         card="# Untrained\n",

@@ -19,9 +19,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--test-polyps", type=int, default=150, help="rendered to test on (default 150)")
     parser.add_argument("--steps", type=int, default=600, help="of each training (default 600)")
     parser.add_argument(
-        "--depth-polyps", type=int, default=600, help="rendered to learn depths from (default 600)"
+        "--depth-polyps", type=int, default=1200, help="rendered to learn depths from (default 1200)"
     )
-    parser.add_argument("--depth-steps", type=int, default=6000, help="of that training (default 6000)")
+    parser.add_argument("--depth-steps", type=int, default=12000, help="of that training (default 12000)")
     parser.add_argument("--threads", type=int, default=1, help="threads (default 1)")
     parser.add_argument("--workers", type=int, default=1, help="processes that render (default 1)")
     parser.add_argument(

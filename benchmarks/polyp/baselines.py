@@ -38,17 +38,18 @@ def apparent_sizes(training: Sequence[StoredPolyp], polyps: Sequence[StoredPolyp
     return found
 
 
-def measured_sizes(polyps: Sequence[StoredPolyp]) -> list[float | None]:
-    """The size in mm that depths, mask and camera give, without any learning.
+def measured_sizes(polyps: Sequence[StoredPolyp], *, estimated: bool = False) -> list[float | None]:
+    """The size in mm that depths, true or estimated ones, mask and camera give, without any learning.
 
     The median over a polyp's usable frames; None for a polyp without any that can be measured.
     """
     found: list[float | None] = []
     for polyp in polyps:
+        depths = [frame.estimated if estimated else frame.depth for frame in polyp.usable]
         sizes = [
-            measured_size(frame.depth, frame.camera, frame.box, frame.mask)
-            for frame in polyp.usable
-            if frame.depth is not None and frame.camera is not None
+            measured_size(depth, frame.camera, frame.box, frame.mask)
+            for frame, depth in zip(polyp.usable, depths, strict=True)
+            if depth is not None and frame.camera is not None
         ]
         known = [one for one in sizes if one is not None]
         found.append(float(np.median(known)) if known else None)

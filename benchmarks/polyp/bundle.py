@@ -69,7 +69,7 @@ def write_bundle(
         polyps,
         out,
         recipe(
-            Contestant("sparse-resnet", True, "estimated depth"), steps=steps, seed=0, threads=threads
+            Contestant("sparse-resnet", "open gates", "estimated depth"), steps=steps, seed=0, threads=threads
         ).model_copy(update=chosen),
         name="rendered polyps",
         resume=True,

@@ -28,10 +28,10 @@ Say = Callable[[str], None]
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.polyp.depth", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the model folder goes")
-    parser.add_argument("--polyps", type=int, default=600, help="rendered to train on (default 600)")
+    parser.add_argument("--polyps", type=int, default=1200, help="rendered to train on (default 1200)")
     parser.add_argument("--frames", type=int, default=6, help="of each (default 6)")
     parser.add_argument("--size", type=int, default=192, help="px of a frame (default 192)")
-    parser.add_argument("--steps", type=int, default=6000, help="of the training (default 6000)")
+    parser.add_argument("--steps", type=int, default=12000, help="of the training (default 12000)")
     parser.add_argument("--threads", type=int, default=1, help="threads (default 1)")
     given = parser.parse_args(arguments)
     if min(given.polyps, given.frames, given.size, given.steps, given.threads) < 1:

@@ -22,13 +22,14 @@ from benchmarks.polyp.data import TEST, TRAINING, rendered
 from benchmarks.polyp.depth import trained_depth
 from benchmarks.polyp.recipe import Contestant, recipe
 from pipelines.common.models import METRICS, model_hash
-from pipelines.polyp.aggregate import PolypSize, size_polyp
+from pipelines.polyp.aggregate import PolypSize, Scale, size_polyp
 from pipelines.polyp.data import Polyp
 from pipelines.polyp.data.splits import hold_out
 from pipelines.polyp.depth.config import TASK as DEPTH_TASK
 from pipelines.polyp.depth.estimate import Estimator, load_estimator
 from pipelines.polyp.depth.fit import depth_errors
 from pipelines.polyp.depth.frames import depth_frames
+from pipelines.polyp.depth.network import TURNS
 from pipelines.polyp.metrics import Sized, summarise
 from pipelines.polyp.model.network import Seen, as_images
 from pipelines.polyp.model.resnet import ResNet18
@@ -60,8 +61,8 @@ class Settings:
     polyps: int = 400
     test_polyps: int = 150
     steps: int = 600
-    depth_polyps: int = 600
-    depth_steps: int = 6000
+    depth_polyps: int = 1200
+    depth_steps: int = 12000
     depth_size: int = 192
     frames: int = 8
     size: int = 384
@@ -89,12 +90,12 @@ def run(settings: Settings) -> dict[str, Any]:
     contestants = [
         one
         for name in settings.networks
-        for one in (Contestant(name, True), Contestant(name, True, open=True), Contestant(name, False))
-        if settings.open_gates or not one.open
+        for one in (Contestant(name, "gates"), Contestant(name, "open gates"), Contestant(name))
+        if settings.open_gates or one.gates != "open gates"
     ]
     seeing = [name for name in WITH_DEPTH if name in settings.networks]
-    contestants += [Contestant(name, True, "depth") for name in seeing]
-    contestants += [Contestant(name, True, "estimated depth") for name in seeing]
+    contestants += [Contestant(name, "gates", "depth") for name in seeing]
+    contestants += [Contestant(name, "gates", "estimated depth") for name in seeing]
     depth_model = _depth_model(settings, say) if seeing else None
     models = {
         one.name: [
@@ -105,20 +106,21 @@ def run(settings: Settings) -> dict[str, Any]:
     if not settings.measure:
         return {}
     estimator = None if depth_model is None else load_estimator(depth_model, device="cpu")
-    stored = _stored(test, settings, say)
-    estimated = [] if estimator is None else _stored(test, settings, say, estimator)
-    of_colour = {one.name for one in contestants if one.estimated}
+    stored = _stored(test, settings, say, estimator)
     facts = {
         name: getattr(settings, name)
         for name in ("polyps", "test_polyps", "steps", "seeds", "size", "threads")
     }
     facts["models"] = {name: [one.name for one in folders] for name, folders in models.items()}
     sections = Sections(settings.target, json.loads(json.dumps(facts)), say=say)
-    sections.run("baselines", lambda: _baselines(_trained_on(training, settings, say), stored, estimated))
+    sections.run("baselines", lambda: _baselines(_trained_on(training, settings, say), stored))
     if estimator is not None:
         sections.run("depths", partial(_depths, estimator, stored))
-    for name, folders in models.items():
-        sections.run(name, partial(_accuracy, name, folders, estimated if name in of_colour else stored))
+    for one in contestants:
+        sections.run(one.name, partial(_accuracy, one.name, models[one.name], stored, one.scale))
+        if one.estimated:
+            name = f"{one.name}, shown true depth"
+            sections.run(name, partial(_accuracy, name, models[one.name], stored, "map"))
     first = {name: one[0] for name, one in models.items()}
     sections.run("speed", lambda: _speed(first, stored, estimator))
     report = sections.finish()
@@ -180,30 +182,27 @@ def _frames_folder(settings: Settings, name: str) -> Path:
 
 
 def _stored(
-    polyps: Sequence[Polyp], settings: Settings, say: Say, estimator: Estimator | None = None
+    polyps: Sequence[Polyp], settings: Settings, say: Say, estimator: Estimator | None
 ) -> list[StoredPolyp]:
-    """With the true depths, or with those of an estimator."""
+    """With the true depths, and those of an estimator."""
     folder = _frames_folder(settings, "test" if estimator is None else "test-estimated")
     return store_polyps(polyps, 512, 64, folder, say, depth=True, estimator=estimator)[0]
 
 
 def _trained_on(polyps: Sequence[Polyp], settings: Settings, say: Say) -> list[StoredPolyp]:
-    config = recipe(Contestant("resnet18", False), steps=settings.steps, seed=0, threads=settings.threads)
+    config = recipe(Contestant("resnet18"), steps=settings.steps, seed=0, threads=settings.threads)
     fold = hold_out(polyps, config.held_out, seed=0)
     return prepare(fold, config, _frames_folder(settings, "training"), say)[0]
 
 
-def _baselines(
-    training: Sequence[StoredPolyp], test: Sequence[StoredPolyp], estimated: Sequence[StoredPolyp]
-) -> Section:
-    """estimated: the same polyps as `test`, with estimated depths; may be empty."""
+def _baselines(training: Sequence[StoredPolyp], test: Sequence[StoredPolyp]) -> Section:
     found: dict[str, Sequence[float | None]] = {
         "median": median_sizes(training, test),
         "apparent size": apparent_sizes(training, test),
         "measured by depth": measured_sizes(test),
     }
-    if estimated:
-        found["measured by estimated depth"] = measured_sizes(estimated)
+    if any(frame.estimated is not None for one in test for frame in one.frames):
+        found["measured by estimated depth"] = measured_sizes(test, estimated=True)
     rows: list[Row] = []
     for name, sizes in found.items():
         items = [Sized(one.id, one.mm, mm, one.id, one.patient) for one, mm in zip(test, sizes, strict=True)]
@@ -212,29 +211,38 @@ def _baselines(
 
 
 def _depths(estimator: Estimator, test: Sequence[StoredPolyp]) -> Section:
-    """How far off estimated depths are on the test polyps: mean absolute logarithms, see `DepthError`."""
+    """How far off estimated depths are on the test polyps: mean absolute logarithms, see `DepthError`.
+
+    As they are in use, from all quarter turns, and from one view alone.
+    """
     frames = depth_frames(test, estimator.side)
-    errors = depth_errors(estimator.network, frames, device=CPU, precision="float32")
-    lesions = [one.lesion for one in errors if one.lesion is not None]
-    found: Row = {
-        "frames": len(errors),
-        "lesion": float(np.mean(np.abs(lesions))),
-        "lesion_bias": float(np.mean(lesions)),
-        "frame": float(np.mean([one.frame for one in errors])),
-    }
-    return Section([found], {"depth_log_error_lesion": found["lesion"]})
+    rows: list[Row] = []
+    for views in (TURNS, 1):
+        errors = depth_errors(estimator.network, frames, device=CPU, precision="float32", views=views)
+        lesions = [one.lesion for one in errors if one.lesion is not None]
+        rows.append(
+            {
+                "views": views,
+                "frames": len(errors),
+                "lesion": float(np.mean(np.abs(lesions))),
+                "lesion_bias": float(np.mean(lesions)),
+                "frame": float(np.mean([one.frame for one in errors])),
+            }
+        )
+    return Section(rows, {"depth_log_error_lesion": rows[0]["lesion"]})
 
 
-def _accuracy(name: str, folders: Sequence[Path], test: Sequence[StoredPolyp]) -> Section:
+def _accuracy(name: str, folders: Sequence[Path], test: Sequence[StoredPolyp], scale: Scale) -> Section:
     """One row for each seed; means over seeds in the summary.
 
     Scores are of all polyps, those too of which the model abstains: it is asked all the same, as the
-    baselines never abstain. What it does say is in `mae_sized` and `macro_f1_sized`.
+    baselines never abstain. What it does say is in `mae_sized` and `macro_f1_sized`. scale: what it is told.
     """
     rows: list[Row] = []
     for seed, folder in enumerate(folders):
         model = load_trained(folder)
-        frames = [frame_sizes(model.network, one, device=CPU, precision="float32") for one in test]
+        ask = partial(frame_sizes, model.network, device=CPU, precision="float32", scale=scale)
+        frames = [ask(one) for one in test]
         sizes = [size_polyp(one, model.calibration) for one in frames]
         asked = [size_polyp(one).mm for one in frames]
         sized = _shown([_item(one, size.mm, size) for one, size in zip(test, sizes, strict=True)])

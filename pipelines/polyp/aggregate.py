@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import torch
@@ -22,21 +22,26 @@ MOST_OFF: Final = 3.0  # deviations (of the median, in logarithms) of a frame th
 LEAST_OFF: Final = 0.25  # a frame within a quarter of the median is never left out
 WIDEST: Final = 6.0  # high over low: beyond, an interval says nothing that decides treatment
 LEAST_SPREAD: Final = 0.03  # in logarithms
-SCORES: Final = "interval.scores"
-BARE_SCORES: Final = "interval.scores_without_camera"
 INDETERMINATE: Final = "indeterminate"
+Scale = Literal["camera", "map", "nothing"]
+SCORES: Final[Mapping[Scale, str]] = {
+    "camera": "interval.scores",
+    "map": "interval.scores_with_map",
+    "nothing": "interval.scores_without_camera",
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameSize:
     """What a network says of one frame. shares: float32 (BINS,), they sum to 1. weight: 0 to 1, its quality.
-    reason: why it is not to be used, empty if it is. calibrated: whether its camera was known."""
+    reason: why it is not to be used, empty if it is. scale: whether its camera was known, and with it a map
+    of depths that nobody estimated."""
 
     name: str
     shares: Tensor
     weight: float
     reason: str = ""
-    calibrated: bool = True
+    scale: Scale = "camera"
 
     @property
     def mm(self) -> float:
@@ -78,8 +83,8 @@ def size_polyp(
 
     The distribution is the weighted geometric mean of those of the frames (a logarithmic pool): frames of one
     polyp err together, so more of them do not make it narrower than one alone. Frames far from the weighted
-    median are left out. calibration: of `calibrate`; where a camera is not known, scores of polyps that were
-    seen without one count, if there are any.
+    median are left out. calibration: of `calibrate`; scores of polyps of which as much was known count, if
+    there are any.
     """
     left_out = [(one.name, one.reason) for one in frames if one.reason]
     usable = [one for one in frames if not one.reason]
@@ -89,7 +94,7 @@ def size_polyp(
     left_out += [(one.name, f"{one.mm:.1f} mm is far from what the others show") for one in far]
     shares = pooled(kept)
     mm = float(quantile(shares, 0.5))
-    ends = interval(shares, calibration or {}, confidence, calibrated=all(one.calibrated for one in kept))
+    ends = interval(shares, calibration or {}, confidence, scale=least_scale(kept))
     small = float(at_most(shares, SMALL_MM))
     large = 1 - float(at_most(shares, LARGE_MM))
     label = CLASSES[int(size_class(mm))]
@@ -123,11 +128,24 @@ def pooled(frames: Sequence[FrameSize]) -> Tensor:
     return torch.softmax((weights[:, None] * logs).sum(0) / weights.sum(), 0)
 
 
+def scale_of(*, camera: bool, depth_map: bool) -> Scale:
+    """What a size can be measured with: a map of depths is worth nothing without the camera."""
+    if not camera:
+        return "nothing"
+    return "map" if depth_map else "camera"
+
+
+def least_scale(frames: Sequence[FrameSize]) -> Scale:
+    """What was known of every one of the frames."""
+    known = {one.scale for one in frames}
+    return "nothing" if "nothing" in known else "camera" if "camera" in known else "map"
+
+
 def calibrate(
-    true_mm: Sequence[float], shares: Sequence[Tensor], *, calibrated: bool = True
+    true_mm: Sequence[float], shares: Sequence[Tensor], *, scale: Scale = "camera"
 ) -> dict[str, Tensor]:
-    """What a model folder keeps for `interval`, from held-out polyps: float64 (N,), sorted. Its name is
-    SCORES, or BARE_SCORES for polyps whose camera was kept from the network.
+    """What a model folder keeps for `interval`, from held-out polyps: float64 (N,), sorted. scale: what the
+    network was told of them; the name is that of SCORES.
 
     A score is the error of the median in logarithms over the deviation of the distribution: split conformal
     prediction (Lei et al., 2018), one score a polyp, since frames of a polyp are not independent.
@@ -138,7 +156,7 @@ def calibrate(
         abs(math.log(true) - math.log(float(quantile(one, 0.5)))) / spread(one)
         for true, one in zip(true_mm, shares, strict=True)
     ]
-    return {SCORES if calibrated else BARE_SCORES: torch.tensor(sorted(scores), dtype=torch.float64)}
+    return {SCORES[scale]: torch.tensor(sorted(scores), dtype=torch.float64)}
 
 
 def interval(
@@ -146,10 +164,10 @@ def interval(
     calibration: Mapping[str, Tensor],
     confidence: float = CONFIDENCE,
     *,
-    calibrated: bool = True,
+    scale: Scale = "camera",
 ) -> tuple[float, float] | None:
     """Low and high end in mm; None without calibration, or with too few polyps for the confidence."""
-    scores = calibration.get(SCORES) if calibrated else calibration.get(BARE_SCORES, calibration.get(SCORES))
+    scores = calibration.get(SCORES[scale], calibration.get(SCORES["camera"]))
     times = None if scores is None else reach_of(scores, confidence)
     if times is None:
         return None

@@ -16,7 +16,7 @@ from pipelines.common.models import find_model
 from pipelines.common.precision import autocast
 from pipelines.polyp.config import TASK as POLYP
 from pipelines.polyp.data.record import Camera
-from pipelines.polyp.depth.network import DepthNetwork, inputs_of
+from pipelines.polyp.depth.network import DepthNetwork, averaged_log_depths
 from pipelines.polyp.depth.trained import load_trained
 from pipelines.polyp.depth.view import picture_fit, rays_of, squared_picture
 
@@ -47,7 +47,7 @@ class Estimator:
         square = torch.from_numpy(squared_picture(pixels, fit, self.side))[None].to(self.device)
         rays = torch.from_numpy(rays_of(camera, fit, self.side))[None].to(self.device)
         with torch.inference_mode(), autocast(self.precision, self.device):
-            log = self.network.log_depths(inputs_of(square, rays))[0]
+            log = averaged_log_depths(self.network, square, rays)[0]
         full = torch.nn.functional.interpolate(
             log[None, None].float(), (self.side, self.side), mode="bilinear", align_corners=False
         )

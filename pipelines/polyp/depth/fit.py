@@ -15,7 +15,7 @@ from pipelines.common.training.checkpoint import Progress
 from pipelines.common.training.loop import Schedule, optimise
 from pipelines.polyp.depth.config import DepthConfig
 from pipelines.polyp.depth.frames import Batch, DepthFrame, batch_of, draw_batch
-from pipelines.polyp.depth.network import DepthNetwork, inputs_of
+from pipelines.polyp.depth.network import TURNS, DepthNetwork, averaged_log_depths, inputs_of
 
 AT_ONCE = 16  # frames
 
@@ -81,14 +81,24 @@ def loss_of(log_depths: Tensor, batch: Batch, lesion: float) -> Tensor:
 
 
 def depth_errors(
-    network: DepthNetwork, frames: Sequence[DepthFrame], *, device: torch.device, precision: str
+    network: DepthNetwork,
+    frames: Sequence[DepthFrame],
+    *,
+    device: torch.device,
+    precision: str,
+    views: int = TURNS,
 ) -> list[DepthError]:
-    """The error of each frame that has a known depth."""
+    """The error of each frame that has a known depth. views: of `averaged_log_depths`."""
     found = []
     for start in range(0, len(frames), AT_ONCE):
         part = frames[start : start + AT_ONCE]
         with torch.inference_mode():
-            logs = _log_depths(network, batch_of(part), device, precision).cpu().numpy()
+            batch = batch_of(part)
+            with autocast(precision, device):
+                averaged = averaged_log_depths(
+                    network, batch.pixels.to(device), batch.rays.to(device), views=views
+                )
+        logs = averaged.cpu().numpy()
         for frame, log in zip(part, logs, strict=True):
             known = frame.depth > 0
             if not known.any():

@@ -32,13 +32,15 @@ DEVIATION_MEASURED = 0.25  # of the logarithm of a measured size, before anythin
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:
     """A frame as it is handed to `encode`. pixels: RGB uint8 (H, W, 3), only the optical field. box: of the
-    lesion. mask: bool (H, W) or None. depth: float32 (H, W) in mm or None."""
+    lesion. mask: bool (H, W) or None. depth: float32 (H, W) in mm or None. estimated: whether a network
+    estimated the depths."""
 
     pixels: Pixels
     box: Box
     mask: NDArray[np.bool_] | None = None
     depth: NDArray[np.float32] | None = None
     camera: Camera | None = None
+    estimated: bool = False
 
 
 class Sizer(nn.Module):
@@ -68,7 +70,15 @@ class DenseSizer(Sizer):
 
     def encode(self, seen: Seen) -> Views:
         depth = seen.depth if self.plan.depth else None
-        return views(seen.pixels, seen.box, self.plan.side, camera=seen.camera, depth=depth, mask=seen.mask)
+        return views(
+            seen.pixels,
+            seen.box,
+            self.plan.side,
+            camera=seen.camera,
+            depth=depth,
+            mask=seen.mask,
+            estimated=seen.estimated,
+        )
 
     def forward(self, batch: Sequence[Views | Sites]) -> Tensor:
         device = self.hidden.last.weight.device
@@ -124,6 +134,7 @@ class SparseSizer(Sizer):
             mask=seen.mask,
             camera=seen.camera,
             depth=seen.depth if self.plan.depth else None,
+            estimated=seen.estimated,
         )
 
     def forward(self, batch: Sequence[Views | Sites]) -> Tensor:
@@ -159,7 +170,8 @@ class Hidden(nn.Module):
     """Embeddings (B, width) and numbers (B, NUMBERS) to logits, with a gate on each layer where gated.
 
     depth: what is learnt then is added to a Gaussian in the logarithm around the size that was measured, of
-    which only the deviation is learnt; nothing is added where no size could be measured.
+    which only the deviation is learnt, one for maps of depth and one for estimates; nothing is added where no
+    size could be measured.
     """
 
     def __init__(self, width: int, plan: NetworkPlan) -> None:
@@ -184,14 +196,16 @@ class Measured(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.log_deviation = nn.Parameter(torch.tensor(DEVIATION_MEASURED).log())
+        # Of maps, of estimates.
+        self.log_deviations = nn.Parameter(torch.full((2,), DEVIATION_MEASURED).log())
         self.register_buffer("middles", middles().log(), persistent=False)
 
     def forward(self, numbers: Tensor) -> Tensor:
         """float32 (B, BINS), 0 where nothing was measured. numbers: float32 (B, NUMBERS), of `numbers_of`."""
-        known, place = numbers[:, MEASURED, None], numbers[:, MEASURED + 1, None]
-        away = (self.middles - place) / self.log_deviation.exp()
-        return -0.5 * known * away.square()
+        how, place = numbers[:, MEASURED, None], numbers[:, MEASURED + 1, None]
+        of_maps, of_estimates = self.log_deviations.exp()
+        away = (self.middles - place) / torch.where(how > 0, of_maps, of_estimates)
+        return -0.5 * how.abs() * away.square()
 
 
 def build_network(plan: NetworkPlan, engine: ModuleType) -> Sizer:

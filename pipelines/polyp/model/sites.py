@@ -33,11 +33,13 @@ def sites_of(
     mask: NDArray[np.bool_] | None = None,
     camera: Camera | None = None,
     depth: NDArray[np.float32] | None = None,
+    estimated: bool = False,
 ) -> Sites:
     """The sites of a frame whose longer side is made `side` px.
 
     pixels: RGB uint8 (H, W, 3). box: in px. mask: bool (H, W); without one the lesion is the ellipse in its
     box. rim: how far around it, as a share of the box's longer side. depth: float32 (H, W), mm, or None.
+    estimated: whether a network estimated the depths.
     """
     height, width = pixels.shape[:2]
     factor = side / max(height, width)
@@ -57,7 +59,7 @@ def sites_of(
     inside = np.where(lesion[seen], 1.0, -1.0)[:, None]
     middle = (places + 0.5 - [rows / 2, columns / 2]) / max(rows, columns)
     features = np.concatenate([colours, inside, middle], 1).astype(np.float32)
-    return Sites(places, features, numbers_of(box, width, height, camera, depth, mask))
+    return Sites(places, features, numbers_of(box, width, height, camera, depth, mask, estimated))
 
 
 def _lesion(mask: NDArray[np.bool_] | None, box: Box, rows: int, columns: int) -> NDArray[np.bool_]:

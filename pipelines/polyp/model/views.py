@@ -13,7 +13,7 @@ from pipelines.polyp.data.record import Box, Camera
 from pipelines.polyp.geometry import apparent_size, measured_size, resized
 
 NUMBERS = 11
-MEASURED = 9  # the place of the number that is 1 where a size was measured; the next is its logarithm
+MEASURED = 9  # the place of the number that says how a size was measured; the next is its logarithm
 MARGIN = 0.5  # on each side of the box, as a share of its longer side
 SMALLEST = 1.0  # px
 
@@ -37,11 +37,13 @@ def views(
     camera: Camera | None = None,
     depth: NDArray[np.float32] | None = None,
     mask: NDArray[np.bool_] | None = None,
+    estimated: bool = False,
 ) -> Views:
     """The views of a frame.
 
     pixels: RGB uint8 (H, W, 3). box: of the lesion, in px. side: of the squares. depth: float32 (H, W), mm.
-    mask: bool (H, W), of the lesion; it is measured by it where depths and the camera are known.
+    mask: bool (H, W), of the lesion; it is measured by it where depths and the camera are known. estimated:
+    whether a network estimated the depths.
     """
     height, width = pixels.shape[:2]
     square = around(box, MARGIN)
@@ -61,7 +63,7 @@ def views(
         cut(pixels, square, side),
         cut(alone, (0.0, 0.0, float(longest), float(longest)), side),
         relative,
-        numbers_of(box, width, height, camera, depth, mask),
+        numbers_of(box, width, height, camera, depth, mask, estimated),
     )
 
 
@@ -95,14 +97,15 @@ def numbers_of(
     camera: Camera | None,
     depth: NDArray[np.float32] | None = None,
     mask: NDArray[np.bool_] | None = None,
+    estimated: bool = False,
 ) -> NDArray[np.float32]:
     """What is known of the lesion's place and apparent size: float32 (NUMBERS,).
 
     Logarithms of the box's width and height as shares of the frame's longer side, and of its longer side;
     the distance of its middle from that of the frame, as a share; then 1 if the camera is known and, only
     then, logarithms of its apparent width and height (`geometry.apparent_size`), the logarithm of the focal
-    length as a share of the longer side, and k1. Then 1 if depths are known too and, only then, the logarithm
-    of the measured size in mm (`geometry.measured_size`).
+    length as a share of the longer side, and k1. Then 1 if depths are known too, or -1 if they are estimated,
+    and only then the logarithm of the measured size in mm (`geometry.measured_size`).
     """
     x0, y0, x1, y1 = box
     longest = max(width, height)
@@ -116,7 +119,7 @@ def numbers_of(
         found[4:9] = [1.0, np.log(across), np.log(down), focal, camera.k1]
         mm = None if depth is None else measured_size(depth, camera, box, mask)
         if mm:
-            found[MEASURED:] = [1.0, np.log(mm)]
+            found[MEASURED:] = [-1.0 if estimated else 1.0, np.log(mm)]
     return np.asarray(found, np.float32)
 
 

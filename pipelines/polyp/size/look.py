@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from pipelines.common.media.record import Pixels
-from pipelines.polyp.aggregate import FrameSize
+from pipelines.polyp.aggregate import FrameSize, scale_of
 from pipelines.polyp.data import (
     Box,
     Camera,
@@ -78,7 +78,8 @@ class FrameLook:
     def size(self) -> FrameSize:
         """For `aggregate.size_polyp`; a frame without a distribution has a reason."""
         shares = torch.empty(0) if self.answer is None else self.answer.shares
-        return FrameSize(self.name, shares, self.weight, self.reason, self.calibrated)
+        scale = scale_of(camera=self.calibrated, depth_map=self.depth)
+        return FrameSize(self.name, shares, self.weight, self.reason, scale)
 
 
 def look_at(

@@ -64,23 +64,33 @@ class Batches:
 
 
 def seen(frame: StoredFrame) -> Seen:
-    """A stored frame as it is."""
-    return Seen(np.asarray(frame.pixels), frame.box, frame.mask, frame.depth, frame.camera)
+    """A stored frame as it is; estimated depths only if it has no others."""
+    return Seen(
+        np.asarray(frame.pixels),
+        frame.box,
+        frame.mask,
+        frame.estimated if frame.depth is None else frame.depth,
+        frame.camera,
+        frame.depth is None and frame.estimated is not None,
+    )
 
 
 def changed(frame: StoredFrame, config: TrainConfig, rng: np.random.Generator) -> Seen:
-    """A stored frame with its box moved a little, flipped, and in other colours; sizes stay what they are."""
+    """A stored frame with its box moved a little, flipped, and in other colours; sizes stay what they are.
+
+    Of one with two kinds of depths, one kind is seen.
+    """
+    if frame.depth is not None and frame.estimated is not None and rng.random() >= config.own_depth:
+        frame = replace(frame, depth=None)
     x0, y0, x1, y1 = frame.box
     longer = max(x1 - x0, y1 - y0)
     moves = rng.normal(0, config.jitter * longer, 4) if config.jitter else np.zeros(4)
     moves = np.clip(moves, -longer / 4, longer / 4)
     box = (x0 + moves[0], y0 + moves[1], max(x1 + moves[2], x0 + moves[0] + 1), y1 + moves[3])
-    found = Seen(
-        recoloured(np.asarray(frame.pixels), config.colour, rng),
-        (box[0], box[1], box[2], max(box[3], box[1] + 1)),
-        frame.mask,
-        frame.depth,
-        frame.camera,
+    found = replace(
+        seen(frame),
+        pixels=recoloured(np.asarray(frame.pixels), config.colour, rng),
+        box=(box[0], box[1], box[2], max(box[3], box[1] + 1)),
     )
     if rng.random() < config.flip:
         found = flipped(found)
@@ -96,12 +106,13 @@ def flipped(one: Seen) -> Seen:
     width = one.pixels.shape[1]
     x0, y0, x1, y1 = one.box
     camera = one.camera and replace(one.camera, cx=one.camera.width - one.camera.cx)
-    return Seen(
-        np.ascontiguousarray(one.pixels[:, ::-1]),
-        (width - x1, y0, width - x0, y1),
-        None if one.mask is None else np.ascontiguousarray(one.mask[:, ::-1]),
-        None if one.depth is None else np.ascontiguousarray(one.depth[:, ::-1]),
-        camera,
+    return replace(
+        one,
+        pixels=np.ascontiguousarray(one.pixels[:, ::-1]),
+        box=(width - x1, y0, width - x0, y1),
+        mask=None if one.mask is None else np.ascontiguousarray(one.mask[:, ::-1]),
+        depth=None if one.depth is None else np.ascontiguousarray(one.depth[:, ::-1]),
+        camera=camera,
     )
 
 
@@ -118,12 +129,13 @@ def turned(one: Seen) -> Seen:
         cx=one.camera.cy,
         cy=one.camera.width - one.camera.cx,
     )
-    return Seen(
-        np.ascontiguousarray(np.rot90(one.pixels)),
-        (y0, width - x1, y1, width - x0),
-        None if one.mask is None else np.ascontiguousarray(np.rot90(one.mask)),
-        None if one.depth is None else np.ascontiguousarray(np.rot90(one.depth)),
-        camera,
+    return replace(
+        one,
+        pixels=np.ascontiguousarray(np.rot90(one.pixels)),
+        box=(y0, width - x1, y1, width - x0),
+        mask=None if one.mask is None else np.ascontiguousarray(np.rot90(one.mask)),
+        depth=None if one.depth is None else np.ascontiguousarray(np.rot90(one.depth)),
+        camera=camera,
     )
 
 

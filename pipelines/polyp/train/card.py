@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pipelines.polyp.aggregate import Scale
 from pipelines.polyp.train.config import TrainConfig
 
-BARE = "scores_without_camera"
+SCORES_TOLD: dict[Scale, str] = {"map": "scores_with_map", "nothing": "scores_without_camera"}
+COLUMNS = {SCORES_TOLD["map"]: "with maps of depth, too", SCORES_TOLD["nothing"]: "without a calibration"}
 SHOWN = {
     "mae": "mean absolute error, mm",
     "bias": "mean of predicted minus true, mm",
@@ -54,7 +56,8 @@ def _depths(config: TrainConfig) -> str:
         return "- It sees maps of depth, and begins at the size that they, the outline and the camera give.\n"
     return (
         f"- It sees depths that the model `{Path(config.depth_model).name}` estimates from the colours of"
-        " calibrated frames, and begins\n  at the size that they, the outline and the camera give.\n"
+        " calibrated frames, or a map of\n  depth, and begins at the size that they, the outline and the"
+        " camera give.\n"
     )
 
 
@@ -62,9 +65,8 @@ def _scores(config: TrainConfig, metrics: Mapping[str, Any]) -> str:
     scores = metrics["scores"]
     if not scores:
         return "No polyp was held out, so nothing was measured, and sizes have no interval."
-    columns = {"with their calibration" if BARE in metrics else "value": scores}
-    if BARE in metrics:
-        columns["without one"] = metrics[BARE]
+    others = {text: metrics[name] for name, text in COLUMNS.items() if name in metrics}
+    columns = {"with a calibration" if others else "value": scores, **others}
     shown = [one["polyp"]["metrics"] for one in columns.values()]
     lines = "\n".join(
         f"| {text} | {' | '.join(_number(one.get(name)) for one in shown)} |"

@@ -22,7 +22,8 @@ class TrainConfig(Strict):
         At a half, as published, networks learn less (docs/polyp-benchmarks.md).
     max_side: px, to which the longer side of larger frames is reduced.
     depth_model: that estimates maps of depth, where the network sees them: `none`, or a bundled name or a
-        model folder. With one, no other maps are looked at: its estimates are what there is in use.
+        model folder. With one, its estimates are what is mostly seen, as they are what there is in use.
+    own_depth: share of the frames with a map of depth that are seen with it, and not with the estimate.
     frames_per_polyp: of each polyp so many frames are kept at most, spread over its time.
     jitter: how far a box is moved and resized at random, as a share of its longer side, as boxes of other
         people and of a detector are.
@@ -42,6 +43,7 @@ class TrainConfig(Strict):
     held_out: float = Field(0.2, ge=0, lt=1)
     max_side: int = Field(512, ge=64)
     depth_model: str = "none"
+    own_depth: float = Field(0.25, ge=0, le=1)
     frames_per_polyp: int = Field(64, ge=1)
     jitter: float = Field(0.05, ge=0, le=0.5)
     forget_camera: float = Field(0.0, ge=0, le=1)

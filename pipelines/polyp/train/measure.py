@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pipelines.common.precision import autocast
-from pipelines.polyp.aggregate import FrameSize, size_polyp
+from pipelines.polyp.aggregate import FrameSize, Scale, scale_of, size_polyp
 from pipelines.polyp.model.network import Sizer
 from pipelines.polyp.train.batches import seen
 from pipelines.polyp.train.store import StoredFrame, StoredPolyp
@@ -40,16 +40,24 @@ def frame_sizes(
     device: torch.device,
     precision: str,
     most: int | None = None,
-    without_camera: bool = False,
+    scale: Scale = "map",
 ) -> list[FrameSize]:
     """What the network says of each frame of a polyp. most: of so many frames at most, the best ones.
-    without_camera: as if none was known."""
+    scale: what it is told at most; `camera` keeps maps from it where depths are estimated, too."""
     frames = sorted(polyp.frames, key=lambda one: (not one.quality.usable, -one.quality.weight))[:most]
-    if without_camera:
+    if scale == "nothing":
         frames = [replace(one, camera=None) for one in frames]
+    elif scale == "camera":
+        frames = [one if one.estimated is None else replace(one, depth=None) for one in frames]
     shares = frame_shares(network, frames, device=device, precision=precision)
     return [
-        FrameSize(one.name, row, one.quality.weight, "; ".join(one.quality.reasons), one.camera is not None)
+        FrameSize(
+            one.name,
+            row,
+            one.quality.weight,
+            "; ".join(one.quality.reasons),
+            scale_of(camera=one.camera is not None, depth_map=one.depth is not None),
+        )
         for one, row in zip(frames, shares, strict=True)
     ]
 
@@ -64,7 +72,9 @@ def mean_error(
     for polyp in polyps:
         if polyp.censored:
             continue
-        sizes = frame_sizes(network, polyp, device=device, precision=precision, most=MOST_FRAMES)
+        sizes = frame_sizes(
+            network, polyp, device=device, precision=precision, most=MOST_FRAMES, scale="camera"
+        )
         mm = size_polyp(sizes).mm
         if mm is not None:
             errors.append(abs(mm - polyp.mm))

@@ -9,6 +9,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from pipelines.common.training.spread.world import ALONE, World
 from pipelines.polyp.aggregate import (
     FrameSize,
     PolypSize,
+    Scale,
     agreeing,
     calibrate,
     pooled,
@@ -37,7 +39,7 @@ from pipelines.polyp.model.network import Sizer, build_network
 from pipelines.polyp.model.resnet import ResNet18, load_resnet18
 from pipelines.polyp.model.trained import save_trained
 from pipelines.polyp.model.vit import ViT, load_vit
-from pipelines.polyp.train.card import card
+from pipelines.polyp.train.card import SCORES_TOLD, card
 from pipelines.polyp.train.config import TrainConfig
 from pipelines.polyp.train.fit import fit
 from pipelines.polyp.train.measure import frame_sizes
@@ -176,7 +178,8 @@ def train_one(
     )
     held_out = held_out if world.is_first else ()
     progress("measuring the held-out polyps")
-    frames = [frame_sizes(network, one, device=device, precision=config.precision) for one in held_out]
+    ask = partial(frame_sizes, network, device=device, precision=config.precision)
+    frames = [ask(one, scale="camera") for one in held_out]
     median = float(np.median([one.mm for one in training]))
     sizes = cross_sized(held_out, frames, config.confidence)
     record = {
@@ -191,17 +194,26 @@ def train_one(
         "scores": scores_of(held_out, sizes, frames, median),
     }
     calibration = _calibration(held_out, frames)
-    if config.forget_camera and any(frame.camera for one in held_out for frame in one.frames):
-        bare = [
-            frame_sizes(network, one, device=device, precision=config.precision, without_camera=True)
-            for one in held_out
-        ]
-        bare_sizes = cross_sized(held_out, bare, config.confidence)
-        record["scores_without_camera"] = scores_of(held_out, bare_sizes, bare, median)
-        calibration |= _calibration(held_out, bare, calibrated=False)
+    for scale in _other_scales(held_out, config):
+        told = [ask(one, scale=scale) for one in held_out]
+        sizes_told = cross_sized(held_out, told, config.confidence)
+        record[SCORES_TOLD[scale]] = scores_of(held_out, sizes_told, told, median)
+        calibration |= _calibration(held_out, told, scale)
     files = {"held_out.csv": held_out_table(held_out, sizes), "log.csv": _log(scratch)}
     weights = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
     return Trained(weights, calibration, record, files)
+
+
+def _other_scales(held_out: Sequence[StoredPolyp], config: TrainConfig) -> list[Scale]:
+    """What else the network is told of the held-out polyps: nothing where it learnt to do without a camera,
+    their own maps where it learnt from estimates."""
+    frames = [frame for one in held_out for frame in one.frames]
+    found: list[Scale] = []
+    if any(one.depth is not None and one.estimated is not None for one in frames):
+        found.append("map")
+    if config.forget_camera and any(one.camera for one in frames):
+        found.append("nothing")
+    return found
 
 
 def cross_sized(
@@ -311,7 +323,7 @@ def metrics_of(trained: Trained, left_out: Sequence[LeftOut], command: str) -> d
 
 
 def _calibration(
-    polyps: Sequence[StoredPolyp], frames: Sequence[Sequence[FrameSize]], *, calibrated: bool = True
+    polyps: Sequence[StoredPolyp], frames: Sequence[Sequence[FrameSize]], scale: Scale = "camera"
 ) -> dict[str, Tensor]:
     """Of polyps with a known size of which at least one frame can be used."""
     true, shares = [], []
@@ -320,7 +332,7 @@ def _calibration(
         if usable and not polyp.censored:
             true.append(polyp.mm)
             shares.append(pooled(agreeing(usable)[0]))
-    return calibrate(true, shares, calibrated=calibrated)
+    return calibrate(true, shares, scale=scale)
 
 
 def _openness(open_: Tensor) -> dict[str, float]:

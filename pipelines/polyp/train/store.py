@@ -43,7 +43,8 @@ HASHED_BYTES = 2**20  # of a file
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredFrame:
     """pixels: RGB uint8 (H, W, 3), on the disk, black outside the optical field. box: in px of these.
-    mask: bool (H, W) or None. depth: float32 (H, W), mm, NaN where unknown, or None. camera: of these px."""
+    mask: bool (H, W) or None. depth: float32 (H, W), mm, NaN where unknown, or None. estimated: the same, by
+    an estimator. camera: of these px."""
 
     name: str
     pixels: Pixels
@@ -52,6 +53,7 @@ class StoredFrame:
     mask: NDArray[np.bool_] | None = None
     depth: NDArray[np.float32] | None = None
     camera: Camera | None = None
+    estimated: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,8 +93,8 @@ def store_polyps(
     """Make the frames of polyps ready in `folder`, or take what lies there for the same files.
 
     Polyps without a size, and frames without the lesion or that cannot be read, are left out. depth: keep
-    maps of depth; with an estimator its own of frames with a camera, and no others. Raises UserError if no
-    polyp is left.
+    maps of depth. estimator: keep its estimates of frames with a camera, too. Raises UserError if no polyp is
+    left.
     """
     folder.mkdir(parents=True, exist_ok=True)
     how = _How(max_side, frames_per_polyp, depth, estimator)
@@ -153,7 +155,8 @@ class _How:
 
     @property
     def key(self) -> list[Any]:
-        return [self.max_side, self.depth, self.estimator and self.estimator.sha256]
+        estimates = self.estimator and f"beside maps: {self.estimator.sha256}"
+        return [self.max_side, self.depth, estimates]
 
 
 def _stored(polyp: Polyp, how: _How, target: Path, left_out: list[LeftOut]) -> StoredPolyp:
@@ -187,8 +190,10 @@ def _write(polyp: Polyp, refs: Sequence[FrameRef], how: _How, target: Path, key:
             continue
         if how.estimator is not None:
             made = with_estimate(made, how.estimator)
-        for what, values in (("pixels", made.pixels), ("mask", made.mask), ("depth", made.depth)):
-            if values is not None and (how.depth or what != "depth"):
+        if not how.depth:
+            made = replace(made, depth=None)
+        for what in ("pixels", "mask", "depth", "estimated"):
+            if (values := getattr(made, what)) is not None:
                 np.save(_part(target, len(frames), what), np.ascontiguousarray(values))
         frames.append(
             {
@@ -196,7 +201,8 @@ def _write(polyp: Polyp, refs: Sequence[FrameRef], how: _How, target: Path, key:
                 "box": made.box,
                 "quality": asdict(made.quality),
                 "mask": made.mask is not None,
-                "depth": how.depth and made.depth is not None,
+                "depth": made.depth is not None,
+                "estimated": made.estimated is not None,
                 "camera": None if made.camera is None else asdict(made.camera),
             }
         )
@@ -205,10 +211,10 @@ def _write(polyp: Polyp, refs: Sequence[FrameRef], how: _How, target: Path, key:
 
 
 def with_estimate(frame: StoredFrame, estimator: Estimator) -> StoredFrame:
-    """A frame with the depths that an estimator says, or with none if its camera is not known."""
+    """A frame with the depths that an estimator says, too, if its camera is known."""
     if frame.camera is None:
-        return replace(frame, depth=None)
-    return replace(frame, depth=estimator.estimate(np.asarray(frame.pixels), frame.camera, frame.mask))
+        return frame
+    return replace(frame, estimated=estimator.estimate(np.asarray(frame.pixels), frame.camera, frame.mask))
 
 
 def _open(target: Path, number: int, record: dict[str, Any]) -> StoredFrame:
@@ -222,6 +228,7 @@ def _open(target: Path, number: int, record: dict[str, Any]) -> StoredFrame:
         mapped(_part(target, number, "mask")) if record["mask"] else None,
         mapped(_part(target, number, "depth")) if record["depth"] else None,
         None if camera is None else Camera(**{**camera, "notes": tuple(camera["notes"])}),
+        mapped(_part(target, number, "estimated")) if record.get("estimated") else None,
     )
 
 

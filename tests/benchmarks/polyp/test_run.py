@@ -13,7 +13,7 @@ from benchmarks.polyp.__main__ import main
 from benchmarks.polyp.baselines import apparent_sizes, median_sizes
 from benchmarks.polyp.bundle import NAME, named, write_bundle
 from benchmarks.polyp.run import ESTIMATING, FULL_FRAME, Settings, binary_f1, run
-from pipelines.polyp.aggregate import BARE_SCORES, SCORES
+from pipelines.polyp.aggregate import SCORES
 from pipelines.polyp.metrics import Sized
 from pipelines.polyp.model.trained import load_trained
 from pipelines.polyp.train.store import store_polyps
@@ -56,6 +56,7 @@ def test_one_run_measures_everything_and_keeps_what_it_made(tmp_path: Path) -> N
         *(f"{name}{how}" for name in ("resnet18", "sparse-resnet") for how in WAYS),
         "sparse-resnet, gates, depth",
         "sparse-resnet, gates, estimated depth",
+        "sparse-resnet, gates, estimated depth, shown true depth",
     }
     timed = {row["network"] for row in report["rows"] if row["section"] == "speed"}
     assert {FULL_FRAME, ESTIMATING} <= timed
@@ -81,7 +82,7 @@ def test_the_bundled_model_does_without_a_camera_and_says_what_it_learnt_from(tm
     finally:
         torch.set_num_threads(threads)
     model = load_trained(tmp_path / "m" / NAME)
-    assert set(model.calibration) == {SCORES, BARE_SCORES}
+    assert set(model.calibration) == {SCORES["camera"], SCORES["nothing"]}
     assert model.config["training"]["forget_camera"] > 0
     card = (tmp_path / "m" / NAME / "README.md").read_text()
     assert "No frame of a patient was seen" in card and "rendered" in card

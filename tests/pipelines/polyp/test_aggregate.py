@@ -105,9 +105,9 @@ def test_intervals_cover_new_polyps_as_often_as_they_say(confidence: float) -> N
 
 
 def test_frames_without_a_camera_have_intervals_of_their_own() -> None:
-    with_camera, without = calibrate(*drawn(100, 2)), calibrate(*drawn(100, 2), calibrated=False)
+    with_camera, without = calibrate(*drawn(100, 2)), calibrate(*drawn(100, 2), scale="nothing")
     twice = {name: 2 * scores for name, scores in without.items()}
-    bare = FrameSize("bare", lognormal(7.0, 0.05), 0.5, calibrated=False)
+    bare = FrameSize("bare", lognormal(7.0, 0.05), 0.5, scale="nothing")
     known = FrameSize("known", lognormal(7.0, 0.05), 0.5)
 
     def width(frames: list[FrameSize], scores: dict[str, Tensor]) -> float:

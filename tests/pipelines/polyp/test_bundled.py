@@ -31,8 +31,8 @@ def test_nothing_is_found_where_nothing_is_seen(finder: Finder) -> None:
     assert not finder.find(np.full((240, 320, 3), (180, 90, 70), np.uint8))
 
 
-def test_a_sessile_polyp_is_outlined_in_all_frames_of_its_clip(finder: Finder) -> None:
-    (polyp,) = (one for one in read_dataset(CLIPS).polyps if one.id == "001-003_1")
+def test_a_large_flat_polyp_is_outlined_in_all_frames_of_its_clip(finder: Finder) -> None:
+    (polyp,) = (one for one in read_dataset(CLIPS).polyps if one.id == "001-004_1")
     found = []
     for ref in frames_of(polyp).frames:
         frame = read_frame(ref)
@@ -73,7 +73,7 @@ def test_the_card_of_the_sizer_says_that_no_patient_was_seen() -> None:
     card = (model.path / CARD).read_text()
     for words in ("rendered", "No frame of a patient was seen", "Not a medical device", "nobody was filmed"):
         assert words in card
-    for scores, share in (("scores", 0.5), ("scores_without_camera", 0.7)):
+    for scores, share in (("scores", 0.45), ("scores_with_map", 0.2), ("scores_without_camera", 0.7)):
         found = model.metrics[scores]["polyp"]["metrics"]
         assert found["mae"]["value"] < share * found["median_predictor_mae"]["value"]
         assert 0.8 <= found["coverage"]["value"] <= 1

@@ -14,9 +14,11 @@ from pipelines.common.errors import UserError
 from pipelines.common.models import ModelError
 from pipelines.polyp.depth.estimate import RELIEF, load_estimator
 from pipelines.polyp.depth.fit import loss_of
-from pipelines.polyp.depth.frames import Batch
+from pipelines.polyp.depth.frames import Batch, batch_of, depth_frames, turned
+from pipelines.polyp.depth.network import averaged_log_depths, inputs_of
 from pipelines.polyp.depth.run import train_depth
-from tests.pipelines.polyp.depth.builders import CAMERA, small, wall, write_walls
+from pipelines.polyp.train.store import store_polyps
+from tests.pipelines.polyp.depth.builders import CAMERA, save_estimator, small, wall, write_walls
 
 DISTANCES = [8.0, 10, 12, 15, 18, 22, 27, 33, 40, 48]
 
@@ -79,6 +81,21 @@ def test_what_is_said_of_a_frame(tmp_path: Path) -> None:
     middle = np.median(estimator.estimate(pixels, CAMERA)[mask])
     assert found[mask].min() >= middle * (1 - RELIEF) - 1e-4
     assert found[mask].max() <= middle * (1 + RELIEF) + 1e-4
+
+
+def test_a_frame_on_its_side_has_the_same_depths(tmp_path: Path) -> None:
+    """It holds for any weights, as all quarter turns are averaged."""
+    network = load_estimator(save_estimator(tmp_path / "model"), device="cpu").network
+    polyps = write_walls(tmp_path / "data", DISTANCES[:1])
+    stored, _ = store_polyps(polyps, 512, 1, tmp_path / "frames", lambda text: None, depth=True)
+    frame = depth_frames(stored, 32)[0]
+    batch = batch_of([frame, turned(frame), turned(turned(frame))])
+    with torch.inference_mode():
+        logs = averaged_log_depths(network, batch.pixels, batch.rays)
+        one = network.log_depths(inputs_of(batch.pixels, batch.rays))
+    for number in (1, 2):
+        assert torch.allclose(logs[number], logs[0].rot90(number), atol=1e-4)
+        assert not torch.allclose(one[number], one[0].rot90(number), atol=1e-3), "or it shows nothing"
 
 
 def test_no_maps_of_depth_is_a_clear_error(tmp_path: Path) -> None:

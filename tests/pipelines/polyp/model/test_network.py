@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from pipelines.polyp.aggregate import spread
 from pipelines.polyp.config import NetworkPlan
 from pipelines.polyp.data.record import Box, Camera
 from pipelines.polyp.model.distribution import expected_mm, loss_of
@@ -205,3 +206,15 @@ def test_an_untrained_network_of_depths_says_about_what_was_measured(name: str) 
     assert found == pytest.approx(measured, rel=0.25)
     assert double == pytest.approx(2 * measured, rel=0.25)
     assert unknown == pytest.approx(float(bin_middles().mean()), rel=0.1), "all sizes alike"
+
+
+def test_a_map_of_depths_can_be_trusted_more_than_an_estimate() -> None:
+    network = build("sparse-resnet", depth=True).eval()
+    known = replace(frame(), depth=np.full((80, 120), 25.0, np.float32))
+    guessed = replace(known, estimated=True)
+    views = [network.encode(known), network.encode(guessed)]
+    assert views[1].numbers[MEASURED:].tolist() == [-1.0, views[0].numbers[MEASURED + 1]]
+    with torch.no_grad():
+        network.get_parameter("hidden.measured.log_deviations").copy_(torch.tensor([0.05, 0.4]).log())
+        spreads = [spread(row) for row in network(views).softmax(1)]
+    assert spreads == pytest.approx([0.05, 0.4], rel=0.25)

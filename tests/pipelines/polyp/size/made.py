@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from pipelines.common.engines import load_engine
 from pipelines.polyp.aggregate import SCORES
@@ -26,12 +27,21 @@ from tests.pipelines.polyp.train.builders import CAMERA, SMALL, write_polyps
 
 DENSE: dict[str, Any] = {"backbone": "resnet18", "side": 32, "streams": ["crop"], "hidden": 16}
 SPREAD = 0.12  # deviation of what a made model says, in logarithms
+TIMES = torch.linspace(0.5, 1.5, 40, dtype=torch.float64)  # so many deviations its intervals reach
 
 
 def save_model(
-    folder: Path, mm: float = 7.0, *, network: dict[str, Any] | None = None, **training: Any
+    folder: Path,
+    mm: float = 7.0,
+    *,
+    network: dict[str, Any] | None = None,
+    calibration: Mapping[str, Tensor] | None = None,
+    **training: Any,
 ) -> Path:
-    """A model that says the same size of every frame, with an interval of a fifth to each side."""
+    """A model that says the same size of every frame, with an interval of a fifth to each side.
+
+    calibration: what makes the interval another one.
+    """
     plan = NetworkPlan.model_validate(network or SMALL["network"])
     torch.manual_seed(0)
     built = build_network(plan, load_engine("auto"))
@@ -44,7 +54,7 @@ def save_model(
         folder,
         plan=plan,
         weights=built.state_dict(),
-        calibration={SCORES: torch.linspace(0.5, 1.5, 40, dtype=torch.float64)},
+        calibration=calibration or {SCORES["camera"]: TIMES},
         training={"data": "discs of this test", "max_side": 512, **training},
         metrics={},
         card="made for a test",

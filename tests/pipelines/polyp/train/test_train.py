@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from pipelines.common.errors import UserError
-from pipelines.polyp.aggregate import BARE_SCORES, SCORES
+from pipelines.polyp.aggregate import SCORES
 from pipelines.polyp.data import Listed, Polyp
 from pipelines.polyp.data.thinning import spread
 from pipelines.polyp.depth.estimate import load_estimator
@@ -22,7 +22,7 @@ from pipelines.polyp.train import fit as fitting
 from pipelines.polyp.train.batches import changed, flipped, seen, turned
 from pipelines.polyp.train.run import train
 from pipelines.polyp.train.store import store_polyps
-from tests.pipelines.polyp.depth.builders import save_estimator
+from tests.pipelines.polyp.depth.builders import save_estimator, write_walls
 from tests.pipelines.polyp.train.builders import CAMERA, small, write_polyps
 
 SIZES = [2.0, 3.0, 4.0, 6.0, 7.0, 8.0, 11.0, 12.0, 14.0, 3.5, 6.5, 12.5]
@@ -63,13 +63,13 @@ def test_a_model_that_forgets_cameras_is_measured_and_calibrated_without_them_to
 ) -> None:
     metrics = run(polyps, tmp_path / "model", small(held_out=0.5, forget_camera=0.5))
     calibration = load_trained(tmp_path / "model").calibration
-    assert set(calibration) == {SCORES, BARE_SCORES}
-    assert calibration[SCORES].shape == calibration[BARE_SCORES].shape
-    assert not calibration[SCORES].equal(calibration[BARE_SCORES])
+    assert set(calibration) == {SCORES["camera"], SCORES["nothing"]}
+    assert calibration[SCORES["camera"]].shape == calibration[SCORES["nothing"]].shape
+    assert not calibration[SCORES["camera"]].equal(calibration[SCORES["nothing"]])
     bare = metrics["scores_without_camera"]["polyp"]["metrics"]["mae"]["value"]
     assert bare != metrics["scores"]["polyp"]["metrics"]["mae"]["value"]
     card = (tmp_path / "model" / "README.md").read_text()
-    assert "| score | with their calibration | without one |" in card
+    assert "| score | with a calibration | without a calibration |" in card
     assert f"| {bare:.3g} |" in card
 
 
@@ -202,17 +202,51 @@ def test_a_network_learns_from_estimated_depths(polyps: list[Polyp], tmp_path: P
         estimator=load_estimator(estimator, device="cpu"),
     )
     frame = stored[0].frames[0]
-    assert frame.depth is not None
+    assert frame.depth is None, "the frame has no map"
     assert frame.camera is not None
     wanted = load_estimator(estimator, device="cpu").estimate(
         np.asarray(frame.pixels), frame.camera, frame.mask
     )
-    assert np.array_equal(frame.depth, wanted, equal_nan=True)
+    assert frame.estimated is not None
+    assert np.array_equal(frame.estimated, wanted, equal_nan=True)
     blind = [replace(polyps[0], camera=None)]
     stored, _ = store_polyps(
         blind, 512, 1, tmp_path / "blind", lambda text: None, depth=True, estimator=load_estimator(estimator)
     )
-    assert stored[0].frames[0].depth is None, "without a camera nothing is estimated"
+    assert stored[0].frames[0].estimated is None, "without a camera nothing is estimated"
+
+
+def test_a_network_that_learns_from_estimates_learns_from_maps_too(tmp_path: Path) -> None:
+    estimator = save_estimator(tmp_path / "depths")
+    walls = write_walls(tmp_path / "walls", [10.0, 12.0, 14.0, 16.0, 18.0, 20.0])
+    config = small(network={"depth": True}, depth_model=str(estimator), held_out=0.5, forget_camera=0.3)
+    metrics = run(walls, tmp_path / "model", config)
+    assert set(load_trained(tmp_path / "model").calibration) == set(SCORES.values())
+    errors = {
+        name: metrics[name]["polyp"]["metrics"]["mae"]["value"]
+        for name in ("scores", "scores_with_map", "scores_without_camera")
+    }
+    assert len(set(errors.values())) == 3, "what it was told makes a difference"
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert "| score | with a calibration | with maps of depth, too | without a calibration |" in card
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_so_many_frames_with_a_map_are_seen_with_it(tmp_path: Path, share: float) -> None:
+    stored, _ = store_polyps(
+        write_walls(tmp_path / "walls", [10.0]),
+        *(512, 1, tmp_path / "frames", lambda text: None),
+        depth=True,
+        estimator=load_estimator(save_estimator(tmp_path / "depths"), device="cpu"),
+    )
+    frame = stored[0].frames[0]
+    rng, config = np.random.default_rng(0), small(own_depth=share, flip=0.0)
+    drawn = [changed(frame, config, rng) for _ in range(400)]
+    assert np.mean([not one.estimated for one in drawn]) == pytest.approx(share, abs=0.06)
+    for one in drawn[:40]:
+        wanted = frame.estimated if one.estimated else frame.depth
+        assert one.depth is not None and wanted is not None
+        assert np.array_equal(one.depth, wanted, equal_nan=True)
 
 
 def test_estimated_depths_need_a_network_that_sees_them() -> None:
