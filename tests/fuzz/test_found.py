@@ -132,6 +132,7 @@ FOUND = [
     ("table", b"x_mm,y_mm\n1e300,0\n", "from the wafer's centre"),
     ("npz", zipped(**{**COORDINATES, "defects": npy(np.full((2, 2), 1e30))}), "from the wafer's centre"),
     ("npz", of_zip_version_99(), "damaged"),
+    ("npz", zipped(**COORDINATES, lot=npy(np.array([0x110000], np.uint32).view("U1"))), "do not exist"),
     (
         "sinf",
         b"ROWCT:1\nCOLCT:1\nBCEQU:01\nXDIES:1e300\nYDIES:1\nRowData:01\n",

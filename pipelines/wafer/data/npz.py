@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import sys
 import tokenize
 import warnings
 import zipfile
@@ -128,6 +129,10 @@ class Npz:
         array = self._shaped(name, (count,))
         if array.dtype.kind not in "US":
             raise WaferFileError(f"the array '{name}' must hold text, not {array.dtype}")
+        if array.dtype.kind == "U" and array.nbytes:
+            codes = np.dtype(np.uint32).newbyteorder(array.dtype.byteorder)
+            if np.ascontiguousarray(array).view(codes).max() > sys.maxunicode:
+                raise WaferFileError(f"the array '{name}' holds characters that do not exist: it is damaged")
         return [str(text) for text in array.astype(np.str_).tolist()]
 
     def _shaped(self, name: str, shape: tuple[int | None, ...]) -> NDArray[Any]:
