@@ -78,7 +78,13 @@ def _predictor(run: Run) -> Predictor:
 
 
 _SETTINGS: Final = (
-    *("engine", "calibration", "depth_model", "least_frames", "confidence", "max_pixels", "precision"),
+    "engine",
+    "calibration",
+    "depth_model",
+    "least_frames",
+    "confidence",
+    "max_pixels",
+    "precision",
 )
 
 
