@@ -15,7 +15,7 @@ from pipelines.common.training.checkpoint import Progress
 from pipelines.common.training.loop import Schedule, optimise
 from pipelines.polyp.depth.config import DepthConfig
 from pipelines.polyp.depth.frames import Batch, DepthFrame, batch_of, draw_batch
-from pipelines.polyp.depth.network import TURNS, DepthNetwork, averaged_log_depths, inputs_of
+from pipelines.polyp.depth.network import TURNS, DepthNetwork, averaged_log_depths
 
 AT_ONCE = 16  # frames
 
@@ -93,12 +93,7 @@ def depth_errors(
     for start in range(0, len(frames), AT_ONCE):
         part = frames[start : start + AT_ONCE]
         with torch.inference_mode():
-            batch = batch_of(part)
-            with autocast(precision, device):
-                averaged = averaged_log_depths(
-                    network, batch.pixels.to(device), batch.rays.to(device), views=views
-                )
-        logs = averaged.cpu().numpy()
+            logs = _log_depths(network, batch_of(part), device, precision, views).cpu().numpy()
         for frame, log in zip(part, logs, strict=True):
             known = frame.depth > 0
             if not known.any():
@@ -110,7 +105,8 @@ def depth_errors(
     return found
 
 
-def _log_depths(network: DepthNetwork, batch: Batch, device: torch.device, precision: str) -> Tensor:
-    inputs = inputs_of(batch.pixels.to(device), batch.rays.to(device))
+def _log_depths(
+    network: DepthNetwork, batch: Batch, device: torch.device, precision: str, views: int = 1
+) -> Tensor:
     with autocast(precision, device):
-        return network.log_depths(inputs)
+        return averaged_log_depths(network, batch.pixels.to(device), batch.rays.to(device), views=views)
