@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
 from pipelines.common.config import DeviceName, Strict
-from pipelines.wafer.data.limits import MAX_BYTES, MAX_DEFECTS, Limits
+from pipelines.wafer.data.limits import DEFAULT, Limits
 
 
 def _one_is_many(value: Any) -> Any:
@@ -15,7 +16,24 @@ def _one_is_many(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-class ClassifyConfig(Strict):
+class ReadLimits(Strict):
+    """The most that is read, as in `Limits`; every default is of there."""
+
+    max_bytes: int = Field(DEFAULT.max_bytes, ge=1)
+    max_dataset_bytes: int = Field(DEFAULT.max_dataset_bytes, ge=1)
+    max_defects: int = Field(DEFAULT.max_defects, ge=1)
+    max_dies: int = Field(DEFAULT.max_dies, ge=1)
+    max_xml_bytes: int = Field(DEFAULT.max_xml_bytes, ge=1)
+    max_xml_elements: int = Field(DEFAULT.max_xml_elements, ge=1)
+    max_xml_depth: int = Field(DEFAULT.max_xml_depth, ge=1)
+
+    @property
+    def limits(self) -> Limits:
+        """The most that is read of a file."""
+        return Limits(**{field.name: getattr(self, field.name) for field in fields(Limits)})
+
+
+class ClassifyConfig(ReadLimits):
     """Settings of one classification run.
 
     model: `auto` (the bundled model that suits each map), a bundled name, or a model folder.
@@ -24,8 +42,6 @@ class ClassifyConfig(Strict):
     alarm_on: `novel` or class names; a run that finds one of them ends with exit code 4.
     diameter_mm: the wafer's diameter taken for files that do not state one.
     batch_maps, batch_defects: the most maps and the most defects that go through the network at once.
-    max_bytes: of a file that is read, as stored and as unpacked.
-    max_defects: of a wafer in a KLARF file, and rows of a table.
     """
 
     model: str = "auto"
@@ -37,10 +53,3 @@ class ClassifyConfig(Strict):
     diameter_mm: float = Field(300.0, gt=0, le=1000)
     batch_maps: int = Field(256, ge=1, le=65_536)
     batch_defects: int = Field(200_000, ge=1)
-    max_bytes: int = Field(MAX_BYTES, ge=1)
-    max_defects: int = Field(MAX_DEFECTS, ge=1)
-
-    @property
-    def limits(self) -> Limits:
-        """The most that is read of a file."""
-        return Limits(self.max_bytes, self.max_defects)

@@ -20,6 +20,7 @@ from pipelines.common.errors import UserError
 from pipelines.common.hardware import resolve_device
 from pipelines.common.models import check_model_target
 from pipelines.common.training.spread.world import ALONE, World
+from pipelines.wafer.config import ReadLimits
 from pipelines.wafer.data import Limits, WaferFileError, WaferMap, read_labelled
 from pipelines.wafer.finish import LabelledMaps, finish
 from pipelines.wafer.fit import TrainingSet, drawing_chances, fit
@@ -29,9 +30,7 @@ from pipelines.wafer.train_config import TrainConfig
 NORMAL_LABELS = ("None", "none", "normal", "Normal")
 MIN_PER_CLASS = 4
 # Settings that leave the weights as they are: with others, a training that was stopped still goes on.
-WITHOUT_EFFECT = frozenset(
-    {"device", "threads", "examples", "max_bytes", "max_defects", "data_terms", "notes"}
-)
+WITHOUT_EFFECT = frozenset({"device", "threads", "examples", "data_terms", "notes", *ReadLimits.model_fields})
 
 
 def train(

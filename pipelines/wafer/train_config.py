@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from pipelines.common.config import DeviceName, Strict
-from pipelines.wafer.data.limits import MAX_BYTES, MAX_DEFECTS, Limits
+from pipelines.common.config import DeviceName
+from pipelines.wafer.config import ReadLimits
 
 
-class TrainConfig(Strict):
+class TrainConfig(ReadLimits):
     """Settings of one training.
 
     kind: `dies` (die results on the wafer's own grid), `coordinates` (defects at full resolution), or `auto`,
@@ -26,7 +26,6 @@ class TrainConfig(Strict):
         leaves all out.
     threads: CPU threads; None leaves torch's own choice.
     architecture: sizes of the network, as its class takes them; empty for the defaults.
-    max_bytes, max_defects: of a file of a labelled folder or a reviewed one, as in `ClassifyConfig`.
     """
 
     kind: Literal["auto", "dies", "coordinates"] = "auto"
@@ -53,12 +52,5 @@ class TrainConfig(Strict):
     resolution: int = Field(20_000, ge=64, le=2**20)
     architecture: dict[str, Any] = Field(default_factory=dict)
     examples: int = Field(24, ge=0)
-    max_bytes: int = Field(MAX_BYTES, ge=1)
-    max_defects: int = Field(MAX_DEFECTS, ge=1)
     data_terms: str = "not stated by whoever trained this model"
     notes: str = ""
-
-    @property
-    def limits(self) -> Limits:
-        """The most that is read of a file."""
-        return Limits(self.max_bytes, self.max_defects)

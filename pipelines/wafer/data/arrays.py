@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from . import coordinates, grid, wm811k
-from .limits import MAX_BYTES, raise_it
+from .limits import DEFAULT, Limits, raise_it
 from .npz import ZIP_MAGIC, Npz
 from .record import FailedMap, WaferMap
 
@@ -22,16 +22,17 @@ def looks_like(head: bytes) -> bool:
     return head[_NAME_AT : _NAME_AT + length].endswith(b".npy")
 
 
-def read(data: bytes, source: Path, *, max_bytes: int = MAX_BYTES) -> Iterator[WaferMap | FailedMap]:
-    """Every map of the file, whose arrays have at most `max_bytes` together."""
-    yield from read_maps(Npz(io.BytesIO(data), max_bytes, advice=raise_it("max_bytes")), source)
+def read(data: bytes, source: Path, limits: Limits = DEFAULT) -> Iterator[WaferMap | FailedMap]:
+    """Every map of the file, whose arrays together are within the limit of bytes."""
+    npz = Npz(io.BytesIO(data), limits.max_bytes, advice=raise_it("max_bytes"))
+    yield from read_maps(npz, source, limits)
 
 
-def read_maps(npz: Npz, source: Path) -> Iterator[WaferMap | FailedMap]:
+def read_maps(npz: Npz, source: Path, limits: Limits) -> Iterator[WaferMap | FailedMap]:
     """Every map of an opened file."""
     names = frozenset(npz.names)
     for layout in (wm811k, coordinates):
         if names.issuperset(layout.NAMES):
-            yield from layout.read_maps(npz, source)
+            yield from layout.read_maps(npz, source, limits)
             return
-    yield from grid.read_maps(npz, source)
+    yield from grid.read_maps(npz, source, limits)

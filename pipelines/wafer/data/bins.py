@@ -76,7 +76,7 @@ def bin_table(bin_type: str, null_bin: str, definitions: list[Element]) -> BinTa
     return BinTable(kind, _WIDTH[kind], frozenset(good), frozenset(absent), notes)
 
 
-def grid(rows: Iterable[str], table: BinTable, columns: int | None) -> NDArray[np.uint8]:
+def grid(rows: Iterable[str], table: BinTable, columns: int | None, max_dies: int) -> NDArray[np.uint8]:
     """The status of each die (rows, cols) from the text of each row."""
     cells: list[list[str]] = []
     for text in rows:
@@ -86,7 +86,7 @@ def grid(rows: Iterable[str], table: BinTable, columns: int | None) -> NDArray[n
         columns = columns or len(cells[0])
         if len(cells[-1]) != columns:
             raise WaferFileError(f"row {len(cells)} has {len(cells[-1])} dies instead of {columns}")
-        check_shape(len(cells), max(len(cells[-1]), 1))
+        check_shape(len(cells), max(len(cells[-1]), 1), max_dies)
     if not cells:
         raise WaferFileError("the map has no rows")
 
@@ -94,7 +94,7 @@ def grid(rows: Iterable[str], table: BinTable, columns: int | None) -> NDArray[n
         code = _code(text, table.bin_type)
         return PASS if code in table.good else NO_DIE if code in table.absent else FAIL
 
-    return status_grid(cells, status_of)
+    return status_grid(cells, status_of, max_dies)
 
 
 def _split(row: str, table: BinTable, columns: int | None) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 
+from .limits import DEFAULT, Limits
 from .npz import Npz
 from .record import FailedMap, WaferFileError, WaferMap
 
@@ -24,7 +25,7 @@ def count(npz: Npz) -> int:
     return len(npz.integers("counts", (None,)))
 
 
-def read_maps(npz: Npz, source: Path) -> Iterator[WaferMap | FailedMap]:
+def read_maps(npz: Npz, source: Path, limits: Limits = DEFAULT) -> Iterator[WaferMap | FailedMap]:
     """The maps of an opened file, in order. `label` is not looked at."""
     counts = npz.integers("counts", (None,))
     n = len(counts)

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .limits import raise_it
 from .record import FAIL, MAX_DIAMETER_MM, NO_DIE, DieGrid, WaferFileError, WaferMap
 
 Notch = Literal["down", "left", "up", "right"]
@@ -17,19 +18,20 @@ Notch = Literal["down", "left", "up", "right"]
 ASSUMED_DIAMETER_MM: Final = 300.0
 NOMINAL_DIAMETERS_MM: Final = (25.4, 50.8, 76.2, 100.0, 125.0, 150.0, 200.0, 300.0, 450.0)
 MAX_SIDE: Final = 20_000
-MAX_DIES: Final = 4_000_000  # 2,000 x 2,000 dies: far more than any product has
 
 # Quarter turns counter-clockwise that bring the notch to the bottom.
 _TURNS: Final[dict[str, int]] = {"down": 0, "left": 1, "up": 2, "right": 3}
 
 
-def check_shape(rows: int, cols: int) -> None:
-    """Refuse grids without dies and grids that no wafer has."""
+def check_shape(rows: int, cols: int, max_dies: int) -> None:
+    """Refuse grids without places and those that are too large to be read."""
     if rows < 1 or cols < 1:
         raise WaferFileError(f"the map has {rows} rows and {cols} columns; both must be at least 1")
-    if rows > MAX_SIDE or cols > MAX_SIDE or rows * cols > MAX_DIES:
+    if rows > MAX_SIDE or cols > MAX_SIDE:
+        raise WaferFileError(f"the map has {rows} x {cols} dies; at most {MAX_SIDE:,} are read on a side")
+    if rows * cols > max_dies:
         raise WaferFileError(
-            f"the map has {rows} x {cols} dies; at most {MAX_DIES:,} are read, and {MAX_SIDE:,} on a side"
+            f"the map has {rows} x {cols} dies; at most {max_dies:,} are read: {raise_it('max_dies')}"
         )
 
 
@@ -58,7 +60,6 @@ def die_map(
     Raises:
         WaferFileError: the grid holds no die, or a length is not positive.
     """
-    check_shape(*stored.shape)
     if pitch_mm is not None and not all(np.isfinite(p) and p > 0 for p in pitch_mm):
         raise WaferFileError(f"the die size must be two positive lengths, not {pitch_mm}")
     if pitch_mm is not None and max(pitch_mm) > MAX_DIAMETER_MM:
@@ -116,7 +117,7 @@ def _smallest_wafer(existing: NDArray[np.bool_], pitch_mm: tuple[float, float]) 
     )
 
 
-def status_grid(rows: list[list[str]], status_of: Callable[[str], int]) -> NDArray[np.uint8]:
+def status_grid(rows: list[list[str]], status_of: Callable[[str], int], max_dies: int) -> NDArray[np.uint8]:
     """The grid of bin codes, one list for each row, as 0 no die, 1 pass, 2 fail.
 
     Args:
@@ -126,7 +127,7 @@ def status_grid(rows: list[list[str]], status_of: Callable[[str], int]) -> NDArr
         WaferFileError: rows of different lengths, no dies, or too many.
     """
     width = len(rows[0]) if rows else 0
-    check_shape(len(rows), width)
+    check_shape(len(rows), width, max_dies)
     for index, row in enumerate(rows):
         if len(row) != width:
             raise WaferFileError(f"row {index + 1} has {len(row)} dies and the first row {width}")

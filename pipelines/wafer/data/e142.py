@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from . import bins
 from .dies import MAX_SIDE, check_shape, die_map
+from .limits import DEFAULT, Limits
 from .record import FailedMap, WaferFileError, WaferMap
 from .text import decode_head, number, timestamp, unit_mm
 from .xml import attributes, descendants, local, parse
@@ -30,17 +31,17 @@ def looks_like(head: bytes) -> bool:
     return bool(_ROOT.search(decode_head(head)))
 
 
-def read(data: bytes, source: Path) -> Iterator[WaferMap | FailedMap]:
+def read(data: bytes, source: Path, limits: Limits = DEFAULT) -> Iterator[WaferMap | FailedMap]:
     """Every SubstrateMap of the file."""
-    root = parse(data)
+    root = parse(data, limits)
     for position, element in enumerate(descendants(root, "SubstrateMap")):
         try:
-            yield _wafer(element, root, source, position)
+            yield _wafer(element, root, limits, source, position)
         except WaferFileError as error:
             yield FailedMap(source, position, str(error))
 
 
-def _wafer(element: Element, root: Element, source: Path, position: int) -> WaferMap:
+def _wafer(element: Element, root: Element, limits: Limits, source: Path, position: int) -> WaferMap:
     top = attributes(element)
     kind = top.get("substratetype", "")
     if kind.lower() not in _WAFERS:
@@ -55,9 +56,11 @@ def _wafer(element: Element, root: Element, source: Path, position: int) -> Wafe
     columns, rows = _pair(layouts[-1:], "Dimension") or (None, None)
     cells = list(descendants(maps[0], "BinCode"))
     if cells and "x" in attributes(cells[0]):
-        status = _by_number(cells, table, top, columns, rows)
+        status = _by_number(cells, table, top, columns, rows, limits.max_dies)
     else:
-        status = bins.grid([cell.text or "" for cell in cells], table, int(columns) if columns else None)
+        status = bins.grid(
+            [cell.text or "" for cell in cells], table, int(columns) if columns else None, limits.max_dies
+        )
         if rows is not None and rows != len(status):
             raise WaferFileError(f"the layout has {rows:g} rows, but the map has {len(status)}")
     names = _substrate(root, top.get("substrateid", ""))
@@ -117,7 +120,12 @@ def _substrate(root: Element, identifier: str) -> dict[str, str]:
 
 
 def _by_number(
-    cells: list[Element], table: bins.BinTable, top: dict[str, str], columns: float | None, rows: float | None
+    cells: list[Element],
+    table: bins.BinTable,
+    top: dict[str, str],
+    columns: float | None,
+    rows: float | None,
+    max_dies: int,
 ) -> NDArray[np.uint8]:
     """The grid of a map that lists devices with their X and Y, counted as AxisDirection says."""
     values = [attributes(cell) for cell in cells]
@@ -127,13 +135,13 @@ def _by_number(
         raise WaferFileError(f"X and Y of a BinCode must be whole numbers up to {MAX_SIDE:,}")
     x, y = x.astype(np.int64), y.astype(np.int64)
     width, height = int(columns or x.max() - x.min() + 1), int(rows or y.max() - y.min() + 1)
-    check_shape(height, width)
+    check_shape(height, width, max_dies)
     # Counting may begin at 0, at 1 or, with the origin in the centre, below 0.
     x, y = (n - n.min() if n.min() < 0 or n.max() >= size else n for n, size in ((x, width), (y, height)))
     if x.max() >= width or y.max() >= height:
         raise WaferFileError(f"a device lies outside the {height} rows and {width} columns of the layout")
     status = np.zeros((height, width), dtype=np.uint8)
-    status[y, x] = bins.grid([cell.text or "" for cell in cells], table, 1)[:, 0]
+    status[y, x] = bins.grid([cell.text or "" for cell in cells], table, 1, max_dies)[:, 0]
     direction = (top.get("axisdirection") or "UpRight").lower()
     if direction not in {"upright", "upleft", "downright", "downleft"}:
         raise WaferFileError(

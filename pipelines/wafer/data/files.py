@@ -37,34 +37,17 @@ class Format:
     read: Callable[[bytes, Path, Limits], Items]
 
 
-def _arrays(data: bytes, source: Path, limits: Limits) -> Items:
-    return arrays.read(data, source, max_bytes=limits.max_bytes)
-
-
-def _klarf(data: bytes, source: Path, limits: Limits) -> Items:
-    return klarf.read(data, source, max_defects=limits.max_defects)
-
-
-def _table(data: bytes, source: Path, limits: Limits) -> Items:
-    return table.read(data, source, max_defects=limits.max_defects)
-
-
-def _whole(read: Callable[[bytes, Path], Items]) -> Callable[[bytes, Path, Limits], Items]:
-    """A reader of maps that the limit on the bytes of their file keeps small."""
-    return lambda data, source, limits: read(data, source)
-
-
 # In the order in which they are asked: those that a first word gives away, then those that are found in the
 # text.
 FORMATS: Final = (
-    Format("NumPy .npz", arrays.looks_like, _arrays),
-    Format("NumPy .npy", grid.looks_like, _whole(grid.read)),
-    Format("STDF", stdf.looks_like, _whole(stdf.read)),
-    Format("KLARF", klarf.looks_like, _klarf),
-    Format("SEMI E142", e142.looks_like, _whole(e142.read)),
-    Format("SEMI G85", g85.looks_like, _whole(g85.read)),
-    Format("SINF", sinf.looks_like, _whole(sinf.read)),
-    Format("CSV", table.looks_like, _table),
+    Format("NumPy .npz", arrays.looks_like, arrays.read),
+    Format("NumPy .npy", grid.looks_like, grid.read),
+    Format("STDF", stdf.looks_like, stdf.read),
+    Format("KLARF", klarf.looks_like, klarf.read),
+    Format("SEMI E142", e142.looks_like, e142.read),
+    Format("SEMI G85", g85.looks_like, g85.read),
+    Format("SINF", sinf.looks_like, sinf.read),
+    Format("CSV", table.looks_like, table.read),
 )
 
 

@@ -10,6 +10,7 @@ from xml.etree.ElementTree import Element
 
 from . import bins
 from .dies import die_map
+from .limits import DEFAULT, Limits
 from .record import FailedMap, WaferFileError, WaferMap
 from .text import decode_head, diameter_mm, number, timestamp, whole_number
 from .xml import attributes, descendants, parse
@@ -23,16 +24,16 @@ def looks_like(head: bytes) -> bool:
     return bool(_MAP.search(text) and _DEVICE.search(text))
 
 
-def read(data: bytes, source: Path) -> Iterator[WaferMap | FailedMap]:
+def read(data: bytes, source: Path, limits: Limits = DEFAULT) -> Iterator[WaferMap | FailedMap]:
     """Every Map of the file."""
-    for position, element in enumerate(descendants(parse(data), "Map")):
+    for position, element in enumerate(descendants(parse(data, limits), "Map")):
         try:
-            yield _wafer(element, source, position)
+            yield _wafer(element, limits, source, position)
         except WaferFileError as error:
             yield FailedMap(source, position, str(error))
 
 
-def _wafer(element: Element, source: Path, position: int) -> WaferMap:
+def _wafer(element: Element, limits: Limits, source: Path, position: int) -> WaferMap:
     element_device = next(descendants(element, "Device"), None)
     if element_device is None:
         raise WaferFileError("the element Device is missing")
@@ -47,7 +48,7 @@ def _wafer(element: Element, source: Path, position: int) -> WaferMap:
     columns = whole_number(device["columns"], "Columns") if device.get("columns") else None
     if device.get("rows") and whole_number(device["rows"], "Rows") != len(rows):
         raise WaferFileError(f"Rows is {device['rows']}, but the file has {len(rows)}")
-    status = bins.grid(rows, table, columns)
+    status = bins.grid(rows, table, columns, limits.max_dies)
     diameter, notes = diameter_mm(device.get("wafersize", ""), "WaferSize")
     if len(maps) > 1:
         notes += (f"the first of {len(maps)} maps of this wafer was read",)

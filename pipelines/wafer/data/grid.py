@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .dies import check_shape, die_map
+from .limits import DEFAULT, Limits
 from .npz import NPY_MAGIC, Npz, npy_array
 from .record import FAIL, PASS, FailedMap, WaferFileError, WaferMap
 
@@ -22,25 +23,27 @@ def looks_like(head: bytes) -> bool:
     return head.startswith(NPY_MAGIC)
 
 
-def read(data: bytes, source: Path) -> Iterator[WaferMap | FailedMap]:
+def read(data: bytes, source: Path, limits: Limits = DEFAULT) -> Iterator[WaferMap | FailedMap]:
     """The one map of an .npy file."""
-    yield _grid_map(npy_array(data), source, 0)
+    yield _grid_map(npy_array(data), source, 0, limits)
 
 
-def read_maps(npz: Npz, source: Path) -> Iterator[WaferMap | FailedMap]:
+def read_maps(npz: Npz, source: Path, limits: Limits = DEFAULT) -> Iterator[WaferMap | FailedMap]:
     """One map for each array of an opened .npz file, with its name as the wafer's if there are several."""
     names = npz.names
     for position, name in enumerate(names):
         try:
-            yield _grid_map(npz.array(name), source, position, wafer=name if len(names) > 1 else "")
+            wafer = name if len(names) > 1 else ""
+            yield _grid_map(npz.array(name), source, position, limits, wafer)
         except WaferFileError as error:
             yield FailedMap(source, position, f"{name}: {error}")
 
 
-def _grid_map(array: NDArray[Any], source: Path, position: int, wafer: str = "") -> WaferMap:
+def _grid_map(array: NDArray[Any], source: Path, position: int, limits: Limits, wafer: str = "") -> WaferMap:
     if array.ndim != 2:
         raise WaferFileError(f"a map must be a 2D grid of dies, and this array has the shape {array.shape}")
-    check_shape(*array.shape)
+    rows, columns = array.shape
+    check_shape(rows, columns, limits.max_dies)
     if array.dtype.kind == "b":
         status = np.where(array, FAIL, PASS).astype(np.uint8)
     elif array.dtype.kind not in "iu":

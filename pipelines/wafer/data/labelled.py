@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from . import coordinates, wm811k
-from .limits import DEFAULT, Limits
+from .limits import DEFAULT, Limits, raise_it
 from .npz import ZIP_MAGIC, Npz
 from .reading import READ_ERRORS, read_file, reason
 from .record import FailedMap, WaferFileError, WaferMap
 
-MAX_DATASET_BYTES: Final = 8 * 2**30  # a data set is named by its user and held in memory as a whole
 LABELS_FILE: Final = "labels.csv"
 _COLUMNS: Final = ("source", "map", "label")
 
@@ -25,7 +24,7 @@ def read_labelled(path: str | Path, *, limits: Limits = DEFAULT) -> Iterator[tup
         path: an .npz file in the WM-811K layout (`wm811k`) or of coordinates (`coordinates`), with `label`;
             or a folder with `labels.csv` of the columns source (path of a map's file, relative to the
             folder), map (0-based position in that file) and label.
-        limits: the most that is read of each file of a folder.
+        limits: the most that is read of an .npz file, and of each file of a folder.
 
     Raises:
         WaferFileError: no such data set, no labels, or a map of it cannot be read: to leave out part of the
@@ -36,24 +35,24 @@ def read_labelled(path: str | Path, *, limits: Limits = DEFAULT) -> Iterator[tup
         return _from_folder(path, limits)
     if path.name == LABELS_FILE:
         return _from_folder(path.parent, limits)
-    return _from_npz(path)
+    return _from_npz(path, limits)
 
 
 class _Layout(Protocol):
     def count(self, npz: Npz) -> int: ...
-    def read_maps(self, npz: Npz, source: Path) -> Iterator[WaferMap | FailedMap]: ...
+    def read_maps(self, npz: Npz, source: Path, limits: Limits) -> Iterator[WaferMap | FailedMap]: ...
 
 
-def _from_npz(path: Path) -> Iterator[tuple[WaferMap, str]]:
+def _from_npz(path: Path, limits: Limits) -> Iterator[tuple[WaferMap, str]]:
     try:
         with path.open("rb") as stream:
             if stream.read(len(ZIP_MAGIC)) != ZIP_MAGIC:
                 raise WaferFileError("a data set is an .npz file, or a folder with labels.csv")
             stream.seek(0)
-            npz = Npz(stream, MAX_DATASET_BYTES)
+            npz = Npz(stream, limits.max_dataset_bytes, advice=raise_it("max_dataset_bytes"))
             layout = _layout(frozenset(npz.names))
             labels = npz.texts("label", layout.count(npz))
-            for item, label in zip(layout.read_maps(npz, path), labels, strict=True):
+            for item, label in zip(layout.read_maps(npz, path, limits), labels, strict=True):
                 yield _good(item), label
     except READ_ERRORS as error:
         raise WaferFileError(f"{path}: {reason(error)}") from error

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from .dies import MAX_DIES, MAX_SIDE, Notch, die_map, status_grid
+from .dies import MAX_SIDE, Notch, die_map, status_grid
+from .limits import DEFAULT, Limits, raise_it
 from .record import FAIL, NO_DIE, PASS, FailedMap, WaferFileError, WaferMap
 from .text import decode_head, lines, number, timestamp, unit_mm, whole_number
 
@@ -27,16 +28,16 @@ def looks_like(head: bytes) -> bool:
     return len(found) >= 3 or {"ROWDATA:"} < found
 
 
-def read(data: bytes, source: Path) -> Iterator[WaferMap | FailedMap]:
+def read(data: bytes, source: Path, limits: Limits = DEFAULT) -> Iterator[WaferMap | FailedMap]:
     """Every wafer of the file; a header after rows begins the next one."""
-    for position, (header, rows) in enumerate(_wafers(data)):
+    for position, (header, rows) in enumerate(_wafers(data, limits.max_dies)):
         try:
-            yield _wafer(header, rows, source, position)
+            yield _wafer(header, rows, limits, source, position)
         except WaferFileError as error:
             yield FailedMap(source, position, str(error))
 
 
-def _wafers(data: bytes) -> Iterator[tuple[dict[str, str], list[list[str]]]]:
+def _wafers(data: bytes, max_dies: int) -> Iterator[tuple[dict[str, str], list[list[str]]]]:
     header: dict[str, str] = {}
     rows: list[list[str]] = []
     dies = 0
@@ -48,8 +49,10 @@ def _wafers(data: bytes) -> Iterator[tuple[dict[str, str], list[list[str]]]]:
         if name == _ROW:
             rows.append(value.split())
             dies += len(rows[-1])
-            if dies > MAX_DIES or len(rows) > MAX_SIDE:
-                raise WaferFileError(f"a map has more than {MAX_SIDE:,} rows or {MAX_DIES:,} dies")
+            if len(rows) > MAX_SIDE:
+                raise WaferFileError(f"a map has more than {MAX_SIDE:,} rows")
+            if dies > max_dies:
+                raise WaferFileError(f"a map has more than {max_dies:,} dies: {raise_it('max_dies')}")
             continue
         if rows:
             yield header, rows
@@ -61,7 +64,9 @@ def _wafers(data: bytes) -> Iterator[tuple[dict[str, str], list[list[str]]]]:
         yield header, rows
 
 
-def _wafer(header: dict[str, str], rows: list[list[str]], source: Path, position: int) -> WaferMap:
+def _wafer(
+    header: dict[str, str], rows: list[list[str]], limits: Limits, source: Path, position: int
+) -> WaferMap:
     location = header.get("FNLOC") or "180"
     notch = _NOTCH.get(whole_number(location, "FNLOC") % 360)
     if notch is None:
@@ -78,7 +83,7 @@ def _wafer(header: dict[str, str], rows: list[list[str]], source: Path, position
         return PASS if code in good else FAIL if any(c.isalnum() for c in code) else NO_DIE
 
     return die_map(
-        status_grid(rows, status_of),
+        status_grid(rows, status_of, limits.max_dies),
         source=source,
         position=position,
         notch=notch,

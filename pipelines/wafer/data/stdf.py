@@ -19,11 +19,11 @@ from typing import Any, Final
 import numpy as np
 
 from .dies import Notch, check_shape, die_map
+from .limits import DEFAULT, Limits, raise_it
 from .record import FAIL, PASS, FailedMap, WaferFileError, WaferMap
 
 INSTALL: Final = "pip install semi-ate-stdf"
 MAX_RECORDS: Final = 10_000_000
-MAX_PARTS: Final = 2_000_000
 MAX_WAFERS: Final = 1_000
 _MIR, _WCR, _WIR, _WRR, _PRR = (1, 10), (2, 30), (2, 10), (2, 20), (5, 20)
 # HEAD_NUM, SITE_NUM, PART_FLG, NUM_TEST, HARD_BIN, SOFT_BIN, X_COORD, Y_COORD: the fixed part of a PRR is
@@ -55,7 +55,7 @@ def looks_like(head: bytes) -> bool:
     )
 
 
-def read(data: bytes, source: Path) -> Iterator[WaferMap | FailedMap]:
+def read(data: bytes, source: Path, limits: Limits = DEFAULT) -> Iterator[WaferMap | FailedMap]:
     """Every wafer of the file, in the order of their WIR.
 
     Raises:
@@ -66,7 +66,7 @@ def read(data: bytes, source: Path) -> Iterator[WaferMap | FailedMap]:
         raise WaferFileError(f"STDF version {data[5]} is not read, only version 4")
     order = "<" if data[:2] == b"\x02\x00" else ">"
     try:
-        wafers, master, layout = _collect(package, data, order)
+        wafers, master, layout = _collect(package, data, order, limits.max_defects)
     except UnicodeDecodeError as error:
         raise WaferFileError("a record is damaged: its text is no UTF-8") from error
     except (package.STDFError, TypeError, struct.error) as error:  # TypeError: some of its reports of damage
@@ -75,7 +75,7 @@ def read(data: bytes, source: Path) -> Iterator[WaferMap | FailedMap]:
         raise WaferFileError("the file holds no wafer (WIR); it may be the test of packaged parts")
     for position, wafer in enumerate(wafers):
         try:
-            yield _wafer_map(wafer, master, layout, source, position)
+            yield _wafer_map(wafer, master, layout, limits, source, position)
         except WaferFileError as error:
             yield FailedMap(source, position, str(error))
 
@@ -110,7 +110,7 @@ def _records(data: bytes, order: str) -> Iterator[tuple[tuple[int, int], bytes]]
 
 
 def _collect(
-    package: ModuleType, data: bytes, order: str
+    package: ModuleType, data: bytes, order: str, max_parts: int
 ) -> tuple[list[_Wafer], dict[str, Any], dict[str, Any]]:
     """The wafers, and the fields of MIR and WCR."""
     wafers: list[_Wafer] = []
@@ -121,8 +121,11 @@ def _collect(
     for kind, record in _records(data, order):
         if kind == _PRR:
             parts += 1
-            if parts > MAX_PARTS:
-                raise WaferFileError(f"the file has more than {MAX_PARTS:,} results of dies")
+            if parts > max_parts:
+                raise WaferFileError(
+                    f"the file has more than {max_parts:,} results of dies, which is the most that is read: "
+                    f"{raise_it('max_defects')}"
+                )
             _add_part(record, order, by_head)
         elif kind == _WIR:
             values = package.WIR("V4", order, record)
@@ -162,13 +165,18 @@ def _add_part(record: bytes, order: str, by_head: dict[int, _Wafer]) -> None:
 
 
 def _wafer_map(
-    wafer: _Wafer, master: dict[str, Any], layout: dict[str, Any], source: Path, position: int
+    wafer: _Wafer,
+    master: dict[str, Any],
+    layout: dict[str, Any],
+    limits: Limits,
+    source: Path,
+    position: int,
 ) -> WaferMap:
     if not wafer.parts:
         raise WaferFileError(f"no die of wafer {wafer.name or position} has a position")
     x, y, fails = (np.array(column) for column in zip(*wafer.parts, strict=True))
     height, width = int(np.ptp(y)) + 1, int(np.ptp(x)) + 1
-    check_shape(height, width)
+    check_shape(height, width, limits.max_dies)
     column = x.max() - x if layout.get("POS_X") == "L" else x - x.min()
     row = y - y.min() if layout.get("POS_Y") == "D" else y.max() - y
     status = np.zeros((height, width), dtype=np.uint8)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from .columns import Columns, parse_header
 from .dies import ASSUMED_DIAMETER_MM, check_shape, die_map
-from .limits import MAX_DEFECTS, raise_it
+from .limits import DEFAULT, Limits, raise_it
 from .record import FAIL, PASS, FailedMap, WaferFileError, WaferMap
 from .text import MAX_LINES, decode_head, diameter_mm, lines, number
 
@@ -40,13 +40,13 @@ def looks_like(head: bytes) -> bool:
         return True  # the header names x and y, and what is wrong is said when the file is read
 
 
-def read(data: bytes, source: Path, *, max_defects: int = MAX_DEFECTS) -> Iterator[WaferMap | FailedMap]:
-    """Every wafer of the table, of at most `max_defects` rows, in the order in which they first appear."""
-    text = lines(data, max_defects + MAX_LINES)
+def read(data: bytes, source: Path, limits: Limits = DEFAULT) -> Iterator[WaferMap | FailedMap]:
+    """Every wafer of the table in the order in which they first appear."""
+    text = lines(data, limits.max_defects + MAX_LINES)
     columns = parse_header(_header_line(text))
     if columns is None:
         raise WaferFileError("the header names no x and y")
-    table = _parse(text, columns, max_defects)
+    table = _parse(text, columns, limits.max_defects)
     counted = all(bool((values[np.isfinite(values)] % 1 == 0).all()) for values in (table.x, table.y))
     make = _dies if columns.dies or (columns.dies is None and counted) else _defects
     order = np.argsort(table.wafer, kind="stable")
@@ -54,7 +54,7 @@ def read(data: bytes, source: Path, *, max_defects: int = MAX_DEFECTS) -> Iterat
     for position, (part, key) in enumerate(zip(parts, table.keys, strict=True)):
         stated = dict(zip(_key_names(columns), key, strict=True))
         try:
-            yield make(table, part, stated, columns, source, position)
+            yield make(table, part, stated, columns, limits, source, position)
         except WaferFileError as error:
             yield FailedMap(source, position, str(error))
 
@@ -160,7 +160,13 @@ def _positions(table: _Table, part: NDArray[np.int64]) -> tuple[NDArray[np.int64
 
 
 def _defects(
-    table: _Table, part: NDArray[np.int64], key: dict[str, str], columns: Columns, source: Path, position: int
+    table: _Table,
+    part: NDArray[np.int64],
+    key: dict[str, str],
+    columns: Columns,
+    limits: Limits,
+    source: Path,
+    position: int,
 ) -> WaferMap:
     texts, diameter, notes = _names(key, columns)
     rows, missing = _positions(table, part)
@@ -191,7 +197,13 @@ def _defects(
 
 
 def _dies(
-    table: _Table, part: NDArray[np.int64], key: dict[str, str], columns: Columns, source: Path, position: int
+    table: _Table,
+    part: NDArray[np.int64],
+    key: dict[str, str],
+    columns: Columns,
+    limits: Limits,
+    source: Path,
+    position: int,
 ) -> WaferMap:
     texts, diameter, notes = _names(key, columns)
     rows, missing = _positions(table, part)
@@ -201,7 +213,7 @@ def _dies(
     if not (np.isfinite([x, y]).all() and (x % 1 == 0).all() and (y % 1 == 0).all()):
         raise WaferFileError("dies are counted in whole numbers; for positions, state a unit as in x_mm")
     width, height = float(np.ptp(x)) + 1, float(np.ptp(y)) + 1
-    check_shape(int(height), int(width))
+    check_shape(int(height), int(width), limits.max_dies)
     column = (x - x.min()).astype(np.int64)
     row = ((y - y.min()) if columns.rows_down else (y.max() - y)).astype(np.int64)
     status = np.zeros((int(height), int(width)), dtype=np.uint8)

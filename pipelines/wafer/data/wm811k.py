@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 
 from .dies import ASSUMED_DIAMETER_MM, check_shape
+from .limits import DEFAULT, Limits
 from .npz import Npz
 from .record import FAIL, DieGrid, FailedMap, WaferFileError, WaferMap
 
@@ -26,7 +27,7 @@ def count(npz: Npz) -> int:
     return len(npz.integers("shapes", (None, 2)))
 
 
-def read_maps(npz: Npz, source: Path) -> Iterator[WaferMap | FailedMap]:
+def read_maps(npz: Npz, source: Path, limits: Limits = DEFAULT) -> Iterator[WaferMap | FailedMap]:
     """The maps of an opened file, in order. `label` is not looked at."""
     flat = npz.stored_integers("flat", (None,))
     shapes = npz.integers("shapes", (None, 2))
@@ -37,7 +38,7 @@ def read_maps(npz: Npz, source: Path) -> Iterator[WaferMap | FailedMap]:
     values_fit = bool(len(flat) == 0 or (flat.min() >= 0 and flat.max() <= FAIL))
     for position, (start, (rows, cols)) in enumerate(zip(offsets[:n].tolist(), shapes.tolist(), strict=True)):
         try:
-            check_shape(rows, cols)
+            check_shape(rows, cols, limits.max_dies)
             if start < 0 or start + rows * cols > len(flat):
                 raise WaferFileError(
                     f"the map needs the values {start} to {start + rows * cols} of {len(flat)}"

@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser
 
+from .limits import DEFAULT, Limits, raise_it
 from .record import WaferFileError
-
-MAX_DEPTH: Final = 32
-MAX_ELEMENTS: Final = 500_000
-MAX_BYTES: Final = 16 * 2**20
 
 
 class _LimitedBuilder(TreeBuilder):
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits) -> None:
         super().__init__()
+        self._max_depth, self._max_elements = limits.max_xml_depth, limits.max_xml_elements
         self._depth = self._elements = 0
 
     def start(self, tag: Any, attrs: dict[Any, Any], /) -> Element:
         self._depth += 1
         self._elements += 1
-        if self._depth > MAX_DEPTH:
-            raise WaferFileError(f"the XML is nested more than {MAX_DEPTH} deep, which no wafer map is")
-        if self._elements > MAX_ELEMENTS:
-            raise WaferFileError(f"the XML has more than {MAX_ELEMENTS:,} elements, which no wafer map has")
+        if self._depth > self._max_depth:
+            raise WaferFileError(
+                f"the XML is nested more than {self._max_depth} deep, which is the most that is "
+                f"read: {raise_it('max_xml_depth')}"
+            )
+        if self._elements > self._max_elements:
+            raise WaferFileError(
+                f"the XML has more than {self._max_elements:,} elements, which is the most that is "
+                f"read: {raise_it('max_xml_elements')}"
+            )
         return super().start(tag, attrs)
 
     def end(self, tag: str, /) -> Element:
@@ -35,11 +39,14 @@ class _LimitedBuilder(TreeBuilder):
         return super().end(tag)
 
 
-def parse(data: bytes) -> Element:
+def parse(data: bytes, limits: Limits = DEFAULT) -> Element:
     """The root element. Raises WaferFileError for damaged and for hostile XML."""
-    if len(data) > MAX_BYTES:
-        raise WaferFileError(f"the XML has {len(data):,} bytes; at most {MAX_BYTES:,} are read")
-    parser = DefusedXMLParser(target=_LimitedBuilder())
+    if len(data) > limits.max_xml_bytes:
+        raise WaferFileError(
+            f"the XML has {len(data):,} bytes; at most {limits.max_xml_bytes:,} are read: "
+            f"{raise_it('max_xml_bytes')}"
+        )
+    parser = DefusedXMLParser(target=_LimitedBuilder(limits))
     try:
         parser.feed(data)
         root = parser.close()

@@ -69,7 +69,12 @@ def test_the_options_reach_the_config(good: Path, tmp_path: Path) -> None:
         "batch_maps": 7,
         "batch_defects": 99,
         "max_bytes": 256 * 2**20,
+        "max_dataset_bytes": 8 * 2**30,
         "max_defects": 98,
+        "max_dies": 4_000_000,
+        "max_xml_bytes": 16 * 2**20,
+        "max_xml_elements": 500_000,
+        "max_xml_depth": 32,
     }
 
 

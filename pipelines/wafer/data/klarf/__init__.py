@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..limits import MAX_DEFECTS
+from ..limits import DEFAULT, Limits
 from ..record import FailedMap, WaferMap
 from . import v1, v18
 from .layout import Classified
@@ -30,8 +30,8 @@ def looks_like(head: bytes) -> bool:
     return bool(START_1.match(head) or START_18.match(head))
 
 
-def read(data: bytes, source: Path, *, max_defects: int = MAX_DEFECTS) -> Iterator[WaferMap | FailedMap]:
-    """The wafers of a KLARF file in their order, of at most `max_defects` each.
+def read(data: bytes, source: Path, limits: Limits = DEFAULT) -> Iterator[WaferMap | FailedMap]:
+    """The wafers of a KLARF file in their order.
 
     A wafer that cannot be read is a FailedMap, and the others go on. Text is UTF-8, else Latin-1.
 
@@ -39,4 +39,4 @@ def read(data: bytes, source: Path, *, max_defects: int = MAX_DEFECTS) -> Iterat
         WaferFileError: the file holds no wafer at all.
     """
     data = data.removeprefix(BOM)
-    yield from (v18 if START_18.match(data) else v1).read(data, source, max_defects)
+    yield from (v18 if START_18.match(data) else v1).read(data, source, limits)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dies import ASSUMED_DIAMETER_MM, MAX_DIES
+from ..dies import ASSUMED_DIAMETER_MM
 from ..record import FAIL, PASS, DieGrid, WaferFileError, WaferMap
 from .cells import DefectTable
 from .header import Header, Units
@@ -39,7 +39,7 @@ class RawWafer:
     notes: tuple[str, ...]
 
 
-def wafer_map(raw: RawWafer, units: Units, source: Path, position: int) -> WaferMap:
+def wafer_map(raw: RawWafer, units: Units, source: Path, position: int, max_dies: int) -> WaferMap:
     """Place the defects and dies: X = XINDEX * pitch + XREL - centre, then turn the mark down.
 
     Raises WaferFileError where positions cannot be derived, or lie nowhere near the wafer.
@@ -61,7 +61,9 @@ def wafer_map(raw: RawWafer, units: Units, source: Path, position: int) -> Wafer
 
     # A die as large as the wafer is how a file says that the wafer has no pattern.
     pitch = None if head.pitch is None or min(head.pitch) >= diameter else head.pitch
-    dies = None if pitch is None or raw.plan is None or not len(raw.plan) else _dies(raw, pitch, rows, notes)
+    dies = None
+    if pitch is not None and raw.plan is not None and len(raw.plan):
+        dies = _dies(raw, pitch, rows, notes, max_dies)
     turn = QUARTER_TURNS[head.mark]
     frame = _frame(turn, head.mirrored)
     return WaferMap(
@@ -148,7 +150,7 @@ def _check_extent(points: Points, radius: float, notes: list[str]) -> None:
 
 
 def _dies(
-    raw: RawWafer, pitch: tuple[float, float], rows: NDArray[np.intp], notes: list[str]
+    raw: RawWafer, pitch: tuple[float, float], rows: NDArray[np.intp], notes: list[str], max_dies: int
 ) -> DieGrid | None:
     """The inspected dies in the frame of the file; dies with a defect fail."""
     assert raw.plan is not None
@@ -162,8 +164,11 @@ def _dies(
         return None
     low, high = every.min(axis=0), every.max(axis=0)
     columns, lines = (high - low + 1).tolist()
-    if columns * lines > MAX_DIES:
-        notes.append(f"the test plan spans {columns} x {lines} dies, more than {MAX_DIES:,}; it was left out")
+    if columns * lines > max_dies:
+        notes.append(
+            f"the test plan spans {columns} x {lines} dies, more than the limit (max_dies) of {max_dies:,}; "
+            "it was left out"
+        )
         return None
     status = np.zeros((lines, columns), dtype=np.uint8)
     status[high[1] - raw.plan[:, 1], raw.plan[:, 0] - low[0]] = PASS

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..limits import Limits
 from ..record import FailedMap, WaferFileError, WaferMap
 from .cells import DefectTable, join, table_of_counted_rows
 from .geometry import DieIndices, RawWafer, wafer_map
@@ -48,7 +49,7 @@ FILE_NAMES = frozenset({"tifffilename", "filename"})
 class _Wafer:
     """What has been read of one wafer. The next inherits what it does not restate, but its name and slot."""
 
-    max_defects: int
+    limits: Limits
     fields: dict[str, list[str]] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
     summary: tuple[str, ...] = ()
@@ -67,12 +68,12 @@ class _Wafer:
 
     def next(self) -> _Wafer:
         inherited = {name: value for name, value in self.fields.items() if name not in OF_ONE_WAFER}
-        return _Wafer(self.max_defects, inherited, self.columns, self.summary, self.plan, plan_inherited=True)
+        return _Wafer(self.limits, inherited, self.columns, self.summary, self.plan, plan_inherited=True)
 
 
-def read(data: bytes, source: Path, max_defects: int) -> Iterator[WaferMap | FailedMap]:
+def read(data: bytes, source: Path, limits: Limits) -> Iterator[WaferMap | FailedMap]:
     """The wafers of a KLARF 1.x file; see the package for what is raised."""
-    wafer, position, ended, last = _Wafer(max_defects), 0, False, ""
+    wafer, position, ended, last = _Wafer(limits), 0, False, ""
     for statement in statements(data):
         name = statement.name
         if ended and name != "fileversion":
@@ -89,7 +90,7 @@ def read(data: bytes, source: Path, max_defects: int) -> Iterator[WaferMap | Fai
                     raise WaferFileError(
                         f"the file has more than {MAX_WAFERS:,} wafers, which is the most that is read"
                     )
-            wafer, ended = (_Wafer(max_defects) if name == "fileversion" else wafer.next()), False
+            wafer, ended = (_Wafer(limits) if name == "fileversion" else wafer.next()), False
         if name == "endoffile":
             ended = True
         elif name or not last:
@@ -155,7 +156,7 @@ def _parse_lists(wafer: _Wafer) -> None:
     """Parse the lists at once: some tools write one for every defect."""
     if wafer.lists:
         body = b"\n".join(wafer.lists)
-        wafer.tables.append(table_of_counted_rows(body, wafer.columns, wafer.max_defects))
+        wafer.tables.append(table_of_counted_rows(body, wafer.columns, wafer.limits.max_defects))
         wafer.lists = []
 
 
@@ -225,9 +226,9 @@ def _finish(wafer: _Wafer, source: Path, position: int, *, cut: bool) -> WaferMa
                 )
             notes.append("the file has no DefectList, and its summary counts no defects")
         _parse_lists(wafer)
-        defects = join(wafer.tables, wafer.max_defects)
+        defects = join(wafer.tables, wafer.limits.max_defects)
         raw = RawWafer(head, defects, wafer.columns, _inspected(wafer), wafer.declared, tuple(notes))
-        return wafer_map(raw, MICROMETRES, source, position)
+        return wafer_map(raw, MICROMETRES, source, position, wafer.limits.max_dies)
     except WaferFileError as error:
         named = " ".join(wafer.fields.get("waferid", [])[:1])[:100]
         return FailedMap(source, position, f"wafer {named!r}: {error}" if named else str(error))

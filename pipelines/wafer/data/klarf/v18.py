@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..limits import Limits
 from ..record import FailedMap, WaferFileError, WaferMap
 from .cells import DefectTable, join, table_of_closed_rows
 from .geometry import DieIndices, RawWafer, wafer_map
@@ -45,7 +46,7 @@ class _Context:
         )
 
 
-def read(data: bytes, source: Path, max_defects: int) -> Iterator[WaferMap | FailedMap]:
+def read(data: bytes, source: Path, limits: Limits) -> Iterator[WaferMap | FailedMap]:
     """The wafers of a KLARF 1.8 file; see the package for what is raised."""
     root, problem = parse(data)
     position = 0
@@ -55,7 +56,8 @@ def read(data: bytes, source: Path, max_defects: int) -> Iterator[WaferMap | Fai
                 f"the file has more than {MAX_WAFERS:,} wafers, which is the most that is read"
             )
         try:
-            yield wafer_map(_raw(data, context, wafer, problem, max_defects), NANOMETRES, source, position)
+            raw = _raw(data, context, wafer, problem, limits.max_defects)
+            yield wafer_map(raw, NANOMETRES, source, position, limits.max_dies)
         except WaferFileError as error:
             named = f"wafer {wafer.ident[:100]!r}: " if wafer.ident else ""
             yield FailedMap(source, position, f"{named}{error}")

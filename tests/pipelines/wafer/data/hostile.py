@@ -157,7 +157,7 @@ CASES = [
     Case(
         "sinf with a row of millions",
         lambda: b"ROWCT:1\nBCEQU:01\nRowData:" + b"01 " * 300_000,
-        "at most 4,000,000",
+        "at most 20,000 are read on a side",
     ),
     # XML.
     Case("billion laughs", laughs, "defines entities"),
@@ -213,9 +213,7 @@ CASES = [
         lambda: b"x_mm,y_mm,lot\n" + b"\n".join(b"1,2,%d" % n for n in range(20_000)),
         "more than 10,000 wafers",
     ),
-    Case(
-        "csv of dies far apart", lambda: b"die_x,die_y,bin\n0,0,1\n1000000,1000000,1\n", "at most 4,000,000"
-    ),
+    Case("csv of dies far apart", lambda: b"die_x,die_y,bin\n0,0,1\n1000000,1000000,1\n", "at most 20,000"),
     # .npy and .npz.
     Case(
         "npy that promises a lot",
@@ -267,7 +265,7 @@ CASES = [
     ),
     Case("npz without maps", lambda: npz(), "no wafer map", "skipped"),
     Case("wm811k with too few offsets", lambda: wm811k(offsets=np.array([0])), "1 offsets for 2 maps"),
-    Case("wm811k with a huge shape", lambda: wm811k(shapes=np.full((2, 2), 2**31 - 1)), "at most 4,000,000"),
+    Case("wm811k with a huge shape", lambda: wm811k(shapes=np.full((2, 2), 2**31 - 1)), "at most 20,000"),
     Case("wm811k of no size", lambda: wm811k(shapes=np.zeros((2, 2), int)), "at least 1"),
     Case("wm811k with fractions", lambda: wm811k(offsets=np.array([0.5, 1, 2])), "must hold integers"),
     Case("wm811k with other values", lambda: wm811k(flat=np.full(40, 3, np.uint8)), "values other than 0"),

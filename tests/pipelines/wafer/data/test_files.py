@@ -6,6 +6,7 @@ import gzip
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -131,11 +132,12 @@ def test_limit_on_the_arrays_of_an_npz(tmp_path: Path) -> None:
     assert len(list(read_file(path, limits=Limits(max_bytes=unpacked)))) == 2
 
 
-@pytest.mark.parametrize("name", ["KLARF", "CSV"])
+@pytest.mark.parametrize("name", ["KLARF", "CSV", "STDF"])
 def test_limit_on_defects(tmp_path: Path, name: str) -> None:
     two = {
         "KLARF": KLARF.replace(b" 1 100 200 1 -1;", b" 1 100 200 1 -1\n 2 100 200 1 -1;"),
         "CSV": b"x_mm,y_mm\n1,2\n3,4\n",
+        "STDF": builders.stdf(*(builders.stdf_part(n, 0, fails=True) for n in range(2))),
     }
     path = tmp_path / "map"
     path.write_bytes(two[name])
@@ -144,6 +146,49 @@ def test_limit_on_defects(tmp_path: Path, name: str) -> None:
     assert "more than 1 " in failed.error and "raise the limit (max_defects)" in failed.error
     (wafer,) = read_file(path, limits=Limits(max_defects=2))
     assert isinstance(wafer, WaferMap) and len(wafer.defects) == 2
+
+
+@pytest.mark.parametrize("name", ["SINF", "SEMI G85", "SEMI E142", "NumPy .npy", "NumPy .npz", "STDF", "CSV"])
+def test_limit_on_dies(tmp_path: Path, name: str) -> None:
+    """Of wafers of 5 rows and 4 columns."""
+    path = tmp_path / "map"
+    path.write_bytes(b"die_x,die_y,bin\n0,0,1\n3,4,2\n" if name == "CSV" else FILES[name])
+    for failed in read_file(path, limits=Limits(max_dies=19)):
+        assert isinstance(failed, FailedMap)
+        assert "raise the limit (max_dies)" in failed.error
+    for wafer in read_file(path, limits=Limits(max_dies=20)):
+        assert isinstance(wafer, WaferMap) and wafer.dies is not None and wafer.dies.status.size == 20
+
+
+def test_a_plan_of_tests_above_the_limit_on_dies_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "map.klarf"
+    path.write_bytes(KLARF.replace(b"DefectList", b"SampleTestPlan 2\n 0 0\n 2 1;\nDefectList"))
+    (small,), (large,) = (read_file(path, limits=Limits(max_dies=most)) for most in (8, 9))
+    assert isinstance(small, WaferMap) and small.dies is None and len(small.defects) == 1
+    assert any("limit (max_dies) of 8" in note for note in small.notes)
+    assert isinstance(large, WaferMap) and large.dies is not None and large.dies.status.size == 9
+
+
+@pytest.mark.parametrize("name", ["SEMI G85", "SEMI E142"])
+def test_limits_on_xml(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "map.xml"
+    path.write_bytes(FILES[name])
+    root = ElementTree.fromstring(FILES[name])
+    exact = {
+        "max_xml_bytes": len(FILES[name]),
+        "max_xml_elements": sum(1 for _ in root.iter()),
+        "max_xml_depth": depth(root),
+    }
+    for limit, most in exact.items():
+        (failed,) = read_file(path, limits=Limits(**{limit: most - 1}))
+        assert isinstance(failed, FailedMap)
+        assert f"raise the limit ({limit})" in failed.error
+    (wafer,) = read_file(path, limits=Limits(**exact))
+    assert isinstance(wafer, WaferMap)
+
+
+def depth(element: ElementTree.Element) -> int:
+    return 1 + max(map(depth, element), default=0)
 
 
 def test_named_file_that_is_no_map_fails(tmp_path: Path) -> None:

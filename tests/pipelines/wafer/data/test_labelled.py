@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pipelines.wafer.data import Limits, WaferFileError, read_labelled
@@ -43,6 +44,17 @@ def test_files_of_a_folder_keep_to_the_limits(tmp_path: Path) -> None:
         list(read_labelled(tmp_path, limits=Limits(max_defects=1)))
     ((wafer, _),) = read_labelled(tmp_path, limits=Limits(max_defects=2))
     assert len(wafer.defects) == 2
+
+
+def test_a_data_set_in_one_file_keeps_to_its_limits(tmp_path: Path) -> None:
+    path = write(tmp_path / "maps.npz", builders.wm811k())
+    with np.load(path) as arrays:
+        size = sum(array.nbytes + 128 for array in arrays.values())  # an .npy has a header of 128 bytes
+    with pytest.raises(WaferFileError, match=r"when unpacked.*raise the limit \(max_dataset_bytes\)"):
+        list(read_labelled(path, limits=Limits(max_dataset_bytes=size - 1)))
+    with pytest.raises(WaferFileError, match=r"raise the limit \(max_dies\)"):
+        list(read_labelled(path, limits=Limits(max_dies=19)))
+    assert len(list(read_labelled(path, limits=Limits(1, size, max_dies=20)))) == 2
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.wafer.data import FailedMap, WaferFileError, WaferMap, table
+from pipelines.wafer.data import FailedMap, Limits, WaferFileError, WaferMap, table
 
 
 def read(text: str) -> list[WaferMap | FailedMap]:
@@ -152,19 +152,19 @@ def test_what_is_wrong_is_said(text: str, words: str) -> None:
 
 def test_limit_on_rows_counts_rows_and_not_lines() -> None:
     text = "# a comment\n\nx_mm,y_mm\n\n1,2\n\n3,4\n"
-    (wafer,) = table.read(text.encode(), Path("defects.csv"), max_defects=2)
+    (wafer,) = table.read(text.encode(), Path("defects.csv"), Limits(max_defects=2))
     assert isinstance(wafer, WaferMap) and len(wafer.defects) == 2
     with pytest.raises(WaferFileError, match=r"more than 1 rows.*raise the limit \(max_defects\)"):
-        list(table.read(text.encode(), Path("defects.csv"), max_defects=1))
+        list(table.read(text.encode(), Path("defects.csv"), Limits(max_defects=1)))
 
 
 def test_rows_may_be_more_than_the_lines_of_other_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table, "MAX_LINES", 5)
     text = "x_mm,y_mm\n" + "1,2\n" * 20
-    (wafer,) = table.read(text.encode(), Path("defects.csv"), max_defects=20)
+    (wafer,) = table.read(text.encode(), Path("defects.csv"), Limits(max_defects=20))
     assert isinstance(wafer, WaferMap) and len(wafer.defects) == 20
     with pytest.raises(WaferFileError, match="more than 25 lines"):
-        list(table.read((text + "\n" * 20).encode(), Path("defects.csv"), max_defects=20))
+        list(table.read((text + "\n" * 20).encode(), Path("defects.csv"), Limits(max_defects=20)))
 
 
 def test_a_hundred_thousand_rows() -> None:

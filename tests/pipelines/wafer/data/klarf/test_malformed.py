@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipelines.wafer.data import Limits
 from pipelines.wafer.data.klarf import read
 from pipelines.wafer.data.record import FailedMap, WaferFileError, WaferMap
 from tests.pipelines.wafer.data.klarf.samples import (
@@ -190,11 +191,11 @@ def test_malformed_files_that_make_sense(name: str, data: bytes, maps: int) -> N
 def test_too_many_defects() -> None:
     again = KLARF_12.replace(END_12, SPEC_12 + ROWS_12 + END_12)
     for text, defects in ((KLARF_12, 3), (KLARF_18, 3), (again, 6)):
-        (failed,) = read(text.encode(), SOURCE, max_defects=defects - 1)
+        (failed,) = read(text.encode(), SOURCE, Limits(max_defects=defects - 1))
         assert isinstance(failed, FailedMap)
         assert f"more than {defects - 1} defects" in failed.error
         assert "raise the limit (max_defects)" in failed.error
-        (wafer,) = read(text.encode(), SOURCE, max_defects=defects)
+        (wafer,) = read(text.encode(), SOURCE, Limits(max_defects=defects))
         assert isinstance(wafer, WaferMap) and len(wafer.defects) == defects
 
 
@@ -202,7 +203,7 @@ def test_a_wafer_with_too_many_defects_fails_alone() -> None:
     one = ROWS_12.split(" 2 2000.0")[0].rstrip() + ";\n"
     wafers = [WAFER_12 + SPEC_12 + rows for rows in (one, ROWS_12, one)]
     text = HEADER_12 + "".join(wafers).replace('"W1"', '"W2"', 2).replace('"W2"', '"W1"', 1) + END_12
-    assert [type(item) for item in read(text.encode(), SOURCE, max_defects=2)] == [
+    assert [type(item) for item in read(text.encode(), SOURCE, Limits(max_defects=2))] == [
         WaferMap,
         FailedMap,
         WaferMap,
