@@ -104,7 +104,7 @@ def _classify(
         wafer_tables.print_run_json(summary)
     else:
         wafer_tables.print_run(summary, write_klarf if written else None)
-    code = _exit_code(paths, summary.counts)
+    code = _exit_code(summary.counts)
     return code if written or code == exits.ALARM else exits.USAGE
 
 
@@ -132,10 +132,10 @@ def _check_new_file(file: Path) -> None:
         raise UserError(f"{file} cannot be written: {folder} is no folder that you may write to")
 
 
-def _exit_code(paths: list[Path], counts: dict[str, Any]) -> int:
+def _exit_code(counts: dict[str, Any]) -> int:
     if counts["alarms"]:
         return exits.ALARM
-    if not counts["ok"] and any(path.is_dir() for path in paths):
+    if not counts["ok"]:
         terminal.error("none of the wafer maps could be used; the reasons are in the results")
         return exits.USAGE
     return exits.SOME_FAILED if counts["failed"] else exits.OK

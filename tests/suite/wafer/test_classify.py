@@ -64,9 +64,11 @@ def test_some_failed_ends_with_3_and_says_why(good: Path, broken: Path) -> None:
 
 def test_a_named_file_that_is_no_map_is_a_failed_row(tmp_path: Path, good: Path) -> None:
     (tmp_path / "LICENSE").write_text("You may read this.")
-    result = classify("LICENSE", "--out", "run")
+    result = classify("LICENSE", good, "--out", "run")
     assert result.exit_code == 3
-    (row,) = read_rows(tmp_path / "run")
+    assert [row["status"] for row in read_rows(tmp_path / "run")] == ["failed", "ok", "ok", "ok"]
+    assert classify("LICENSE", "--out", "alone").exit_code == 2
+    (row,) = read_rows(tmp_path / "alone")
     assert row["status"] == "failed"
 
 
