@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipelines.common.errors import UserError
+from pipelines.common.whole import whole_number
 from suite import exits, options, terminal
 
 if TYPE_CHECKING:
@@ -112,9 +113,10 @@ def _label_names(texts: list[str]) -> dict[str, int]:
     found = {}
     for text in texts:
         name, equals, value = text.rpartition("=")
-        if not equals or not name.strip() or not value.strip().isdecimal():
+        number = whole_number(value.strip())
+        if not equals or not name.strip() or number is None:
             raise UserError(f"--label needs the form name=value, such as liver=1, not {text!r}")
-        found[name.strip()] = int(value)
+        found[name.strip()] = number
     return found
 
 

@@ -9,6 +9,7 @@ import typer
 
 from pipelines.common.errors import UserError
 from pipelines.common.training.spread.launch import processes
+from pipelines.common.whole import whole_number
 from suite import exits, options, results, settings, terminal
 from suite.medical_planning import (
     Channels,
@@ -179,7 +180,8 @@ def _train_config(
 ) -> TrainConfig:
     from pipelines.medical.train.config import TrainConfig
 
-    number = int(fold) if fold is not None and fold.isdecimal() else fold
+    number = whole_number(fold)
+    number = fold if number is None else number
     given = {**options.computing(engine, device, seed), "fold": number}
     return settings.resolve(TrainConfig, file, sets or (), given)
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pipelines.common.errors import UserError
 from pipelines.common.runs import RUN, is_run
+from pipelines.common.whole import whole_number
 from pipelines.medical.config import TASK
 from pipelines.medical.data.files import VolumeFile, find_volumes, read_volume
 from pipelines.medical.data.names import case_name
@@ -80,11 +81,12 @@ def parse_names(text: str) -> dict[str, int]:
     names: dict[str, int] = {}
     for part in text.split(","):
         name, equals, value = (word.strip() for word in part.rpartition("="))
-        if not equals or not name or not value.isascii() or not value.isdigit():
+        number = whole_number(value)
+        if not equals or not name or number is None:
             raise UserError(f"labels are given as name=value,name=value with whole numbers, not {part!r}")
         if name in names:
             raise UserError(f"the label {name} is given twice")
-        names[name] = int(value)
+        names[name] = number
     return check_names(names)
 
 

@@ -13,6 +13,7 @@ from typing import Final
 from pipelines.common.errors import UserError
 from pipelines.common.runs import RUN
 from pipelines.common.tables import plain
+from pipelines.common.whole import whole_number
 from pipelines.wafer.data import FailedMap, Limits, WaferMap, read_file
 from pipelines.wafer.data.limits import DEFAULT
 from pipelines.wafer.rows import item_hash
@@ -139,9 +140,10 @@ def _verdict(cells: dict[str, str]) -> Verdict | str:
         return f"a label has 1 to 60 letters, digits, spaces, _ or -, unlike {label!r}"
     if not label:
         return "there is no prediction to accept"
-    if not cells["map"].isdecimal() or not cells["source"] or not cells["item"]:
+    number = whole_number(cells["map"])
+    if number is None or not cells["source"] or not cells["item"]:
         return "source, map and item must name a map"
-    return Verdict(cells["source"], int(cells["map"]), cells["item"], label)
+    return Verdict(cells["source"], number, cells["item"], label)
 
 
 def _agreed(verdicts: Sequence[Verdict]) -> tuple[list[Verdict], list[LeftOut]]:

@@ -72,6 +72,11 @@ def nifti_of_endless_voxels() -> bytes:
     return bytes(content)
 
 
+def with_about(**about: object) -> bytes:
+    """A data set in nnU-Net's layout with this `dataset.json`."""
+    return in_file("imagesTr/a_0000.nii", b"", dataset__json=json.dumps(about).encode())
+
+
 def e142_at(x: int) -> bytes:
     return load("e142").seeds()[-1].replace(b'X="2" Y="1"', f'X="{x}" Y="1"'.encode())
 
@@ -160,6 +165,8 @@ def test_it_is_refused_with_a_reason(reader: str, data: bytes, words: str, tmp_p
         ("npz", with_true_in_its_shape()),
         ("npy", npy(np.ones((2, 2), np.uint8)).replace(b"(2, 2)", b"(2L,2)")),  # as Python 2 wrote it
         ("ground", b'{"homography": [[1, 0, 0], [0, 1, 0], [1e-5, 1e-320, 1]]}'),
+        ("volume_lists", with_about(labels={"organ": "9" * 5_000})),
+        ("volume_lists", with_about(channel_names={"9" * 5_000: "CT"})),
     ],
 )
 def test_it_is_read(reader: str, data: bytes, tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any, Final
 
+from pipelines.common.whole import whole_number
+
 from .cases import Case, Listing, name_apart
 from .channels import NUMBERED, group_files, plain_name
 from .files import is_volume_name
@@ -123,9 +125,10 @@ def _about(path: Path) -> tuple[dict[str, Any], list[str]]:
 def _channel_names(about: dict[str, Any]) -> tuple[str, ...]:
     """From nnU-Net's `channel_names` or the Decathlon's `modality`: number to name."""
     found = about.get("channel_names") or about.get("modality") or {}
-    if not isinstance(found, dict) or not all(str(key).isdecimal() for key in found):
+    if not isinstance(found, dict):
         return ()
-    return tuple(str(found[key]) for key in sorted(found, key=int))
+    by_number = {whole_number(key): str(name) for key, name in found.items()}
+    return () if None in by_number else tuple(by_number[number] for number in sorted(by_number))
 
 
 def _label_names(about: dict[str, Any]) -> tuple[dict[str, int], list[str]]:
@@ -134,11 +137,13 @@ def _label_names(about: dict[str, Any]) -> tuple[dict[str, int], list[str]]:
     notes = []
     labels = about.get("labels")
     for key, value in labels.items() if isinstance(labels, dict) else ():
-        number, name = (key, value) if str(key).isdecimal() and isinstance(value, str) else (value, key)
-        if isinstance(number, list):
+        by_number = whole_number(key) is not None and isinstance(value, str)
+        stated, name = (key, value) if by_number else (value, key)
+        number = whole_number(stated)
+        if isinstance(stated, list):
             notes.append(f"{ABOUT} makes the label {name!r} of several values, which is not read")
-        elif not str(number).isdecimal():
+        elif number is None:
             notes.append(f"{ABOUT} gives the label {name!r} no whole number")
-        elif int(number):
-            names[str(name)] = int(number)
+        elif number:
+            names[str(name)] = number
     return names, notes

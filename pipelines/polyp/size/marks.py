@@ -13,6 +13,7 @@ from pipelines.common.errors import UserError
 from pipelines.common.media.folders import entries_of, natural, some
 from pipelines.common.media.images import is_image_name
 from pipelines.common.media.video import is_video_name
+from pipelines.common.whole import whole_number
 from pipelines.polyp.data import Box, FrameRef, Listed, PolypError
 from pipelines.polyp.data.sources import frame_time
 from pipelines.polyp.data.tables import Row, read_table
@@ -146,8 +147,8 @@ def _table(path: Path) -> Marks:
         text = row[name]
         if not text:
             nameless += 1
-        elif text.isdecimal():
-            found.numbered.setdefault((_plain(row.get("video", "")), int(text)), []).append(mark)
+        elif (number := whole_number(text)) is not None:
+            found.numbered.setdefault((_plain(row.get("video", "")), number), []).append(mark)
         else:
             found.named.setdefault(_plain(text), []).append(mark)
     if nameless:
