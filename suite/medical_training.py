@@ -181,8 +181,7 @@ def _train_config(
     from pipelines.medical.train.config import TrainConfig
 
     number = whole_number(fold)
-    number = fold if number is None else number
-    given = {**options.computing(engine, device, seed), "fold": number}
+    given = {**options.computing(engine, device, seed), "fold": fold if number is None else number}
     return settings.resolve(TrainConfig, file, sets or (), given)
 
 
