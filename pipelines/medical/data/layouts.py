@@ -127,8 +127,8 @@ def _channel_names(about: dict[str, Any]) -> tuple[str, ...]:
     found = about.get("channel_names") or about.get("modality") or {}
     if not isinstance(found, dict):
         return ()
-    by_number = {whole_number(key): str(name) for key, name in found.items()}
-    return () if None in by_number else tuple(by_number[number] for number in sorted(by_number))
+    numbers = {number: str(found[key]) for key in found if (number := whole_number(key)) is not None}
+    return tuple(numbers[number] for number in sorted(numbers)) if len(numbers) == len(found) else ()
 
 
 def _label_names(about: dict[str, Any]) -> tuple[dict[str, int], list[str]]:
