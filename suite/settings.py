@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from reprlib import Repr
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipelines.common.errors import UserError
@@ -14,8 +15,9 @@ if TYPE_CHECKING:  # pydantic costs a tenth of a second, and `suite --help` need
     from pydantic import BaseModel, ValidationError
 
 MAX_CONFIG_BYTES = 1_000_000
-# What YAML's parser ends with on damaged dates and numbers and on deep nesting, beside its own errors.
-UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, RecursionError)
+
+_SHORT = Repr()  # a value may be as long as its file
+_SHORT.maxstring = _SHORT.maxother = 100
 
 Config = TypeVar("Config", bound="BaseModel")
 
@@ -39,16 +41,16 @@ def resolve(kind: type[Config], file: Path | None, sets: Sequence[str], options:
 
 def read_file(path: Path) -> dict[str, Any]:
     """The fields in a YAML or JSON file."""
-    import yaml
+    from pipelines.common.yaml_text import load_yaml
 
     try:
         if path.stat().st_size > MAX_CONFIG_BYTES:
             raise UserError(f"{path} is larger than a config file can be ({MAX_CONFIG_BYTES:,} bytes)")
         text = path.read_text(encoding="utf-8")
-        values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        values = json.loads(text) if path.suffix == ".json" else load_yaml(text)
     except OSError as error:
         raise UserError(f"the config {path} cannot be read: {error.strerror or error}") from None
-    except (*UNREADABLE, yaml.YAMLError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"the config {path} cannot be read: {error}") from None
     if values is None:
         return {}
@@ -58,7 +60,7 @@ def read_file(path: Path) -> dict[str, Any]:
 
 
 def _set(values: dict[str, Any], text: str) -> None:
-    import yaml
+    from pipelines.common.yaml_text import load_yaml
 
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
@@ -70,8 +72,8 @@ def _set(values: dict[str, Any], text: str) -> None:
             raise UserError(f"--set {text}: {group} is no group of fields")
         values = inner
     try:
-        values[last] = yaml.safe_load(value)
-    except (*UNREADABLE, yaml.YAMLError):
+        values[last] = load_yaml(value)
+    except ValueError:
         values[last] = value
 
 
@@ -87,7 +89,7 @@ def _explain_one(kind: type[BaseModel], problem: Mapping[str, Any]) -> str:
         hint = f"did you mean {near[0]}? " if near else ""
         return f"there is no field {'.'.join(path)}: {hint}allowed are {', '.join(allowed)}"
     message = str(problem["msg"]).removeprefix("Input ").removeprefix("Value error, ")
-    return f"{'.'.join(path) or 'the config'}: {message}, not {problem['input']!r}"
+    return f"{'.'.join(path) or 'the config'}: {message}, not {_SHORT.repr(problem['input'])}"
 
 
 def _fields(kind: type[BaseModel], path: Sequence[str]) -> Sequence[str]:
@@ -97,4 +99,5 @@ def _fields(kind: type[BaseModel], path: Sequence[str]) -> Sequence[str]:
         if not hasattr(inner, "model_fields"):
             return []
         kind = inner  # type: ignore[assignment]
-    return list(kind.model_fields)
+    own = vars(kind).get("__annotations__", {})  # before those that it shares with other commands
+    return sorted(kind.model_fields, key=lambda name: name not in own)

@@ -8,8 +8,8 @@ from typing import Final
 from ..reader import Reader
 
 NAMES: Final = (
-    *("wafer", "klarf", "sinf", "g85", "e142", "stdf", "table", "npy", "npz", "labelled"),
-    *("nifti", "nrrd", "metaimage", "dicom", "volume_lists"),
+    *("wafer", "klarf", "sinf", "g85", "e142", "stdf", "table", "npy", "npz", "labelled", "past_runs"),
+    *("nifti", "nrrd", "metaimage", "dicom", "volume_lists", "measurements"),
     *("voc", "polyp_tables", "polyps", "zones", "ground", "crowd_labels", "crowd_lists"),
     *("images", "model", "run_folder", "config"),
 )

@@ -39,6 +39,7 @@ def _seeds() -> list[bytes]:
         ),
         pack({"crowd.json": b'{"stride": 2, "seed": 1, "confidence": 0.8}', "sets": b"stride=3"}),
         pack({"plan.yaml": _PLAN}),
+        pack({"wafer.yaml": b"seed: &a [1, 1]\nmodel: *a\n", "sets": b"seed=[&a 1, *a]"}),
     ]
 
 

@@ -70,7 +70,7 @@ def read_measurements(path: Path) -> Method:
             if text.lstrip().startswith("{")
             else [_plain(row) for row in csv.DictReader(io.StringIO(text, newline=""))]
         )
-    except (ValueError, csv.Error) as error:
+    except (ValueError, RecursionError, csv.Error) as error:
         raise UserError(f"{path} cannot be read: {error}") from None
     return _method(rows, path)
 
@@ -117,7 +117,7 @@ def _json_rows(text: str) -> list[dict[str, Any]]:
 
 def _method(rows: Sequence[Mapping[str, Any]], source: Path) -> Method:
     needed = ("case", "label", "status", "detection")
-    if not rows or any(name not in rows[0] for name in needed):
+    if not rows or any(name not in row for row in rows for name in needed):
         raise UserError(f"{source} is no evaluation: it needs rows with {', '.join(needed)}")
     names = tuple(name for name in rows[0] if is_metric(name))
     found: dict[tuple[str, str], Measurement] = {}
@@ -132,7 +132,7 @@ def _method(rows: Sequence[Mapping[str, Any]], source: Path) -> Method:
         try:
             scores = {name: _number(row.get(name)) for name in names}
             found[case, label] = Measurement(str(row["detection"]), _number(row.get("truth_ml")), scores)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise UserError(f"{source}: row {number} holds something that is no number") from None
     name = source.stem if source.is_file() else source.resolve().name
     return Method(name, str(source), found, tuple(failed), names)

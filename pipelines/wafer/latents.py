@@ -93,7 +93,7 @@ def read_latents(run: Path) -> dict[Key, tuple[str, Vector]]:
                 parts = json.loads(line)
                 key, item = (str(parts["source"]), int(parts["map"])), str(parts["item"])
                 vector = np.frombuffer(b64decode(parts["latent"], validate=True), "<f4")
-            except (ValueError, TypeError, LookupError):
+            except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError):
                 continue
             if 0 < len(vector) <= MAX_DIMENSION and np.isfinite(vector).all():
                 found[key] = (item, vector)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import zip_longest
@@ -13,9 +13,11 @@ from typing import Any
 from pipelines.common.errors import UserError
 from pipelines.common.runs import ROWS, RUN
 from pipelines.wafer.classify import DRAWINGS
+from pipelines.wafer.data.record import MAX_DIAMETER_MM
 
 Row = dict[str, Any]
 Key = tuple[str, int]
+MAX_COUNT = 10**12  # of maps of a file, and of defects of a map
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +31,9 @@ class PastRun:
         """The rows, one at a time; of a run that was killed those that are whole. Raises UserError."""
         path = self.path / ROWS
         try:
-            with path.open(encoding="utf-8") as lines:
+            with path.open("rb") as lines:
                 for number, line in enumerate(lines, 1):
-                    if not line.endswith("\n"):
+                    if not line.endswith(b"\n"):
                         return
                     yield _row(line, path, number)
         except FileNotFoundError as error:
@@ -40,7 +42,7 @@ class PastRun:
     def drawings(self) -> Iterator[tuple[Row, str]]:
         """The rows with their packed maps (`pipelines.wafer.drawing`); `null` where there is none."""
         try:
-            with (self.path / DRAWINGS).open(encoding="utf-8") as lines:
+            with (self.path / DRAWINGS).open(encoding="utf-8", errors="replace") as lines:
                 for row, line in zip_longest(self.rows(), lines):
                     if row is None:
                         return
@@ -114,9 +116,9 @@ def _record(path: Path) -> Row:
         record = json.loads((path / RUN).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(f"{path} is no run folder: it has no {RUN}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path / RUN} cannot be read: {error}") from error
-    if not isinstance(record, dict) or "task" not in record:
+    if not isinstance(record, dict) or "task" not in record or not _names_its_models(record):
         raise UserError(f"{path / RUN} is not the record of a run")
     if (record["task"], record.get("verb")) != ("wafer", "classify"):
         raise UserError(
@@ -125,17 +127,58 @@ def _record(path: Path) -> Row:
     return record
 
 
-def _row(line: str, path: Path, number: int) -> Row:
+def _row(line: bytes, path: Path, number: int) -> Row:
     try:
-        row = json.loads(line)
-    except ValueError as error:
+        row = json.loads(line.decode())
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is damaged in line {number}") from error
     missing = _NEEDED - row.keys() if isinstance(row, dict) else _NEEDED
     if missing:
         raise UserError(f"line {number} of {path} lacks {', '.join(sorted(missing))}")
+    wrong = [name for name, fits in _FITS.items() if name in row and not fits(row[name])]
+    if wrong:
+        raise UserError(f"{path} is damaged in line {number}: {', '.join(wrong)}")
     return row  # type: ignore[no-any-return]
+
+
+def _names_its_models(record: Row) -> bool:
+    models = record.get("model", {})
+    models = models.get("models", {}) if isinstance(models, dict) else None
+    known = list(models.values()) if isinstance(models, dict) else models
+    return (
+        isinstance(record.get("folder") or "", str)
+        and isinstance(known, list)
+        and all(isinstance(one, dict) for one in known)
+    )
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_text_or_none(value: object) -> bool:
+    return value is None or isinstance(value, str)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and 0 <= value <= MAX_COUNT
+
+
+def _is_count_or_none(value: object) -> bool:
+    return value is None or _is_count(value)
+
+
+def _is_diameter_or_none(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and 0 < value <= MAX_DIAMETER_MM)
 
 
 _NEEDED = frozenset(
     {"source", "map", "lot", "step", "tool", "defects", "diameter_mm", "class", "decision", "model", "status"}
 )
+_FITS: dict[str, Callable[[object], bool]] = {
+    **dict.fromkeys(("source", "lot", "step", "tool", "class", "decision", "model", "status"), _is_text),
+    **dict.fromkeys(("wafer", "item", "timestamp"), _is_text_or_none),
+    "map": _is_count,
+    "defects": _is_count_or_none,
+    "diameter_mm": _is_diameter_or_none,
+}

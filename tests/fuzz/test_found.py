@@ -77,6 +77,23 @@ def with_about(**about: object) -> bytes:
     return in_file("imagesTr/a_0000.nii", b"", dataset__json=json.dumps(about).encode())
 
 
+def doubled(levels: int) -> bytes:
+    """YAML of some hundred bytes whose last value holds 2 to the power of `levels` ones."""
+    rest = "".join(f"a{level}: &a{level} [*a{level - 1}, *a{level - 1}]\n" for level in range(1, levels))
+    return ("a0: &a0 [1, 1]\n" + rest).encode()
+
+
+def past_run(**files: bytes) -> bytes:
+    """A run of wafer maps with these files in place of its own."""
+    given = {name.replace("__", "."): content for name, content in files.items()}
+    return pack({**unpack(load("past_runs").seeds()[0]), **given})
+
+
+def row_of_a_map(**facts: object) -> bytes:
+    row = json.loads(unpack(load("past_runs").seeds()[0])["results.jsonl"].splitlines()[0])
+    return json.dumps({**row, **facts}).encode() + b"\n"
+
+
 def e142_at(x: int) -> bytes:
     return load("e142").seeds()[-1].replace(b'X="2" Y="1"', f'X="{x}" Y="1"'.encode())
 
@@ -92,6 +109,7 @@ NRRD = (
     b"NRRD0004\ntype: uchar\ndimension: 3\nsizes: 1 1 1\nspace: LPS\nencoding: raw\n"
     b"space directions: (inf,0,0) (0,1,0) (0,0,1)\n\n\0"
 )
+EVALUATED = b'{"rows": [{"case": "a", "label": "b", "status": "ok", "detection": "found", "dice": %s}]}'
 CASE = {"width": 8, "height": 6, "fx": 10**400, "fy": 1, "cx": 4, "cy": 3}
 
 
@@ -130,6 +148,28 @@ FOUND = [
     ("config", in_file("plan.yaml", b"labels: !!timestamp now"), "cannot be read"),
     ("config", in_file("wafer.yaml", b"seed: !!timestamp now"), "cannot be read"),
     ("config", in_file("wafer.yaml", b"{}", sets=b"seed=!!timestamp now"), "seed"),
+    ("config", in_file("wafer.yaml", doubled(30) + b"seed: *a29"), "refers to another part of itself"),
+    ("config", in_file("plan.yaml", doubled(30) + b"labels: *a29"), "refers to another part of itself"),
+    (
+        "config",
+        in_file("wafer.yaml", b"seed: [%s]" % (b"1," * 90_000)),
+        "seed: should be a valid integer, not [1,",
+    ),
+    ("past_runs", past_run(run__json=DEEP), "cannot be read"),
+    ("past_runs", past_run(results__jsonl=DEEP + b"\n"), "damaged in line 1"),
+    ("past_runs", past_run(results__jsonl=b"\xff\n"), "damaged in line 1"),
+    ("past_runs", past_run(results__jsonl=row_of_a_map(defects="many")), "damaged in line 1: defects"),
+    ("past_runs", past_run(results__jsonl=row_of_a_map(diameter_mm=1e999)), "damaged in line 1: diameter_mm"),
+    ("past_runs", past_run(latents__jsonl=DEEP + b'\n{"source": "a", "map": 1e999}\n'), "has a latent"),
+    ("measurements", b'{"rows": %s' % DEEP, "cannot be read"),
+    ("measurements", EVALUATED % (b"1" + b"0" * 400), "no number"),
+    (
+        "measurements",
+        b'{"rows": [{"case": "a", "label": "b", "status": "ok", "detection": "found"}, {}]}',
+        "rows",
+    ),
+    ("model", in_file("metrics.json", b'{"median_mm": 1%s}' % (b"0" * 400)), "cannot be read"),
+    ("model", in_file("metrics.json", DEEP), "cannot be read"),
     ("polyp_tables", b"polyp" + b"," * 60_000, "at most 1,000 are read"),  # took seconds
     ("model", in_file("config.json", DEEP, model__safetensors=b""), "cannot be read"),
     ("run_folder", in_file("run.json", DEEP), "no run folder"),

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from pipelines.common.errors import UserError
 from pipelines.common.files import replacing
+from pipelines.common.yaml_text import load_yaml
 from pipelines.medical.config import Plan
 
 MAX_BYTES = 1_000_000
@@ -36,7 +37,7 @@ def read_plan_file(path: Path) -> Plan:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise UserError(f"{path} is larger than a plan can be")
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = load_yaml(path.read_text(encoding="utf-8"))
         return Plan.model_validate(content)
     except OSError as error:
         raise UserError(f"the plan {path} cannot be read: {error.strerror}") from error
@@ -44,5 +45,5 @@ def read_plan_file(path: Path) -> Plan:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise UserError(f"{path}: {where or 'the plan'}: {first['msg']}") from error
-    except (ValueError, TypeError, AttributeError, LookupError, RecursionError, yaml.YAMLError) as error:
+    except ValueError as error:
         raise UserError(f"the plan {path} cannot be read: {error}") from error

@@ -72,7 +72,7 @@ class Predictor:
         model = load_trained(folder, engine=config.engine, device=device)
         engine = "native" if config.engine == "auto" else config.engine
         finder = finders.load(config.finder, device)
-        return cls(model, config, engine, finder, _median_mm(folder), _estimator(model, config, device))
+        return cls(model, config, engine, finder, median_mm(folder), _estimator(model, config, device))
 
     @property
     def knows_cameras(self) -> bool:
@@ -154,13 +154,14 @@ def _estimator(model: TrainedModel, config: PredictConfig, device: torch.device)
     return load_estimator(name, device=device)
 
 
-def _median_mm(folder: Path) -> float | None:
+def median_mm(folder: Path) -> float | None:
+    """The median size that the model of a folder learnt from, if it states one. Raises UserError."""
     path = folder / METRICS
     try:
         found = json.loads(path.read_text(encoding="utf-8")).get("median_mm") if path.is_file() else None
-    except (OSError, ValueError, AttributeError) as error:
+        return float(found) if isinstance(found, int | float) and found > 0 else None
+    except (OSError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
-    return float(found) if isinstance(found, int | float) and found > 0 else None
 
 
 def _bundled() -> str:
