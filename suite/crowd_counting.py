@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from suite import exits, options, results, settings, terminal
-from suite.folders import run_folder
+from suite.folders import forget_failed, run_folder
 
 if TYPE_CHECKING:
     from pipelines.common.runner import Runner
@@ -113,6 +113,7 @@ def count(
     video: VideoOption = False,
     network: NetworkOption = None,
     resume: options.Resume = False,
+    retry_failed: options.RetryFailed = False,
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
     engine: options.EngineOption = None,
@@ -148,11 +149,11 @@ def count(
         }
         config = settings.resolve(CountConfig, config_file, sets or (), given)
         where = options.runner(runner, workers, ray_address)
-        target = run_folder(out, "crowd", resume=resume, overwrite=overwrite)
+        target = run_folder(out, "crowd", resume=resume, overwrite=overwrite, retry_failed=retry_failed)
         if dry_run:
             _dry_run(inputs, target, config, as_json, quiet)
             return
-        code = _count(inputs, target, config, where, resume, overwrite, as_json, quiet)
+        code = _count(inputs, target, config, where, resume, retry_failed, overwrite, as_json, quiet)
     raise typer.Exit(code)
 
 
@@ -162,6 +163,7 @@ def _count(
     config: CountConfig,
     runner: Runner,
     resume: bool,
+    retry_failed: bool,
     overwrite: bool,
     as_json: bool,
     quiet: bool,
@@ -169,8 +171,11 @@ def _count(
     hint = f"the counts so far are saved: repeat the command with --out {target} --resume to go on"
     with exits.exits(when_interrupted=hint), terminal.progress(quiet) as progress:
         predictor = _predictor(config, progress)
+        from pipelines.crowd.count.files import COMPANION
         from pipelines.crowd.count.run import count as run
 
+        if retry_failed:
+            forget_failed(target, COMPANION, quiet=quiet)
         summary = run(
             inputs,
             predictor=predictor,

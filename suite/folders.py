@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 
 from pipelines.common.errors import UserError
+from suite import terminal
 
 
 def new_folder(name: str) -> Path:
@@ -17,18 +18,30 @@ def new_folder(name: str) -> Path:
     return next(folder for folder in candidates if not folder.exists())
 
 
-def run_folder(out: Path | None, task: str, *, resume: bool, overwrite: bool) -> Path:
+def run_folder(
+    out: Path | None, task: str, *, resume: bool, overwrite: bool, retry_failed: bool = False
+) -> Path:
     """The folder of a run: `out`, or a new one named after the task.
 
     Raises UserError if no run may be written there.
     """
     from pipelines.common.runs import check_target
 
+    if retry_failed and not resume:
+        raise UserError("--retry-failed goes with --resume")
     if resume and out is None:
         raise UserError("--resume needs --out with the folder of the run to continue")
     target = out or new_folder(task)
     check_target(target, resume=resume, overwrite=overwrite)
     return target
+
+
+def forget_failed(target: Path, companion: str, *, quiet: bool) -> None:
+    """Take what failed out of the run, for `--retry-failed`, and say how much that was."""
+    from pipelines.common.runs import forget_failed as forget
+
+    count = forget(target, companion)
+    terminal.note(f"{count:,} failed before and {'is' if count == 1 else 'are'} done again", quiet)
 
 
 def names_of(data: Sequence[Path]) -> list[str]:

@@ -10,7 +10,7 @@ import typer
 
 from pipelines.common.errors import UserError
 from suite import exits, options, results, settings, terminal
-from suite.folders import run_folder
+from suite.folders import forget_failed, run_folder
 
 if TYPE_CHECKING:
     from pipelines.common.runner import Runner
@@ -141,6 +141,7 @@ def segment(
     precision: PrecisionOption = None,
     batch: Batch = None,
     resume: options.Resume = False,
+    retry_failed: options.RetryFailed = False,
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
     engine: options.EngineOption = None,
@@ -179,11 +180,11 @@ def segment(
             raise UserError("--model is needed: a model folder, or the name of a bundled model (suite list)")
         config = settings.resolve(SegmentConfig, config_file, sets or (), given)
         where = options.runner(runner, workers, ray_address)
-        target = run_folder(out, "medical", resume=resume, overwrite=overwrite)
+        target = run_folder(out, "medical", resume=resume, overwrite=overwrite, retry_failed=retry_failed)
         if dry_run:
             _dry_run(volumes, target, config, as_json, quiet)
             return
-        code = _segment(volumes, target, config, where, resume, overwrite, as_json, quiet)
+        code = _segment(volumes, target, config, where, resume, retry_failed, overwrite, as_json, quiet)
     raise typer.Exit(code)
 
 
@@ -193,6 +194,7 @@ def _segment(
     config: SegmentConfig,
     runner: Runner,
     resume: bool,
+    retry_failed: bool,
     overwrite: bool,
     as_json: bool,
     quiet: bool,
@@ -200,8 +202,11 @@ def _segment(
     hint = f"the cases so far are saved: repeat the command with --out {target} --resume to go on"
     with exits.exits(when_interrupted=hint), terminal.progress(quiet) as progress:
         predictor = _predictor(config, progress)
+        from pipelines.medical.segment.run import DRAWINGS
         from pipelines.medical.segment.run import segment as run
 
+        if retry_failed:
+            forget_failed(target, DRAWINGS, quiet=quiet)
         summary = run(
             volumes,
             predictor=predictor,
@@ -275,7 +280,8 @@ def _print(summary: RunSummary, names: list[str], quiet: bool) -> None:
         + results.skipped(counts["skipped"], "no volume")
         + "; volumes are in ml"
     )
-    typer.echo(f"Masks: {terminal.printable(str(summary.out / 'masks'))}")
+    if counts["ok"]:
+        typer.echo(f"Masks: {terminal.printable(str(summary.out / 'masks'))}")
     results.print_where(summary.report, summary.out if counts["ok"] else None)
 
 

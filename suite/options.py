@@ -133,6 +133,14 @@ Resume = Annotated[
         rich_help_panel=RUNNING,
     ),
 ]
+RetryFailed = Annotated[
+    bool,
+    typer.Option(
+        "--retry-failed",
+        help="With --resume: also do again what failed, as when a disk was away or memory was short.",
+        rich_help_panel=RUNNING,
+    ),
+]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace what is at --out.", rich_help_panel=RUNNING)
 ]

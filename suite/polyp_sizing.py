@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from suite import exits, options, results, settings, terminal
-from suite.folders import run_folder
+from suite.folders import forget_failed, run_folder
 
 if TYPE_CHECKING:
     from pipelines.common.runner import Runner
@@ -89,6 +89,7 @@ def size(
     frames_per_polyp: FramesPerPolyp = None,
     layout: options.Layout = None,
     resume: options.Resume = False,
+    retry_failed: options.RetryFailed = False,
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
     engine: options.EngineOption = None,
@@ -123,11 +124,11 @@ def size(
         }
         config = settings.resolve(SizeConfig, config_file, sets or (), given)
         where = options.runner(runner, workers, ray_address)
-        target = run_folder(out, "polyp", resume=resume, overwrite=overwrite)
+        target = run_folder(out, "polyp", resume=resume, overwrite=overwrite, retry_failed=retry_failed)
         if dry_run:
             _dry_run(inputs, target, config, as_json, quiet)
             return
-        code = _size(inputs, target, config, where, resume, overwrite, as_json, quiet)
+        code = _size(inputs, target, config, where, resume, retry_failed, overwrite, as_json, quiet)
     raise typer.Exit(code)
 
 
@@ -145,6 +146,7 @@ def _size(
     config: SizeConfig,
     runner: Runner,
     resume: bool,
+    retry_failed: bool,
     overwrite: bool,
     as_json: bool,
     quiet: bool,
@@ -152,8 +154,11 @@ def _size(
     hint = f"the sizes so far are saved: repeat the command with --out {target} --resume to go on"
     with exits.exits(when_interrupted=hint), terminal.progress(quiet) as progress:
         predictor = load_predictor(config, progress)
+        from pipelines.polyp.size.run import COMPANION
         from pipelines.polyp.size.run import size as run
 
+        if retry_failed:
+            forget_failed(target, COMPANION, quiet=quiet)
         summary = run(
             inputs,
             predictor=predictor,

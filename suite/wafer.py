@@ -11,7 +11,7 @@ import typer
 
 from pipelines.common.errors import UserError
 from suite import exits, options, settings, terminal, wafer_options, wafer_runs, wafer_tables, wafer_training
-from suite.folders import run_folder
+from suite.folders import forget_failed, run_folder
 
 if TYPE_CHECKING:
     from pipelines.common.runner import Runner
@@ -31,6 +31,7 @@ def classify(
     write_klarf: wafer_options.WriteKlarf = None,
     out: options.Out = None,
     resume: options.Resume = False,
+    retry_failed: options.RetryFailed = False,
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
     engine: options.EngineOption = None,
@@ -63,13 +64,15 @@ def classify(
         config = settings.resolve(ClassifyConfig, config_file, sets or (), given)
         where = options.runner(runner, workers, ray_address)
         config = config.model_copy(update={"alarm_on": alarm_names(config.alarm_on, config.model)})
-        target = run_folder(out, "wafer", resume=resume, overwrite=overwrite)
+        target = run_folder(out, "wafer", resume=resume, overwrite=overwrite, retry_failed=retry_failed)
         if write_klarf is not None:
             _check_new_file(write_klarf)
         if dry_run:
             _plan(paths, target, config, as_json, quiet)
             return
-        code = _classify(paths, target, config, where, resume, overwrite, write_klarf, as_json, quiet)
+        code = _classify(
+            paths, target, config, where, resume, retry_failed, overwrite, write_klarf, as_json, quiet
+        )
     raise typer.Exit(code)
 
 
@@ -79,16 +82,20 @@ def _classify(
     config: ClassifyConfig,
     runner: Runner,
     resume: bool,
+    retry_failed: bool,
     overwrite: bool,
     write_klarf: Path | None,
     as_json: bool,
     quiet: bool,
 ) -> int:
+    from pipelines.wafer.classify import DRAWINGS
     from pipelines.wafer.classify import classify as run
 
     hint = f"the rows so far are saved: repeat the command with --out {target} --resume to go on"
     with exits.exits(when_interrupted=hint), terminal.progress(quiet) as progress:
         predictor = _predictor(config, progress)
+        if retry_failed:
+            forget_failed(target, DRAWINGS, quiet=quiet)
         summary = run(
             paths,
             predictor=predictor,

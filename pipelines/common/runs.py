@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from pipelines.common.beside import keep_lines, settle
 from pipelines.common.errors import UserError
 from pipelines.common.files import FolderLock, check_unlocked, replacing
 from pipelines.common.hardware import environment, suite_version
@@ -24,6 +25,7 @@ SCHEMA_VERSION = 1
 RUN, ROWS, TABLE, REPORT = "run.json", "results.jsonl", "results.csv", "report.html"
 IDENTITY = ("task", "inputs", "folder", "model", "config", "seed")
 LOCK = ".lock"
+FAILED = "failed"  # the status of a row whose item could not be done
 
 Row = dict[str, Any]
 Key = tuple[str, ...]
@@ -61,6 +63,31 @@ def is_run(path: Path) -> bool:
     except (OSError, ValueError, RecursionError):
         return False
     return isinstance(record, dict) and "schema_version" in record and "task" in record
+
+
+def forget_failed(path: Path, companion: str) -> int:
+    """Take the failed rows out of a run, so that `resume` does their items again.
+
+    Returns how many there were. companion: as of `RunFolder`. Raises UserError if there is no run, if it goes on, or is damaged.
+    """
+    if not is_run(path):
+        raise UserError(f"{path} holds no run of which anything could be done again")
+    if not (path / ROWS).exists():
+        return 0
+    lock = FolderLock(path, LOCK)
+    try:
+        return keep_lines(path / ROWS, path / companion, _has_not_failed)
+    except FileNotFoundError as error:
+        raise UserError(f"{error.filename} is gone; use --overwrite") from error
+    finally:
+        lock.release()
+
+
+def _has_not_failed(line: bytes) -> bool:
+    try:
+        return bool(json.loads(line)["status"] != FAILED)
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return True  # damaged, which shows when the run is taken up
 
 
 class RunFolder:
@@ -185,6 +212,7 @@ class RunFolder:
         """Take up the rows of the earlier run; cut off what a kill left unfinished."""
         count, end = 0, 0
         rows = self.path / ROWS
+        settle(rows, self.path / self.companion)
         if rows.exists():
             with rows.open("rb") as file:
                 for line in file:

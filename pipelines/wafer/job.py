@@ -41,7 +41,10 @@ class Classifier(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file of a run. finished: the maps of it that have a row, by their position, with the hash of each."""
+    """A file of a run.
+
+    finished: the maps of it that have a row, by their position, with the hash of each, or None if it failed.
+    """
 
     found: FoundFile | FailedMap | SkippedFile
     finished: Mapping[int, str | None] = field(default_factory=dict)
@@ -87,7 +90,9 @@ def _sources(
                 found = replace(found, named=True)
         else:
             name = str(found.source)
-        yield Source(found, earlier.get(name, {}))
+        finished = earlier.get(name, {})
+        if rows.LOST not in finished.values():  # it would take its process with it again
+            yield Source(found, finished)
 
 
 def work_of(config: ClassifyConfig) -> Work[Source, Part, Done]:
@@ -109,10 +114,14 @@ def read(diameter_mm: float, limits: Limits, source: Source) -> Iterator[Part]:
             yield item
 
 
+class LostMaps(FailedMap):
+    """Stands for the rest of a file whose process died."""
+
+
 def lost(source: Source, taken: int, why: str) -> Part:
     """What stands for the rest of a file whose process died after `taken` of its maps."""
     path = source.found.path if isinstance(source.found, FoundFile) else source.found.source
-    return FailedMap(path, taken + len(source.finished), why)
+    return LostMaps(path, taken + len(source.finished), why)
 
 
 def load(config: ClassifyConfig) -> ClassifyJob:
@@ -171,7 +180,8 @@ def _made(item: Part, predictions: Iterator[Prediction | str]) -> Made | Skipped
     if isinstance(item, SkippedFile):
         return item
     if isinstance(item, FailedMap):
-        return Made(rows.failed_row(item), NO_DRAWING, None)
+        row = rows.failed_row(item)
+        return Made(row | {"item": rows.LOST} if isinstance(item, LostMaps) else row, NO_DRAWING, None)
     name, drawing = rows.item_hash(item), pack(item)
     if not item.locatable:
         return Made(rows.unplaced_row(item, name), drawing, None)
@@ -182,8 +192,11 @@ def _made(item: Part, predictions: Iterator[Prediction | str]) -> Made | Skipped
 
 
 def _check_unchanged(item: Map, before: str | None) -> None:
-    now = rows.item_hash(item) if isinstance(item, WaferMap) else None
-    if now != before:
+    if before is None:
+        return  # it failed, and that stands, whatever it is now
+    if isinstance(item, FailedMap):
+        raise UserError(f"{item.source} was read when the run began, and cannot be read now: {item.error}")
+    if rows.item_hash(item) != before:
         raise UserError(
             f"{item.source} has changed since the run began; start again with --overwrite or a new folder"
         )

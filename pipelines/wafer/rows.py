@@ -35,6 +35,7 @@ COLUMNS = (
     "error",
 )
 KEY = ("source", "map")
+LOST = "lost"  # the `item` of a row that stands for the rest of a file whose process died
 
 Row = dict[str, Any]
 

@@ -94,6 +94,13 @@ def row_of_a_map(**facts: object) -> bytes:
     return json.dumps({**row, **facts}).encode() + b"\n"
 
 
+def coco_of_side(side: int) -> bytes:
+    """A list of heads that says that its image is so wide."""
+    about = json.loads(unpack(load("crowd_lists").seeds()[1])["coco.json"])
+    about["images"][0]["width"] = side
+    return in_file("coco.json", json.dumps(about).encode(), a__png=b"", b__png=b"")
+
+
 def e142_at(x: int) -> bytes:
     return load("e142").seeds()[-1].replace(b'X="2" Y="1"', f'X="{x}" Y="1"'.encode())
 
@@ -205,6 +212,7 @@ def test_it_is_refused_with_a_reason(reader: str, data: bytes, words: str, tmp_p
         ("npz", with_true_in_its_shape()),
         ("npy", npy(np.ones((2, 2), np.uint8)).replace(b"(2, 2)", b"(2L,2)")),  # as Python 2 wrote it
         ("ground", b'{"homography": [[1, 0, 0], [0, 1, 0], [1e-5, 1e-320, 1]]}'),
+        ("crowd_lists", coco_of_side(10**400)),
         ("volume_lists", with_about(labels={"organ": "9" * 5_000})),
         ("volume_lists", with_about(channel_names={"9" * 5_000: "CT"})),
     ],

@@ -23,6 +23,12 @@ MOST_RESTARTS: Final = 10  # of an actor; then something is wrong beyond single 
 CONNECTS_WITHIN: Final = 10.0  # seconds
 STORE_BYTES: Final = 256 * 2**20  # only names and rows travel
 LOST: Final = "the process that did it was ended from outside, as happens when memory runs out"
+AUTH_MODE: Final = "RAY_AUTH_MODE"
+TOKEN: Final = (
+    "if it asks for a token, as Ray does by default, copy ~/.ray/auth_token from its head node, or set"
+    " RAY_AUTH_TOKEN_PATH"
+)
+NO_TOKEN: Final = f"if it was started without tokens, set {AUTH_MODE}=disabled"
 SETTINGS: Final = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent to anybody
     "RAY_BACKEND_LOG_LEVEL": "fatal",  # what concerns the user is in the rows
@@ -92,9 +98,10 @@ def run_on_ray(
         try:
             yield from _all(work, waiting, job, workers)
         except RayError as error:
+            hint = f"; {NO_TOKEN}" if address and _has_token() else ""
             raise UserError(
                 f"the Ray cluster failed ({type(error).__name__}); what is done is kept: repeat the command"
-                " with --resume"
+                f" with --resume{hint}"
             ) from error
 
 
@@ -209,6 +216,8 @@ def cluster(address: str = "", cores: int | None = None) -> Iterator[None]:
     """
     check_ray(address)
     os.environ.update(SETTINGS)
+    if address and AUTH_MODE not in os.environ and _has_token():
+        os.environ[AUTH_MODE] = "token"  # Ray itself would look for the cluster before it looks for its token
     import ray
 
     if ray.is_initialized():
@@ -218,11 +227,18 @@ def cluster(address: str = "", cores: int | None = None) -> Iterator[None]:
         _connect(address, cores)
     except Exception as error:  # Ray has no type of its own for it
         where = f"the Ray cluster {address} cannot be reached" if address else "Ray cannot be started"
-        raise UserError(f"{where}: {error}") from error
+        hint = f"; {TOKEN}" if address and not _has_token() else ""
+        raise UserError(f"{where}: {error}{hint}") from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _has_token() -> bool:
+    """Whether Ray finds a token with which clusters know those who may use them."""
+    named = (name in os.environ for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
+    return any(named) or (Path.home() / ".ray" / "auth_token").is_file()
 
 
 def _connect(address: str, cores: int | None) -> None:

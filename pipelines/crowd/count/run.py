@@ -13,7 +13,7 @@ from pipelines.common.errors import UserError
 from pipelines.common.files import replacing
 from pipelines.common.runner import IN_PROCESS, Runner
 from pipelines.common.runner import run as compute
-from pipelines.common.runs import REPORT, ROWS, TABLE, RunFolder
+from pipelines.common.runs import FAILED, REPORT, ROWS, TABLE, RunFolder
 from pipelines.common.summary import MAX_LISTED, RunSummary, Say, record_of, silent, teller
 from pipelines.crowd.config import TASK
 from pipelines.crowd.count import report, rows
@@ -115,11 +115,13 @@ def _check_unchanged(run: RunFolder, items: Sequence[Item]) -> None:
                 f"other files are there than when the run began ({row['source']}); start again with"
                 " --overwrite or a new folder"
             )
+        if row["status"] == FAILED:
+            continue  # that stands, whatever the file is now
         if row["bytes"] != item.stored_bytes:
             raise UserError(
                 f"{item.source} has changed since the run began; start again with --overwrite or a new folder"
             )
-        if row["status"] == "ok" and not files_of(run.path, row)[0].is_file():
+        if not files_of(run.path, row)[0].is_file():
             raise UserError(
                 f"{files_of(run.path, row)[0]} is gone; start again with --overwrite or a new folder"
             )

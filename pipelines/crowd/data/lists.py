@@ -243,7 +243,7 @@ def _coco_images(
             missing.append(name)
             continue
         width, height = entry.get("width"), entry.get("height")
-        stated = isinstance(width, int) and isinstance(height, int) and min(width, height) > 0
+        stated = all(isinstance(side, int) and 0 < side <= limits.MAX_SIDE for side in (width, height))
         points = np.array(heads.get(entry["id"], []), np.float64).reshape(-1, 2)
         size = (width, height) if stated else None
         listing.cases.append(

@@ -16,7 +16,7 @@ from pipelines.common.errors import UserError
 from pipelines.common.files import replacing
 from pipelines.common.runner import IN_PROCESS, Runner
 from pipelines.common.runner import run as compute
-from pipelines.common.runs import REPORT, TABLE, RunFolder
+from pipelines.common.runs import FAILED, REPORT, TABLE, RunFolder
 from pipelines.common.summary import MAX_LISTED, Say, record_of, silent
 from pipelines.common.summary import RunSummary as Summary
 from pipelines.medical.config import TASK
@@ -74,7 +74,8 @@ def segment(
     runner = _usual(runner, predictor)
     need, name = largest(tasks, predictor)
     memory = predicted_mib(need + _read_ahead_bytes(tasks, runner))
-    note(memory_note(memory, name))
+    if name:  # else no header says how large a case is, as with an empty folder
+        note(memory_note(memory, name))
     old = _artefacts(out) if overwrite else []
     with RunFolder(out, key=rows.KEY, companion=DRAWINGS, resume=resume, overwrite=overwrite) as run:
         _remove(old)
@@ -114,7 +115,7 @@ def _read_ahead_bytes(tasks: Sequence[Task], runner: Runner) -> float:
 
 def memory_note(memory_mib: int, name: str) -> str:
     """What is predicted, and whether the machine has it."""
-    text = f"the largest case{f', {name},' if name else ''} will take about {memory_mib:,} MiB of memory"
+    text = f"the largest case, {name}, will take about {memory_mib:,} MiB of memory"
     free = available_bytes()
     if free is not None and memory_mib * 2**20 > free:
         text += (
@@ -149,12 +150,14 @@ def _unfinished(tasks: Sequence[Task], run: RunFolder, resume: bool) -> Iterator
         if row is None:
             yield task
             continue
+        if row["status"] == FAILED:
+            continue  # that stands, whatever the files are now
         if row.get("bytes") != task.stored_bytes:
             raise UserError(
                 f"{task.source} has changed since the run began; start again with --overwrite or a new folder"
             )
         mask = run.path / MASKS / f"{task.name}{ENDING}"
-        if row["status"] == "ok" and not mask.is_file():
+        if not mask.is_file():
             raise UserError(f"{mask} is gone; start again with --overwrite or a new folder")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from pipelines.common.errors import UserError
 from pipelines.common.runner import Runner
+from pipelines.common.runs import forget_failed
 from pipelines.wafer import classify as module
 from pipelines.wafer.classify import RunSummary, classify
 from pipelines.wafer.config import ClassifyConfig
@@ -92,6 +94,46 @@ def test_a_file_that_kills_its_reader_is_one_failed_row(
     assert others == [row for rows in expected.values() for row in rows]
 
 
+def test_a_file_that_killed_its_reader_is_left_alone_until_it_is_asked_for(
+    lots: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    classify([lots], predictor=Double(), out=tmp_path / "whole")
+    monkeypatch.setattr(module, "work_of", deadly.work_of)
+    classify([lots], predictor=Double(), out=run, runner=Runner(workers=2))
+    rows = read_rows(run)
+    for _ in range(2):
+        classify([lots], predictor=Double(), out=run, resume=True, runner=Runner(workers=2))
+        assert read_rows(run) == rows
+    monkeypatch.undo()  # from here on there is memory enough
+    classify([lots], predictor=Double(), out=run, resume=True, runner=Runner(workers=2))
+    assert read_rows(run) == rows
+    assert forget_failed(run, module.DRAWINGS) == 2  # with the one that is broken
+    classify([lots], predictor=Double(), out=run, resume=True, runner=Runner(workers=2))
+    assert sorted(map(json.dumps, read_rows(run))) == sorted(map(json.dumps, read_rows(tmp_path / "whole")))
+
+
+def test_a_folder_that_was_away_is_read_when_it_is_back(lots: Path, tmp_path: Path) -> None:
+    run, away = tmp_path / "run", tmp_path / "away"
+    classify([lots], predictor=Double(), out=tmp_path / "whole")
+    reads = iter(range(100))
+
+    class Leaving(Double):
+        def predict(self, maps: Any) -> Any:
+            if next(reads) == 1:
+                lots.rename(away)
+            return super().predict(maps)
+
+    small = ClassifyConfig(batch_maps=8)
+    classify([lots], predictor=Leaving(), out=run, config=small)
+    assert 0 < read_record(run)["counts"]["ok"] < 78
+    away.rename(lots)
+    classify([lots], predictor=Double(), out=run, config=small, resume=True)
+    forget_failed(run, module.DRAWINGS)
+    classify([lots], predictor=Double(), out=run, config=small, resume=True)
+    assert sorted(map(json.dumps, read_rows(run))) == sorted(map(json.dumps, read_rows(tmp_path / "whole")))
+
+
 def run_samples(out: Path, runner: Runner, root: Path, **options: Any) -> RunSummary:
     config = ClassifyConfig(device="cpu")
     return classify(
@@ -112,6 +154,28 @@ def test_rows_on_ray_are_those_of_the_local_runner(
     again = run_samples(tmp_path / "ray", Runner("ray", 2), project_root, resume=True)
     assert again.counts == local.counts
     assert_alike(tmp_path / "local", tmp_path / "ray")
+
+
+@pytest.mark.slow
+def test_blocks_of_files_on_ray_give_the_rows_of_larger_batches(
+    tmp_path: Path, project_root: Path, ray_cluster: None
+) -> None:
+    """More files than an actor gets at a time, with several maps in some and some that fail."""
+    paths = []
+    for number in range(3):
+        shutil.copytree(project_root / SAMPLES, tmp_path / f"in{number}")
+        paths.append(tmp_path / f"in{number}")
+    config = ClassifyConfig(device="cpu")
+    for name, runner in (("local", Runner(workers=0)), ("ray", Runner("ray", 2))):
+        classify(paths, predictor=Predictor.of(config), out=tmp_path / name, config=config, runner=runner)
+    here, there = read_rows(tmp_path / "local"), read_rows(tmp_path / "ray")
+    assert len(here) == len(there) > 100
+    numbers = ("probability", "novelty", "probabilities")
+    for one, other in zip(here, there, strict=True):
+        exact = {name: value for name, value in one.items() if name not in numbers}
+        assert exact == {name: value for name, value in other.items() if name not in numbers}
+        for name in numbers:
+            assert other[name] == pytest.approx(one[name], rel=1e-4, abs=1e-6)
 
 
 def latents(out: Path) -> dict[tuple[str, int], str]:

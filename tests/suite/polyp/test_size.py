@@ -99,6 +99,9 @@ def test_the_finder_is_loaded_by_name_and_one_bad_video_is_3(
     result = call("clip", "--model", model, "--out", "run", "--finder", "mine")
     assert result.exit_code == 3, result.stderr
     assert asked == ["mine"] and "bad.mp4" in result.stderr and "1 failed" in result.stdout
+    again = call("clip", "--model", model, "--out", "run", "--finder", "mine", "--resume", "--retry-failed")
+    assert again.exit_code == 3 and "1 failed before and is done again" in again.stderr
+    assert "2 polyps" in again.stdout and "1 failed" in again.stdout
 
 
 @pytest.mark.parametrize(
@@ -106,6 +109,7 @@ def test_the_finder_is_loaded_by_name_and_one_bad_video_is_3(
     [
         (["data", "--model", "nowhere"], "there is no model 'nowhere'"),
         (["data", "--model", "MODEL", "--resume"], "--resume needs --out"),
+        (["data", "--model", "MODEL", "--retry-failed"], "--retry-failed goes with --resume"),
         (["data", "--model", "MODEL", "--set", "tile=3"], "there is no field tile"),
         (["data", "--model", "MODEL", "--frames-per-polyp", "0"], "frames_per_polyp"),
         (["data", "--model", "MODEL", "--calibration", "no.json"], "there is no such file"),

@@ -62,6 +62,18 @@ def test_some_failed_ends_with_3_and_says_why(good: Path, broken: Path) -> None:
     assert "1 failed" in result.stdout
 
 
+def test_what_failed_is_done_again_when_asked_for(good: Path, broken: Path, tmp_path: Path) -> None:
+    assert classify(good.parent, "--out", "run").exit_code == 3
+    broken.write_bytes(good.read_bytes())
+    assert classify(good.parent, "--out", "run", "--resume").exit_code == 3
+    result = classify(good.parent, "--out", "run", "--resume", "--retry-failed")
+    assert result.exit_code == 0
+    assert "1 failed before and is done again" in result.stderr
+    assert [row["status"] for row in read_rows(tmp_path / "run")] == ["ok"] * 6
+    assert classify(good.parent, "--out", "other", "--retry-failed").exit_code == 2
+    assert classify(good.parent, "--out", "other", "--retry-failed", "--resume").exit_code == 2
+
+
 def test_a_named_file_that_is_no_map_is_a_failed_row(tmp_path: Path, good: Path) -> None:
     (tmp_path / "LICENSE").write_text("You may read this.")
     result = classify("LICENSE", good, "--out", "run")
