@@ -1,4 +1,4 @@
-"""The review page: `streamlit run apps/review.py -- RUN [options]`, as `suite review` starts it.
+"""The review page: `apps/served.py` serves it for `suite review`.
 
 One shell for every task: a queue, filters, verdicts, export. The task's viewer draws an item.
 """

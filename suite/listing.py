@@ -18,7 +18,7 @@ PARTS: Final = {
     ("medical", "encoder"): ("suite medical train --from", "A pretrained encoder, to start a training from."),
     ("polyp-lesion", None): ("suite polyp size --finder", "Finds lesions where nobody has marked them."),
     ("polyp-depth", None): (
-        "suite polyp size --set depth_model",
+        "suite polyp size --set depth_model=depth",
         "Depths from the colours of calibrated frames.",
     ),
 }

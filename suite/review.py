@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from getpass import getuser
@@ -15,23 +16,23 @@ from pipelines.common.errors import UserError
 from suite import exits
 from suite.ports import FIRST_PORT, HOST, TRIES, is_free
 
-PAGE = Path(__file__).resolve().parents[1] / "apps" / "review.py"
+PAGE = Path(__file__).resolve().parents[1] / "apps" / "served.py"
 
-# Given on the command line, where they win over what a user's own configuration of Streamlit says.
+# They win over what a user's own configuration of Streamlit says.
 SERVER = {
     "server.address": HOST,
-    "server.allowedHosts": HOST,  # no web page under another name may talk to it
-    "server.enableCORS": "true",
-    "server.enableXsrfProtection": "true",
-    "server.enableStaticServing": "false",
+    "server.allowedHosts": [HOST],  # no web page under another name may talk to it
+    "server.enableCORS": True,
+    "server.enableXsrfProtection": True,
+    "server.enableStaticServing": False,
     "server.fileWatcherType": "none",
-    "server.showEmailPrompt": "false",
+    "server.showEmailPrompt": False,
     "browser.serverAddress": HOST,
-    "browser.gatherUsageStats": "false",
+    "browser.gatherUsageStats": False,
     "client.showErrorDetails": "none",
     "client.toolbarMode": "minimal",
-    "global.developmentMode": "false",
-    "logger.hideWelcomeMessage": "true",
+    "global.developmentMode": False,
+    "logger.hideWelcomeMessage": True,
     "logger.level": "error",
     # One colour for each theme: a single one would take the dark theme away.
     "theme.light.primaryColor": "#0072b2",
@@ -88,12 +89,11 @@ def review(
         name = _user() if reviewer is None else reviewer
         typer.echo(f"Review: http://{HOST}:{chosen} (Ctrl-C ends it)")
         sys.stdout.flush()
-        options = SERVER | {"server.port": str(chosen), "server.headless": str(no_browser).lower()}
-        flags = [word for option, value in options.items() for word in (f"--{option}", value)]
-        page = [str(PAGE), "--", str(run.resolve()), f"--reviewer={name}"]
+        options = SERVER | {"server.port": chosen, "server.headless": no_browser}
+        page = [str(run.resolve()), f"--reviewer={name}"]
         page += [f"--truth={truth.resolve()}"] if truth is not None else []
         # In place of this process: a Ctrl-C or a kill reaches the server, and nothing is left behind.
-        os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", *flags, *page])
+        os.execv(sys.executable, [sys.executable, str(PAGE), json.dumps(options), *page])
 
 
 def _port(wanted: int | None) -> int:

@@ -19,6 +19,9 @@ from typing import Any
 
 MAX_RICH_ROWS = 200  # rich measures every cell; longer tables are written as plain text, which is quick
 
+MAX_CELL = 60  # characters of a cell; every row of a plain table is as wide as its widest cells
+GAP = "..."
+
 # C0 and C1 controls, line and paragraph separators, marks that change the direction of text, lone surrogates.
 _CONTROL = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
@@ -93,30 +96,42 @@ def print_table(
 ) -> None:
     """A table on stdout: in rich's style on a terminal, else in plain columns.
 
+    Long cells lose their middle, but for those of a last column that is set to the left, such as sentences:
+    nothing is padded for them.
     rows: called for each pass over the rows, so that a long table need not be held in memory.
     right: the columns that are set to the right, such as numbers.
     tone: the rich style of a row.
     count: how many rows there are, if known to be many.
     """
+    last = len(columns) - 1 if columns[-1] not in right else len(columns)
+
+    def shown(row: Sequence[str]) -> list[str]:
+        return [cell if place == last else shortened(cell) for place, cell in enumerate(map(printable, row))]
+
     if sys.stdout.isatty() and (count or 0) <= MAX_RICH_ROWS:
-        _print_rich(columns, rows(), right, tone)
+        _print_rich(columns, ((shown(row), tone(row)) for row in rows()), right)
         return
-    widths = [len(name) for name in columns]
-    for row in rows():
-        widths = [max(width, len(printable(cell))) for width, cell in zip(widths, row, strict=True)]
+    widths = [0] * len(columns)
+    for row in chain([columns], rows()):
+        widths = [max(width, len(cell)) for width, cell in zip(widths, shown(row), strict=True)]
     for row in chain([columns], rows()):
         cells = [
             cell.rjust(width) if name in right else cell.ljust(width)
-            for name, cell, width in zip(columns, map(printable, row), widths, strict=True)
+            for name, cell, width in zip(columns, shown(row), widths, strict=True)
         ]
         sys.stdout.write("  ".join(cells).rstrip() + "\n")
 
 
+def shortened(text: str) -> str:
+    """The text with at most MAX_CELL characters. The middle goes, as names of files differ at their ends."""
+    if len(text) <= MAX_CELL:
+        return text
+    kept = MAX_CELL - len(GAP)
+    return text[: kept // 2] + GAP + text[kept // 2 - kept :]
+
+
 def _print_rich(
-    columns: Sequence[str],
-    rows: Iterable[Sequence[str]],
-    right: Sequence[str],
-    tone: Callable[[Sequence[str]], str],
+    columns: Sequence[str], rows: Iterable[tuple[Sequence[str], str]], right: Sequence[str]
 ) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -125,6 +140,6 @@ def _print_rich(
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for name in columns:
         table.add_column(name, justify="right" if name in right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(printable(cell)) for cell in row), style=tone(row))
+    for cells, style in rows:
+        table.add_row(*map(Text, cells), style=style)
     Console().print(table)

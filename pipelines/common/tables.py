@@ -1,7 +1,9 @@
 """Tables for spreadsheets, as CSV. Cells hold texts from files of others, and none of them becomes a formula.
 
-A text that begins with `=`, `+`, `-`, `@`, a tab or a return gets an apostrophe before it, as spreadsheets
-themselves mark a text; numbers stay numbers. `plain` takes it away again.
+A text that begins with `=`, `+`, `-`, `@` in either width, a tab or a return gets an apostrophe before it, as
+spreadsheets themselves mark a text; numbers stay numbers. Where lists are separated by `;` or by tabs, a
+spreadsheet divides a cell there, whatever quotes are around it, and ends its row at a line break; so what
+follows one of these within a text is marked alike. `plain` takes all of these apostrophes away again.
 """
 
 from __future__ import annotations
@@ -10,7 +12,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any
 
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+# What stands before a sign that begins a formula: at the start, or after what may divide a cell, where quotes
+# can go by unseen. Its last apostrophe, if it has any, is the mark.
+_BEFORE_FORMULA = re.compile(r"""(?:^'*|(?<=[;\t\r\n])"*'*)(?=[=+\-@\t\r＝＋－＠])""")
 _SPECIAL = re.compile(r'[",\r\n]')
 
 
@@ -42,12 +46,12 @@ def safe(value: Any) -> Any:
     if isinstance(value, bool | int | float):
         return value
     text = str(value)
-    return f"'{text}" if _FORMULA.match(text) and not _is_number(text) else text
+    return text if _is_number(text) else _BEFORE_FORMULA.sub(lambda before: before[0] + "'", text)
 
 
 def plain(text: str) -> str:
     """The text of a cell that `safe` wrote."""
-    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+    return _BEFORE_FORMULA.sub(lambda before: before[0].removesuffix("'"), text)
 
 
 def _quoted(text: str) -> str:

@@ -202,5 +202,8 @@ def _too_few(frames: Sequence[FrameSize], usable: Sequence[FrameSize], least: in
         return "no frame shows the lesion"
     reasons = list(dict.fromkeys(one.reason for one in frames if one.reason))
     why = f": {'; '.join(reasons[:3])}" if reasons else ""
+    if len(frames) == 1 and not usable:
+        return f"its only frame cannot be used{why}"
     wanted = "none" if not usable else f"only {len(usable)}"
-    return f"{wanted} of {len(frames)} frames can be used, and {least} are needed{why}"
+    needed = "1 is needed" if least == 1 else f"{least} are needed"
+    return f"{wanted} of {len(frames)} frames can be used, and {needed}{why}"

@@ -6,9 +6,10 @@ import csv
 import json
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pipelines.common.errors import UserError
 from pipelines.common.runs import RUN
@@ -43,6 +44,15 @@ class LeftOut:
     source: str
     map: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where files are looked for: from `start`, only `within` these files and folders. named: in words."""
+
+    start: Path
+    within: tuple[Path, ...]
+    named: str
 
 
 def read_review(path: Path) -> tuple[list[Verdict], list[LeftOut], int]:
@@ -87,17 +97,18 @@ def find_maps(
 ) -> tuple[list[tuple[WaferMap, Verdict]], list[LeftOut]]:
     """The map of each verdict, read again, and the verdicts whose map is not there or has changed.
 
-    Files are looked for from `root`; without it from the folder that the run was started in, if the review
-    lies in its run folder, else from where we are.
+    Files are looked for from `root`, and within it alone. Without it they are looked for from the folder that
+    the run was started in, within the run's inputs, if the review lies in its run folder; else from where we
+    are, within that folder and the review's.
     """
-    root = root or _folder_of_run(review)
+    places = _places(review, root)
     found: list[tuple[WaferMap, Verdict]] = []
     left_out: list[LeftOut] = []
     by_source: dict[str, dict[int, Verdict]] = {}
     for verdict in verdicts:
         by_source.setdefault(verdict.source, {})[verdict.map] = verdict
     for source, wanted in by_source.items():
-        for wafer, verdict, why in _maps_of(root / source, wanted, diameter_mm, limits):
+        for wafer, verdict, why in _maps_of(source, places, wanted, diameter_mm, limits):
             if wafer is None:
                 left_out.append(LeftOut(verdict.source, str(verdict.map), why))
             else:
@@ -106,10 +117,12 @@ def find_maps(
 
 
 def _maps_of(
-    path: Path, wanted: dict[int, Verdict], diameter_mm: float, limits: Limits
+    source: str, places: _Places, wanted: dict[int, Verdict], diameter_mm: float, limits: Limits
 ) -> Iterator[tuple[WaferMap | None, Verdict, str]]:
     wanted = dict(wanted)
-    if path.exists():
+    path = places.start / source
+    why = _why_not(path, places)
+    if not why:
         for item in read_file(path, assumed_diameter_mm=diameter_mm, limits=limits):
             verdict = wanted.pop(item.position, None)
             if verdict is None:
@@ -125,7 +138,18 @@ def _maps_of(
             if not wanted:
                 return
     for verdict in wanted.values():
-        yield None, verdict, "the file has no such map" if path.exists() else f"there is no file {path}"
+        yield None, verdict, why or "the file has no such map"
+
+
+def _why_not(path: Path, places: _Places) -> str:
+    """Why the file may not be read, or is not there; empty if it can be."""
+    try:
+        target = path.resolve()
+        if not any(target.is_relative_to(one) for one in places.within):
+            return f"lies outside {places.named}"
+        return "" if path.exists() else f"there is no file {path}"
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL in the name, or a link to itself
+        return f"cannot be looked for: {getattr(error, 'strerror', None) or error}"
 
 
 def _verdict(cells: dict[str, str]) -> Verdict | str:
@@ -167,9 +191,30 @@ def _keys(one: Verdict) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return (one.source, str(one.map)), (one.item,)
 
 
-def _folder_of_run(review: Path) -> Path:
+def _places(review: Path, root: Path | None) -> _Places:
+    if root is not None:
+        return _Places(root, _resolved([root]), str(root))
+    record = _record_beside(review)
+    if record is None:
+        return _Places(Path(), _resolved([Path(), review.parent]), "the folder you are in; see --root")
+    folder, inputs = record.get("folder"), record.get("inputs")
+    start = Path(folder) if isinstance(folder, str) else Path()
+    named = [start / one for one in inputs if isinstance(one, str)] if isinstance(inputs, list) else [start]
+    return _Places(start, _resolved(named), "the inputs of the run; see --root")
+
+
+def _resolved(paths: Sequence[Path]) -> tuple[Path, ...]:
+    found = []
+    for path in paths:
+        with suppress(OSError, ValueError, RuntimeError):  # what cannot be found allows nothing
+            found.append(path.resolve())
+    return tuple(found)
+
+
+def _record_beside(review: Path) -> dict[str, Any] | None:
+    """What `run.json` says, if the review lies in a run folder."""
     try:
         record = json.loads((review.parent / RUN).read_text(encoding="utf-8"))
-        return Path(record.get("folder") or ".")
-    except (OSError, ValueError, AttributeError):
-        return Path()
+    except (OSError, ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -23,6 +24,17 @@ if TYPE_CHECKING:
 SITE = "site.example"
 SECRET = "the-secret-of-another-folder"
 DEEP = "../" * 12
+PAGE_ROOT = '<div id="root">'
+# Shows an address over the whole window; the text that is there, where it can be read.
+FRAME = """async address => {
+    const frame = document.createElement("iframe");
+    frame.style = "position: fixed; inset: 0; width: 100%; height: 100%; border: 0; z-index: 9999999";
+    frame.src = address;
+    const loaded = new Promise(done => { frame.onload = done; });
+    document.body.append(frame);
+    await loaded;
+    return frame.contentDocument?.body.innerText ?? null;
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +66,18 @@ def answer(served: Served, path: str, host: str = "", headers: str = "") -> str:
             if "Upgrade" in headers:  # what stays open
                 break
     return content.decode(errors="replace")
+
+
+@contextmanager
+def other_site() -> Iterator[int]:
+    """The port of a server with an empty page."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Empty)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 @pytest.mark.slow
@@ -92,22 +116,39 @@ def test_it_answers_to_its_own_name_alone(served: Served) -> None:
 @pytest.mark.slow
 def test_another_site_can_neither_read_nor_change_anything(served: Served, folder: Path) -> None:
     place = urlsplit(served.url)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Empty)
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        with opened(f"--host-resolver-rules=MAP {SITE} 127.0.0.1") as browser:
-            found = _attacked(browser, f"http://{SITE}:{server.server_port}/", place.netloc)
-    finally:
-        server.shutdown()
-        server.server_close()
+    with other_site() as port, opened(f"--host-resolver-rules=MAP {SITE} 127.0.0.1") as browser:
+        found = _attacked(browser, f"http://{SITE}:{port}/", place.netloc)
     assert found["socket"] == "refused"
     assert found["health"] == found["upload"] == "unreadable"
-    assert found["frame"] == "unreadable"
+    assert Store(folder / "run").latest() == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["127.0.0.1", SITE])
+def test_another_site_cannot_show_it_in_a_frame(served: Served, folder: Path, name: str) -> None:
+    """Else people could be led to click on what they do not see. Another port is another site too."""
+    with other_site() as port, opened(f"--host-resolver-rules=MAP {SITE} 127.0.0.1") as browser:
+        page = browser.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.goto(f"http://{name}:{port}/")
+        page.evaluate(FRAME, served.url)
+        assert PAGE_ROOT not in page.frames[1].content()
+        own = browser.new_page()  # as large as the frame; the framed page has as long to be drawn as this one
+        own.set_default_timeout(PATIENCE_MS)
+        own.goto(served.url)
+        place = own.get_by_role("button", name="Accept").bounding_box()
+        assert place is not None and PAGE_ROOT in own.content()
+        page.mouse.click(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
+        own.reload()
+        own.get_by_role("button", name="Accept").wait_for()
+        assert own.get_by_text("0 of ").count() == 1
+        # Components of Streamlit may have frames of the page's own origin.
+        assert own.evaluate(FRAME, f"{served.url}/_stcore/health") == "ok"
     assert Store(folder / "run").latest() == {}
 
 
 def _attacked(browser: Browser, site: str, target: str) -> dict[str, Any]:
-    """What a page of another site gets when it asks for the review: by a socket, by requests, in a frame."""
+    """What a page of another site gets when it asks for the review: by a socket and by requests."""
     page = browser.new_page()
     page.set_default_timeout(PATIENCE_MS)
     page.goto(site)
@@ -119,20 +160,12 @@ def _attacked(browser: Browser, site: str, target: str) -> dict[str, Any]:
             one.onopen = () => done("open");
             one.onerror = one.onclose = () => done("refused");
         });
-        const frame = document.createElement("iframe");
-        const loaded = new Promise(done => { frame.onload = done; frame.onerror = done; });
-        frame.src = `http://${target}/`;
-        document.body.append(frame);
-        await loaded;
-        let inner = "unreadable";
-        try { inner = frame.contentDocument ? "readable" : "unreadable"; } catch { }
         const file = new FormData();
         file.append("file", new Blob(["x"]), "x.csv");
         return {
             health: await reading("/_stcore/health"),
             upload: await reading("/_stcore/upload_file/a/b", {method: "PUT", body: file}),
             socket: await socket,
-            frame: inner,
         };
     }"""
     found: dict[str, Any] = page.evaluate(script, target)

@@ -12,7 +12,8 @@ from typer.testing import CliRunner, Result
 
 from benchmarks.review.serving import serve
 from suite.cli import app
-from suite.review import HOST
+from suite.ports import HOST
+from suite.review import PAGE
 from tests.apps.runs import small_run
 
 
@@ -42,17 +43,18 @@ def test_it_starts_on_this_machine_only_and_tells_nobody(tmp_path: Path, started
     run = small_run(tmp_path / "run")
     result = review(run, "--reviewer", "Ann", "--no-browser")
     assert isinstance(result.exception, Started)
-    options = dict(zip(started[4::2], started[5::2], strict=False))
-    assert options["--server.address"] == options["--server.allowedHosts"] == HOST == "127.0.0.1"
-    assert options["--browser.gatherUsageStats"] == "false"
-    assert options["--server.headless"] == "true"
-    assert started[-3:] == ["--", str(run), "--reviewer=Ann"]
-    assert result.stdout == f"Review: http://127.0.0.1:{options['--server.port']} (Ctrl-C ends it)\n"
+    assert started[:2] == [sys.executable, str(PAGE)]
+    options = json.loads(started[2])
+    assert [options["server.address"]] == options["server.allowedHosts"] == [HOST] == ["127.0.0.1"]
+    assert options["browser.gatherUsageStats"] is False
+    assert options["server.headless"] is True
+    assert started[3:] == [str(run), "--reviewer=Ann"]
+    assert result.stdout == f"Review: http://127.0.0.1:{options['server.port']} (Ctrl-C ends it)\n"
 
 
 def test_a_browser_is_opened_unless_told_otherwise(tmp_path: Path, started: list[str]) -> None:
     review(small_run(tmp_path / "run"))
-    assert started[started.index("--server.headless") + 1] == "false"
+    assert json.loads(started[2])["server.headless"] is False
 
 
 def test_a_truth_is_for_tasks_that_have_one(tmp_path: Path, started: list[str]) -> None:

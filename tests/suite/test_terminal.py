@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from suite.terminal import called, error, print_table, printable, progress
+from suite.terminal import MAX_CELL, called, error, print_table, printable, progress
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,30 @@ def test_a_table_off_a_terminal_is_plain_columns(capsys: pytest.CaptureFixture[s
     rows = [("A", "1"), ("\x1b[31mred", "1000")]
     print_table(("name", "count"), lambda: rows, right=("count",))
     assert capsys.readouterr().out == "name         count\nA                1\n\\x1b[31mred   1000\n"
+
+
+def test_a_long_cell_widens_no_table_and_keeps_both_its_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    names = [f"{'x' * 10_000}{end}" for end in ("-W01", "-W02")]
+    rows = [(name, "1", "a sentence " * 10) for name in [*names, "\x1b" * 100, "y" * MAX_CELL]]
+    print_table(("lot", "count", "why"), lambda: rows, right=("count",))
+    lines = capsys.readouterr().out.splitlines()
+    cells = [line[:MAX_CELL] for line in lines[1:]]
+    assert [len(cell.rstrip()) for cell in cells] == [MAX_CELL] * 4
+    assert all(
+        cell.startswith("xxx") and cell.endswith(end)
+        for cell, end in zip(cells, ("-W01", "-W02"), strict=False)
+    )
+    assert len(set(cells)) == 4 and "..." in cells[0] and cells[3] == "y" * MAX_CELL
+    assert all(line.endswith(("a sentence " * 10).rstrip()) and len(line) < 200 for line in lines[1:])
+
+
+def test_a_long_cell_is_cut_on_a_terminal_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "200")
+    print_table(("lot", "count"), lambda: [("x" * 10_000, "1")], right=("count",))
+    assert len(capsys.readouterr().out.splitlines()) == 2
 
 
 def test_an_error_is_one_message_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 import json
@@ -19,9 +18,10 @@ from pipelines.common.engines import load_engine
 from pipelines.common.errors import UserError
 from pipelines.common.hardware import environment, resolve_device, suite_version
 from pipelines.common.models import check_model_target
+from pipelines.common.tables import Table
 from pipelines.common.training.spread.world import ALONE, World
 from pipelines.crowd.calibration import calibrate, cross_intervals
-from pipelines.crowd.config import NetworkPlan
+from pipelines.crowd.config import NetworkPlan, ReadLimits
 from pipelines.crowd.data import Case
 from pipelines.crowd.metrics import score_image, summarise
 from pipelines.crowd.model.cost import parameters
@@ -37,8 +37,12 @@ from pipelines.crowd.train.measure import Counted, count_images, gate_threshold
 from pipelines.crowd.train.split import split_cases
 
 Say = Callable[[str], None]
+HELD_OUT_COLUMNS = ("image", "true", "count", "low", "high", "variance", "deviations", "recall", "refined")
 # Settings that do not change what is learnt.
-AFTERWARDS = {"device", "threads", "notes", "data_terms", "confidence", "gate_recall", "tensorboard"}
+AFTERWARDS = {
+    *("device", "threads", "notes", "data_terms", "confidence", "gate_recall", "tensorboard"),
+    *ReadLimits.model_fields,
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,7 +125,12 @@ def read_images(
         training += inside
         held_out += outside
     images, left_out = prepare_images(
-        [*training, *held_out], config.max_side, folder, progress, enlarge=config.enlarge
+        [*training, *held_out],
+        config.max_side,
+        folder,
+        progress,
+        enlarge=config.enlarge,
+        max_pixels=config.max_pixels,
     )
     images = [replace(one, data=source[one.name]) for one in images]
     kept = {case.name for case in held_out}
@@ -240,12 +249,12 @@ def _scores(counted: Sequence[Counted], intervals: Sequence[tuple[float, float] 
 def held_out_table(counted: Sequence[Counted], confidence: float) -> bytes:
     """CSV: what was counted in each held-out image, with the interval that the other images lead to."""
     text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(["image", "true", "count", "low", "high", "variance", "deviations", "recall", "refined"])
+    table = Table(text, HELD_OUT_COLUMNS)
     for one, ends in zip(counted, cross_intervals(*_columns(counted), confidence), strict=True):
         numbers = [one.count, *(ends or (None, None)), one.variance, one.deviations, one.recall, one.refined]
         shown = ["" if value is None else f"{value:.6g}" for value in numbers]
-        writer.writerow([one.image.name, len(one.image.points), *shown])
+        cells = (one.image.name, len(one.image.points), *shown)
+        table.writerow(dict(zip(HELD_OUT_COLUMNS, cells, strict=True)))
     return text.getvalue().encode()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 import json
@@ -18,6 +17,8 @@ from torch import Tensor
 from pipelines.common.engines import load_engine
 from pipelines.common.hardware import environment, resolve_device, suite_version
 from pipelines.common.models import check_model_target, halved, single
+from pipelines.common.tables import Table
+from pipelines.polyp.config import ReadLimits
 from pipelines.polyp.data import Polyp
 from pipelines.polyp.lesion.card import card
 from pipelines.polyp.lesion.config import LesionConfig
@@ -35,6 +36,9 @@ from sparse_backbones.masked import MaskedAutoencoder
 
 Say = Callable[[str], None]
 ALL = "all"
+HELD_OUT_COLUMNS = ("frame", "data", "group", "empty", "dice", "iou", "missed", "false", "in_part")
+# Settings that leave the weights as they are: with others, a training that was stopped still goes on.
+WITHOUT_EFFECT = {"device", "threads", "notes", "data_terms", *ReadLimits.model_fields}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,7 +111,8 @@ def prepare(
     """Make frames ready in `folder` and part them by groups; the parts follow from the frames, the shares and
     `split_seed` alone. Unlabelled frames that are nearly the same as a held-out one are left out."""
     side, most = config.network.side, config.frames_per_polyp
-    frames, left_out = store_frames(data, side, most, folder / "labelled", progress)
+    limit = config.max_pixels
+    frames, left_out = store_frames(data, side, most, folder / "labelled", progress, max_pixels=limit)
     progress("comparing frames")
     grouping = group_frames(frames)
     group = grouping.group
@@ -117,7 +122,9 @@ def prepare(
     kept, tuning = parted([frames[i] for i in rest], [group[i] for i in rest], config.tuned_on, split_seed)
     others: list[LesionFrame] = []
     if unlabelled and config.pretraining is not None:
-        others, more = store_frames(unlabelled, side, most, folder / "unlabelled", progress, labelled=False)
+        others, more = store_frames(
+            unlabelled, side, most, folder / "unlabelled", progress, labelled=False, max_pixels=limit
+        )
         left_out += more
         outside = prints_of(frames[i].pixels for i in held)
         near = {number for number, _ in near_pairs(prints_of(one.pixels for one in others), outside)}
@@ -194,9 +201,11 @@ def tune_and_measure(
     """How probabilities become lesions, and the scores of the held-out frames then."""
     finder = Finder("", network, config.network.side, Tuning(), device, precision=config.precision)
     progress(f"tuning on {len(parts.tuning)} frames")
-    tuning = tuned(told(finder, parts.tuning), finder.tuning.views)
+    limit = config.max_pixels
+    tuning = tuned(told(finder, parts.tuning, max_pixels=limit), finder.tuning.views)
     progress(f"measuring {len(parts.held_out)} held-out frames")
-    return tuning, evaluate(replace(finder, tuning=tuning), parts.held_out, parts.clusters)
+    finder = replace(finder, tuning=tuning)
+    return tuning, evaluate(finder, parts.held_out, parts.clusters, max_pixels=limit)
 
 
 def scores_of(scores: Sequence[FrameScore]) -> dict[str, dict[str, Any]]:
@@ -211,12 +220,12 @@ def scores_of(scores: Sequence[FrameScore]) -> dict[str, dict[str, Any]]:
 def table(scores: Sequence[FrameScore]) -> bytes:
     """CSV: the score of each held-out frame."""
     text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(["frame", "data", "group", "empty", "dice", "iou", "missed", "false", "in_part"])
+    found = Table(text, HELD_OUT_COLUMNS)
     for one in scores:
         numbers = (int(one.empty), f"{one.dice:.4f}", f"{one.iou:.4f}", int(one.missed), int(one.false))
         part = "" if one.in_part is None else int(one.in_part)
-        writer.writerow([one.id, one.data, one.cluster, *numbers, part])
+        cells = (one.id, one.data, one.cluster, *numbers, part)
+        found.writerow(dict(zip(HELD_OUT_COLUMNS, cells, strict=True)))
     return text.getvalue().encode()
 
 
@@ -264,7 +273,7 @@ def metrics_of(trained: TrainedLesion, parts: Parts, command: str) -> dict[str, 
 
 def _fingerprint(parts: Parts, config: LesionConfig) -> str:
     """Data and settings, but for those that change nothing in the result."""
-    settings = config.model_dump(mode="json", exclude={"device", "threads", "notes", "data_terms"})
+    settings = config.model_dump(mode="json", exclude=WITHOUT_EFFECT)
     content = [
         [[one.id, *state_of(one.ref)] for one in part]
         for part in (parts.training, parts.tuning, parts.unlabelled)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 import json
@@ -20,6 +19,7 @@ from torch import Tensor
 from pipelines.common.engines import load_engine
 from pipelines.common.hardware import environment, resolve_device, suite_version
 from pipelines.common.models import check_model_target
+from pipelines.common.tables import Table
 from pipelines.common.training.spread.world import ALONE, World
 from pipelines.polyp.aggregate import (
     FrameSize,
@@ -30,6 +30,7 @@ from pipelines.polyp.aggregate import (
     pooled,
     size_polyp,
 )
+from pipelines.polyp.config import ReadLimits
 from pipelines.polyp.data import Polyp
 from pipelines.polyp.data.splits import Fold, hold_out
 from pipelines.polyp.depth.estimate import load_estimator
@@ -46,6 +47,15 @@ from pipelines.polyp.train.measure import frame_sizes
 from pipelines.polyp.train.store import LeftOut, StoredPolyp, store_polyps
 
 Say = Callable[[str], None]
+HELD_OUT_COLUMNS = (
+    *("polyp", "patient", "true_mm", "censored", "mm", "low", "high"),
+    *("decision", "frames", "abstained"),
+)
+# Settings that leave the weights as they are: with others, a training that was stopped still goes on.
+WITHOUT_EFFECT = {
+    *("device", "threads", "notes", "data_terms", "confidence", "tensorboard"),
+    *ReadLimits.model_fields,
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,6 +137,7 @@ def prepare(
         progress,
         depth=config.network.depth,
         estimator=estimator,
+        max_pixels=config.max_pixels,
     )
     return (
         [one for one in stored if one.id not in outside],
@@ -264,19 +275,15 @@ def scores_of(
 def held_out_table(polyps: Sequence[StoredPolyp], sizes: Sequence[PolypSize]) -> bytes:
     """CSV: what was said of each held-out polyp, with the interval that the others lead to."""
     text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(
-        ["polyp", "patient", "true_mm", "censored", "mm", "low", "high", "decision", "frames", "abstained"]
-    )
+    table = Table(text, HELD_OUT_COLUMNS)
     for one, size in zip(polyps, sizes, strict=True):
         numbers = ["" if value is None else f"{value:.4g}" for value in (size.mm, size.low, size.high)]
-        writer.writerow(
-            [
-                *(one.id, one.patient, f"{one.mm:g}", int(one.censored)),
-                *numbers,
-                *(size.decision, len(size.used), size.abstained),
-            ]
+        cells = (
+            *(one.id, one.patient, f"{one.mm:g}", int(one.censored)),
+            *numbers,
+            *(size.decision, len(size.used), size.abstained),
         )
+        table.writerow(dict(zip(HELD_OUT_COLUMNS, cells, strict=True)))
     return text.getvalue().encode()
 
 
@@ -357,9 +364,7 @@ def _fingerprint(
     backbone_weights: Path | None,
 ) -> str:
     """Data, labels and settings, but for those that change nothing in the result."""
-    settings = config.model_dump(
-        mode="json", exclude={"device", "threads", "notes", "data_terms", "confidence", "tensorboard"}
-    )
+    settings = config.model_dump(mode="json", exclude=WITHOUT_EFFECT)
     content = [
         [[one.id, one.mm, one.censored, [[f.name, f.box] for f in one.frames]] for one in part]
         for part in (training, held_out)

@@ -40,4 +40,4 @@ DEFAULT: Final = Limits()
 
 def raise_it(name: str) -> str:
     """What to do about a file above the limit of this name."""
-    return f"raise the limit ({name}) if there is memory for it"
+    return f"raise the limit with --set {name}=N if there is memory for it"

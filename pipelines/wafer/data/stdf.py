@@ -23,7 +23,6 @@ from .limits import DEFAULT, Limits, raise_it
 from .record import FAIL, PASS, FailedMap, WaferFileError, WaferMap
 
 INSTALL: Final = "pip install semi-ate-stdf"
-MAX_RECORDS: Final = 10_000_000
 MAX_WAFERS: Final = 1_000
 _MIR, _WCR, _WIR, _WRR, _PRR = (1, 10), (2, 30), (2, 10), (2, 20), (5, 20)
 # HEAD_NUM, SITE_NUM, PART_FLG, NUM_TEST, HARD_BIN, SOFT_BIN, X_COORD, Y_COORD: the fixed part of a PRR is
@@ -92,21 +91,17 @@ def _records(data: bytes, order: str) -> Iterator[tuple[tuple[int, int], bytes]]
     kinds = {_MIR, _WCR, _WIR, _WRR, _PRR}
     unpack = struct.Struct(f"{order}HBB").unpack_from
     at, size = 0, len(data)
-    for _ in range(MAX_RECORDS):
-        if at == size:
-            return
+    cut_short = WaferFileError("the file is cut short in the middle of a record")
+    while at < size:
         if at + 4 > size:
-            break
+            raise cut_short
         length, kind, subkind = unpack(data, at)
         end = at + 4 + length
         if end > size:
-            break
+            raise cut_short
         if (kind, subkind) in kinds:
             yield (kind, subkind), data[at:end]
         at = end
-    else:
-        raise WaferFileError(f"the file has more than {MAX_RECORDS:,} records")
-    raise WaferFileError("the file is cut short in the middle of a record")
 
 
 def _collect(

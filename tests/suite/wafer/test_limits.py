@@ -28,7 +28,7 @@ def test_a_file_above_a_limit_fails_and_a_higher_limit_reads_it(
     most = {"max_bytes": table.stat().st_size, "max_defects": 12}[name]
     small = classify(table, "--out", "small", "--workers", workers, "--set", f"{name}={most - 1}")
     assert small.exit_code == 2
-    assert f"raise the limit ({name})" in small.stdout
+    assert f"raise the limit with --set {name}=N" in small.stdout
     assert [row["status"] for row in read_rows(tmp_path / "small")] == ["failed"]
     large = classify(table, "--out", "large", "--workers", workers, "--set", f"{name}={most}")
     assert large.exit_code == 0

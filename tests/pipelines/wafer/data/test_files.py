@@ -99,10 +99,10 @@ def test_several_gzip_parts_and_padding(tmp_path: Path) -> None:
 def test_limit_on_bytes(tmp_path: Path) -> None:
     path = tmp_path / "map"
     path.write_bytes(bytes(1001))
-    with pytest.raises(WaferFileError, match=r"1,001 bytes; at most 1,000 are.*\(max_bytes\)"):
+    with pytest.raises(WaferFileError, match=r"1,001 bytes; at most 1,000 are.*max_bytes=N"):
         files.read_all(path, 1000)
     path.write_bytes(gzip.compress(bytes(1001)))
-    with pytest.raises(WaferFileError, match=r"more than 1,000 bytes when unpacked.*\(max_bytes\)"):
+    with pytest.raises(WaferFileError, match=r"more than 1,000 bytes when unpacked.*max_bytes=N"):
         files.read_all(path, 1000)
     assert len(files.read_all(path, 1001)) == 1001
 
@@ -116,7 +116,7 @@ def test_every_format_keeps_to_the_limit_on_bytes(tmp_path: Path, name: str, nam
     paths, size = [path if named else path.parent], len(FILES[name])
     (failed,) = iter_maps(paths, limits=Limits(max_bytes=size - 1))
     assert isinstance(failed, FailedMap)
-    assert f"at most {size - 1:,} are read: raise the limit (max_bytes)" in failed.error
+    assert f"at most {size - 1:,} are read: raise the limit with --set max_bytes=N" in failed.error
     assert all(isinstance(item, WaferMap) for item in iter_maps(paths, limits=Limits(max_bytes=size)))
 
 
@@ -128,7 +128,7 @@ def test_limit_on_the_arrays_of_an_npz(tmp_path: Path) -> None:
     (failed,) = read_file(path, limits=Limits(max_bytes=unpacked - 1))
     assert isinstance(failed, FailedMap)
     assert f"the arrays take {unpacked:,} bytes when unpacked" in failed.error
-    assert "raise the limit (max_bytes)" in failed.error
+    assert "raise the limit with --set max_bytes=N" in failed.error
     assert len(list(read_file(path, limits=Limits(max_bytes=unpacked)))) == 2
 
 
@@ -143,7 +143,7 @@ def test_limit_on_defects(tmp_path: Path, name: str) -> None:
     path.write_bytes(two[name])
     (failed,) = read_file(path, limits=Limits(max_defects=1))
     assert isinstance(failed, FailedMap)
-    assert "more than 1 " in failed.error and "raise the limit (max_defects)" in failed.error
+    assert "more than 1 " in failed.error and "raise the limit with --set max_defects=N" in failed.error
     (wafer,) = read_file(path, limits=Limits(max_defects=2))
     assert isinstance(wafer, WaferMap) and len(wafer.defects) == 2
 
@@ -155,7 +155,7 @@ def test_limit_on_dies(tmp_path: Path, name: str) -> None:
     path.write_bytes(b"die_x,die_y,bin\n0,0,1\n3,4,2\n" if name == "CSV" else FILES[name])
     for failed in read_file(path, limits=Limits(max_dies=19)):
         assert isinstance(failed, FailedMap)
-        assert "raise the limit (max_dies)" in failed.error
+        assert "raise the limit with --set max_dies=N" in failed.error
     for wafer in read_file(path, limits=Limits(max_dies=20)):
         assert isinstance(wafer, WaferMap) and wafer.dies is not None and wafer.dies.status.size == 20
 
@@ -182,7 +182,7 @@ def test_limits_on_xml(tmp_path: Path, name: str) -> None:
     for limit, most in exact.items():
         (failed,) = read_file(path, limits=Limits(**{limit: most - 1}))
         assert isinstance(failed, FailedMap)
-        assert f"raise the limit ({limit})" in failed.error
+        assert f"raise the limit with --set {limit}=N" in failed.error
     (wafer,) = read_file(path, limits=Limits(**exact))
     assert isinstance(wafer, WaferMap)
 

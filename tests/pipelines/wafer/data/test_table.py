@@ -154,7 +154,7 @@ def test_limit_on_rows_counts_rows_and_not_lines() -> None:
     text = "# a comment\n\nx_mm,y_mm\n\n1,2\n\n3,4\n"
     (wafer,) = table.read(text.encode(), Path("defects.csv"), Limits(max_defects=2))
     assert isinstance(wafer, WaferMap) and len(wafer.defects) == 2
-    with pytest.raises(WaferFileError, match=r"more than 1 rows.*raise the limit \(max_defects\)"):
+    with pytest.raises(WaferFileError, match=r"more than 1 rows.*raise the limit with --set max_defects=N"):
         list(table.read(text.encode(), Path("defects.csv"), Limits(max_defects=1)))
 
 

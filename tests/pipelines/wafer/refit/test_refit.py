@@ -45,7 +45,9 @@ def test_a_class_that_was_not_there_is_learnt_and_no_other_is_forgotten(
     review = judge(able.run, able.rows, [NEW] * len(able.rows), tmp_path / "review.csv")
     out = tmp_path / "better"
     before = (able.model / "model.safetensors").read_bytes()
-    found = refit(str(able.model), review, out, data=able.data if with_data else None, settings=QUICK)
+    home = Path(able.rows[0]["source"]).parent
+    data = able.data if with_data else None
+    found = refit(str(able.model), review, out, data=data, root=home, settings=QUICK)
     assert found.new_classes == (NEW,)
     fresh = run_of(out, write_half_dies(tmp_path / "fresh.npz", 20, seed=99), tmp_path / "again")
     assert [row["class"] for row in fresh].count(NEW) >= 16
@@ -107,7 +109,8 @@ def test_the_command_prints_before_and_after_and_ends_with_3_if_rows_are_left_ou
 ) -> None:
     told = [*(verdict(row) for row in able.rows), verdict({**able.rows[0], "map": 77, "item": "f" * 24})]
     review = write_review(tmp_path / "review.csv", told)
-    arguments = ["wafer", "refit", str(able.model), "--labels", str(review)]
+    home = str(Path(able.rows[0]["source"]).parent)
+    arguments = ["wafer", "refit", str(able.model), "--labels", str(review), "--root", home]
     result = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "m"), "--device", "cpu"])
     assert result.exit_code == 3, result.output
     assert "New classes: Half" in result.stdout

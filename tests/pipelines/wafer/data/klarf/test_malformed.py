@@ -194,7 +194,7 @@ def test_too_many_defects() -> None:
         (failed,) = read(text.encode(), SOURCE, Limits(max_defects=defects - 1))
         assert isinstance(failed, FailedMap)
         assert f"more than {defects - 1} defects" in failed.error
-        assert "raise the limit (max_defects)" in failed.error
+        assert "raise the limit with --set max_defects=N" in failed.error
         (wafer,) = read(text.encode(), SOURCE, Limits(max_defects=defects))
         assert isinstance(wafer, WaferMap) and len(wafer.defects) == defects
 
