@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipelines.common.errors import UserError
-from suite import exits, options, terminal
+from suite import exits, options, settings, terminal
 from suite.folders import new_folder
 
 if TYPE_CHECKING:
     from pipelines.medical.compare import Comparison
+    from pipelines.medical.config import ReadLimits
     from pipelines.medical.evaluate import Evaluation
     from pipelines.medical.measurements import Method
 
@@ -52,6 +53,8 @@ def evaluate(
         ),
     ] = None,
     overwrite: options.Overwrite = False,
+    config_file: options.ConfigFile = None,
+    sets: options.Sets = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -64,7 +67,8 @@ def evaluate(
             raise UserError(f"{out} exists; name another file, or replace it with --overwrite")
         if out is not None and not out.absolute().parent.is_dir():
             raise UserError(f"{out} cannot be written: there is no folder {out.parent}")
-        found = _evaluate(predicted, truth, labels, tolerances, only_predicted, quiet)
+        limits = _limits(config_file, sets)
+        found = _evaluate(predicted, truth, labels, tolerances, only_predicted, limits, quiet)
         if out is not None:
             from pipelines.common.files import replacing
 
@@ -115,6 +119,8 @@ def compare(
         typer.Option("--out", metavar="DIR", help="The folder to write; default: a new one in runs."),
     ] = None,
     overwrite: options.Overwrite = False,
+    config_file: options.ConfigFile = None,
+    sets: options.Sets = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -128,7 +134,8 @@ def compare(
 
         target = out or new_folder("medical-compare")
         check_folder(target, overwrite=overwrite)
-        methods = _methods(inputs, truth, names, labels, tolerances, quiet)
+        limits = _limits(config_file, sets)
+        methods = _methods(inputs, truth, names, labels, tolerances, limits, quiet)
         with terminal.progress(quiet) as progress:
             found = run(methods, metrics=metrics or (), seed=seed or 0, draws=draws, progress=progress)
             write(found, target, overwrite=overwrite)
@@ -141,12 +148,19 @@ def compare(
             typer.echo(f"Report: {terminal.printable(str(target / REPORT))}")
 
 
+def _limits(file: Path | None, sets: list[str] | None) -> ReadLimits:
+    from pipelines.medical.config import ReadLimits
+
+    return settings.resolve(ReadLimits, file, sets or (), {})
+
+
 def _evaluate(
     predicted: Path,
     truth: Path,
     labels: str | None,
     tolerances: list[float] | None,
     only_predicted: bool,
+    limits: ReadLimits,
     quiet: bool,
 ) -> Evaluation:
     from pipelines.medical.evaluate import evaluate as run
@@ -160,6 +174,7 @@ def _evaluate(
             labels=None if labels is None else parse_names(labels),
             tolerances_mm=tolerances or DEFAULT_TOLERANCES_MM,
             only_predicted=only_predicted,
+            max_voxels=limits.max_voxels,
             progress=progress,
         )
     for text in found.notes:
@@ -173,6 +188,7 @@ def _methods(
     names: str | None,
     labels: str | None,
     tolerances: list[float] | None,
+    limits: ReadLimits,
     quiet: bool,
 ) -> list[Method]:
     from dataclasses import replace
@@ -190,7 +206,7 @@ def _methods(
             raise UserError(f"{path} holds masks: give --truth, or the CSV files of suite medical evaluate")
         if path.is_dir():
             assert truth is not None
-            found = _evaluate(path, truth, labels, tolerances, False, quiet)
+            found = _evaluate(path, truth, labels, tolerances, False, limits, quiet)
             methods.append(from_evaluation(found, path))
         else:
             methods.append(read_measurements(path))
@@ -218,7 +234,8 @@ def _print_evaluation(found: Evaluation, failed: list[dict[str, Any]]) -> None:
     if len(of_labels) > 1:
         means = summary["mean_of_labels"].items()
         rows += [("mean of labels", name, _short(value), "", "", "", "") for name, value in means]
-    terminal.print_table(COLUMNS, lambda: rows, right=COLUMNS[2:], count=len(rows))
+    if rows:
+        terminal.print_table(COLUMNS, lambda: rows, right=COLUMNS[2:], count=len(rows))
     if failed:
         typer.echo("\nFailed:")
         for row in failed[:MAX_LISTED]:

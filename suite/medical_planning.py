@@ -9,10 +9,10 @@ import typer
 
 from pipelines.common.errors import UserError
 from pipelines.common.whole import whole_number
-from suite import exits, options, terminal
+from suite import exits, options, settings, terminal
 
 if TYPE_CHECKING:
-    from pipelines.medical.config import NetworkName, NetworkPlan, Plan
+    from pipelines.medical.config import NetworkName, NetworkPlan, Plan, ReadLimits
     from pipelines.medical.data.dataset import Dataset
 
 NETWORKS = "dense-unet|sparse-unet|dynunet|swinunetr"
@@ -68,6 +68,8 @@ def plan(
     memory: Memory = None,
     network: Network = None,
     overwrite: options.Overwrite = False,
+    config_file: options.ConfigFile = None,
+    sets: options.Sets = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -78,11 +80,13 @@ def plan(
     with exits.exits():
         if out.exists() and not overwrite:
             raise UserError(f"{out} exists; name another file, or replace it with --overwrite")
+        from pipelines.medical.config import ReadLimits
         from pipelines.medical.plan.file import write_plan
 
+        limits = settings.resolve(ReadLimits, config_file, sets or (), {})
         with terminal.progress(quiet) as progress:
             cases = read_cases(data, labels, channels, label_names, quiet)
-            found, fingerprint = plan_of(cases, memory, network, progress)
+            found, fingerprint = plan_of(cases, memory, network, progress, limits)
         write_plan(out, found, fingerprint)
         if as_json:
             terminal.print_json(
@@ -125,6 +129,7 @@ def plan_of(
     memory: float | None,
     network: str | None,
     progress: Any,
+    limits: ReadLimits,
     sizes: NetworkPlan | None = None,
 ) -> tuple[Plan, dict[str, Any]]:
     """The plan that the cases lead to, and a summary of their fingerprint. memory: MiB of a training step."""
@@ -132,9 +137,9 @@ def plan_of(
     from pipelines.medical.plan.rules import MEMORY_MIB, make_plan
 
     name = None if network is None else network_name(network)
-    fingerprint = take_fingerprint(cases, progress)
-    limit = MEMORY_MIB if memory is None else memory
-    found = make_plan(fingerprint, cases, memory_mib=limit, network=name, sizes=sizes)
+    fingerprint = take_fingerprint(cases, progress, max_voxels=limits.max_voxels)
+    memory_mib = MEMORY_MIB if memory is None else memory
+    found = make_plan(fingerprint, cases, memory_mib=memory_mib, network=name, sizes=sizes)
     return found, fingerprint.summary()
 
 

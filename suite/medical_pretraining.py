@@ -134,7 +134,7 @@ def _print_dry_run(
 
     names = chosen_channels(plan, channels)
     cases, left_out = find_images(images, names)
-    plan = plan or simple_plan(cases, names, lambda text: None)
+    plan = plan or simple_plan(cases, names, lambda text: None, max_voxels=config.max_voxels)
     content = {
         "volumes": len(cases),
         "left_out": len(left_out),

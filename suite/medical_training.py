@@ -25,7 +25,7 @@ from suite.medical_planning import (
 
 if TYPE_CHECKING:
     from pipelines.common.training.spread.world import World
-    from pipelines.medical.config import Plan
+    from pipelines.medical.config import Plan, ReadLimits
     from pipelines.medical.data.dataset import Dataset
     from pipelines.medical.train.config import TrainConfig
 
@@ -75,7 +75,7 @@ def train(
         quiet = quiet or not start.speaks
         cases = read_cases(data, labels, channels, label_names, quiet)
         with terminal.progress(quiet) as progress:
-            chosen = _chosen_plan(plan_file, cases, memory, network, start_from, progress)
+            chosen = _chosen_plan(plan_file, cases, memory, network, start_from, progress, config)
             if dry_run:
                 if start.speaks:
                     _print_dry_run(chosen, config, len(cases.cases), out, as_json)
@@ -133,6 +133,7 @@ def _chosen_plan(
     network: str | None,
     start_from: str | None,
     progress: Any,
+    limits: ReadLimits,
 ) -> Plan:
     """The plan of the file, or the one that the data leads to, with the sizes of the model to start from."""
     if file is not None:
@@ -145,7 +146,7 @@ def _chosen_plan(
         from pipelines.medical.train.start import read_start, same_sizes
 
         sizes = same_sizes(NetworkPlan(), read_start(start_from))
-    return plan_of(cases, memory, network, progress, sizes)[0]
+    return plan_of(cases, memory, network, progress, limits, sizes)[0]
 
 
 def _labelled_plan(file: Path) -> Plan:

@@ -20,6 +20,7 @@ from scipy import ndimage
 from apps.items import Row, Run, visible
 from pipelines.common.errors import UserError
 from pipelines.medical.data.files import VolumeFile, find_volumes, read_volume
+from pipelines.medical.data.limits import MAX_VOXELS
 from pipelines.medical.data.place import apart_mm
 from pipelines.medical.data.record import Volume
 from pipelines.medical.label_maps import as_labels, find_label_maps
@@ -110,7 +111,7 @@ def read_image(run: Run, row: Row, channel: int) -> Seen:
 def read_volume_of(run: Run, row: Row, channel: int) -> Volume:
     """One channel of a case as its file has it. Raises UserError if it is not what was segmented."""
     source = run.source(str(row["sources"][channel]))
-    volume = read_volume(_volume_at(source, row))
+    volume = read_volume(_volume_at(source, row), max_voxels=max_voxels(run))
     if (sides := "x".join(map(str, volume.shape))) != row["shape"]:
         raise UserError(
             f"{visible(str(source))} has changed since the run: it has {sides} voxels, and had {row['shape']}"
@@ -120,12 +121,12 @@ def read_volume_of(run: Run, row: Row, channel: int) -> Volume:
 
 def read_mask(run: Run, row: Row, like: Seen) -> Labels:
     """The mask that the run holds of a case. Raises UserError if it does not lie on the image."""
-    return labels_on(read_volume(artefact(run, MASKS, row)), like)
+    return labels_on(read_volume(artefact(run, MASKS, row), max_voxels=max_voxels(run)), like)
 
 
 def read_doubt(run: Run, row: Row, like: Seen) -> NDArray[np.uint8]:
     """The uncertainty (A, B, C) of a case in 1/255."""
-    seen, volume = _turned(read_volume(artefact(run, UNCERTAINTY, row)))
+    seen, volume = _turned(read_volume(artefact(run, UNCERTAINTY, row), max_voxels=max_voxels(run)))
     _check_place(seen, like, volume)
     doubt: NDArray[np.uint8] = np.rint(seen.array * 255).astype(np.uint8)
     return doubt
@@ -134,7 +135,10 @@ def read_doubt(run: Run, row: Row, like: Seen) -> NDArray[np.uint8]:
 def read_truth(folder: Path, row: Row, like: Seen) -> Labels | None:
     """The truth of a case in a folder of label maps named as the cases; None if there is none."""
     found = find_label_maps(folder).get(str(row["case"]))
-    return None if found is None else labels_on(read_volume(found), like)
+    if found is None:
+        return None
+    most = max(MAX_VOXELS, like.array.size)  # the image was read, and a truth on its grid is as large
+    return labels_on(read_volume(found, max_voxels=most), like)
 
 
 def labels_on(volume: Volume, like: Seen) -> Labels:
@@ -143,6 +147,13 @@ def labels_on(volume: Volume, like: Seen) -> Labels:
     seen, _ = _turned(replace(volume, array=as_labels(volume)))
     boxes = {value: box for value, box in enumerate(ndimage.find_objects(seen.array), 1) if box is not None}
     return Labels(seen.array, boxes)
+
+
+def max_voxels(run: Run) -> int:
+    """Up to which size the run read volumes."""
+    config: Any = run.record.get("config")
+    found = config.get("max_voxels") if isinstance(config, dict) else None
+    return found if isinstance(found, int) and found > 0 else MAX_VOXELS
 
 
 def artefact(run: Run, folder: str, row: Row) -> Path:

@@ -85,7 +85,8 @@ def _write_case(run: Run, row: Row, folder: Path) -> list[str]:
         raise UserError("its name is no file name")
     image = volumes.read_image(run, row, 0) if (corrected := _corrected(run, row)) else None
     if corrected is not None and image is not None:
-        volumes.labels_on(read_volume(corrected), image)  # raises if it does not lie on the image
+        most = volumes.max_voxels(run)
+        volumes.labels_on(read_volume(corrected, max_voxels=most), image)  # raises if it lies elsewhere
     mask = corrected or volumes.artefact(run, volumes.MASKS, row)
     if not mask.is_file():
         raise UserError("its mask is gone")

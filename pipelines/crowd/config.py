@@ -7,11 +7,18 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipelines.common.config import Strict
+from pipelines.crowd.data.limits import MAX_PIXELS
 
 TASK = "crowd"
 NetworkName = Literal["sparse-counter", "dense-counter", "m-segnet", "m-sfanet", "hmode", "mcnn"]
 Width = Annotated[int, Field(ge=1, le=2048)]
 Depth = Annotated[int, Field(ge=0, le=16)]
+
+
+class ReadLimits(Strict):
+    """max_pixels: the most of an image or frame that is read; see `data.limits`."""
+
+    max_pixels: int = Field(MAX_PIXELS, ge=1024)
 
 
 class NetworkPlan(Strict):

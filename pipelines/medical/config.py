@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from pipelines.common.config import Strict
+from pipelines.medical.data.limits import MAX_VOXELS
 
 TASK = "medical"
 MAX_LABELS = 255  # of a model: label maps are prepared as one byte a voxel
@@ -15,6 +16,12 @@ Millimetres = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Sides = tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
 NetworkName = Literal["dense-unet", "sparse-unet", "dynunet", "swinunetr"]
 SWIN_STRIDE = 32  # the patches of swinunetr have sides of multiples of this
+
+
+class ReadLimits(Strict):
+    """max_voxels: the most of a volume or a label map that is read."""
+
+    max_voxels: int = Field(MAX_VOXELS, ge=1)
 
 
 class Normalisation(Strict):

@@ -12,6 +12,7 @@ import numpy as np
 from pipelines.common.errors import UserError
 from pipelines.common.tables import Table
 from pipelines.medical.data.files import VolumeFile
+from pipelines.medical.data.limits import MAX_VOXELS
 from pipelines.medical.data.names import case_name
 from pipelines.medical.data.place import apart_mm
 from pipelines.medical.data.record import VolumeError
@@ -96,6 +97,7 @@ def evaluate(
     labels: Mapping[str, int] | None = None,
     tolerances_mm: Sequence[float] = DEFAULT_TOLERANCES_MM,
     only_predicted: bool = False,
+    max_voxels: int = MAX_VOXELS,
     progress: Progress = lambda text: None,
 ) -> Evaluation:
     """Measure label maps against the truth, paired by the names of the cases; two files are always a pair.
@@ -103,7 +105,7 @@ def evaluate(
     predicted, truth: each a run folder, a folder of label maps or a file. labels: name to value; else those
     of the run's model, else the values that occur are their own names. A case that cannot be measured is one
     failed row. only_predicted: leave out truth without a prediction, which else counts as missed.
-    Raises UserError if there is nothing to compare.
+    max_voxels: of a label map that is read. Raises UserError if there is nothing to compare.
     """
     tolerances = _check_tolerances(tolerances_mm)
     pairs, notes = _pairs(predicted, truth, only_predicted)
@@ -114,7 +116,7 @@ def evaluate(
         progress(f"case {number:,} of {len(pairs):,}: {case}")
         note = "" if ours else NO_PREDICTION
         try:
-            a, b = _read(ours, theirs)
+            a, b = _read(ours, theirs, named=bool(named), max_voxels=max_voxels)
             found = measure(a, b.labels, b.affine, list(named.values()) or None, tolerances)
             if named:
                 unnamed |= (occurring(a) | occurring(b.labels)) - set(named.values())
@@ -177,12 +179,12 @@ def _spread(rows: Sequence[Row], name: str) -> Row:
     }
 
 
-def _read(ours: Source | None, theirs: Source) -> tuple[Any, LabelMap]:
+def _read(ours: Source | None, theirs: Source, *, named: bool, max_voxels: int) -> tuple[Any, LabelMap]:
     """The prediction's labels, all 0 without a file, and the truth. Raises VolumeError for two grids."""
-    truth = read_label_map(theirs)
+    truth = read_label_map(theirs, named=named, max_voxels=max_voxels)
     if ours is None:
         return np.broadcast_to(np.uint8(0), truth.labels.shape), truth
-    found = read_label_map(ours)
+    found = read_label_map(ours, named=named, max_voxels=max_voxels)
     if found.labels.shape != truth.labels.shape:
         ours_has, truth_has = (" x ".join(map(str, one.labels.shape)) for one in (found, truth))
         raise VolumeError(

@@ -16,13 +16,15 @@ from pipelines.common.runs import RUN, is_run
 from pipelines.common.whole import whole_number
 from pipelines.medical.config import TASK
 from pipelines.medical.data.files import VolumeFile, find_volumes, read_volume
+from pipelines.medical.data.limits import MAX_VOXELS
 from pipelines.medical.data.names import case_name
 from pipelines.medical.data.record import Volume, VolumeError
 from pipelines.medical.data.walk import SkippedFile
-from pipelines.medical.metrics.structures import MAX_LABEL
+from pipelines.medical.metrics.structures import MAX_LABEL, occurring
 
 MASKS: Final = "masks"
 MAX_LABELS: Final = 1_000  # of one map; more, and it is an image
+MAX_UNNAMED: Final = 128  # where nobody says what they are; whole bodies and brains have maps of about 120
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,13 +108,22 @@ def check_names(labels: object) -> dict[str, int]:
     return {name: value for value, name in by_value.items()}
 
 
-def read_label_map(source: VolumeFile | Path) -> LabelMap:
-    """A label map from a file. Raises VolumeError if it cannot be read or holds no labels."""
-    volume = read_volume(source)
+def read_label_map(
+    source: VolumeFile | Path, *, named: bool = True, max_voxels: int = MAX_VOXELS
+) -> LabelMap:
+    """A label map from a file, of at most `max_voxels`.
+
+    named: whether it is known what its values are called; without, one of more than MAX_UNNAMED is taken for
+    an image. Raises VolumeError if it cannot be read or holds no labels.
+    """
+    volume = read_volume(source, max_voxels=max_voxels)
     try:
-        return LabelMap(as_labels(volume), volume.affine)
+        labels = as_labels(volume)
+        if not named:
+            _check_few(labels)
     except VolumeError as error:
         raise VolumeError(f"{volume.source}: {error}") from None
+    return LabelMap(labels, volume.affine)
 
 
 def as_labels(volume: Volume) -> NDArray[Any]:
@@ -130,6 +141,15 @@ def as_labels(volume: Volume) -> NDArray[Any]:
             f"it holds {count:,} different values, and at most {MAX_LABELS:,} are labels: {hint}"
         )
     return labels
+
+
+def _check_few(labels: NDArray[Any]) -> None:
+    """Raise VolumeError for so many values that nobody has named that they are those of an image."""
+    if labels.max() > MAX_UNNAMED and (count := len(occurring(labels))) > MAX_UNNAMED:
+        raise VolumeError(
+            f"it holds {count:,} different labels without a name: it looks like an image, not a label map."
+            " If it is one, name the labels to measure with --labels NAME=VALUE,..."
+        )
 
 
 def _record(folder: Path) -> dict[str, Any] | None:

@@ -7,10 +7,17 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from pipelines.common.config import Strict
+from pipelines.common.media.limits import MAX_PIXELS
 
 TASK = "polyp"
 BackboneName = Literal["resnet18", "vit-tiny", "sparse-resnet"]
 Width = Annotated[int, Field(ge=1, le=2048)]
+
+
+class ReadLimits(Strict):
+    """max_pixels: the most of an image or frame, a mask or a map of depth that is read."""
+
+    max_pixels: int = Field(MAX_PIXELS, ge=1024)
 
 
 class NetworkPlan(Strict):

@@ -188,6 +188,19 @@ def test_two_series_of_one_folder_are_told_apart(run: Run) -> None:
             assert sorted(seen.shape) == sorted(map(int, shapes[item.group].split("x")))
 
 
+def test_a_case_is_read_up_to_the_limit_of_the_run(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = next(run.row(item.row) for item in run.items if item.group == "mr-sagittal")
+    size = read_image(run, row, 0).array.size
+    monkeypatch.setattr(medical_case, "MAX_VOXELS", size - 1)
+    with pytest.raises(UserError, match="max_voxels"):
+        read_image(run, row, 0)
+    monkeypatch.setitem(run.record, "config", {"max_voxels": size})
+    image = read_image(run, row, 0)
+    read_mask(run, row, image)
+    medical_case.read_doubt(run, row, image)
+    assert medical_case.read_truth(SAMPLES / "labels", row, image) is not None
+
+
 def test_a_mask_that_lies_elsewhere_is_not_drawn(run: Run) -> None:
     row = run.row(0)
     image = read_image(run, row, 0)

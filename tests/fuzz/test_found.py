@@ -94,10 +94,10 @@ def row_of_a_map(**facts: object) -> bytes:
     return json.dumps({**row, **facts}).encode() + b"\n"
 
 
-def coco_of_side(side: int) -> bytes:
-    """A list of heads that says that its image is so wide."""
+def coco_with(part: str, **facts: object) -> bytes:
+    """A list of heads with these facts in the first of its images or annotations."""
     about = json.loads(unpack(load("crowd_lists").seeds()[1])["coco.json"])
-    about["images"][0]["width"] = side
+    about[part][0] |= facts
     return in_file("coco.json", json.dumps(about).encode(), a__png=b"", b__png=b"")
 
 
@@ -212,7 +212,8 @@ def test_it_is_refused_with_a_reason(reader: str, data: bytes, words: str, tmp_p
         ("npz", with_true_in_its_shape()),
         ("npy", npy(np.ones((2, 2), np.uint8)).replace(b"(2, 2)", b"(2L,2)")),  # as Python 2 wrote it
         ("ground", b'{"homography": [[1, 0, 0], [0, 1, 0], [1e-5, 1e-320, 1]]}'),
-        ("crowd_lists", coco_of_side(10**400)),
+        ("crowd_lists", coco_with("images", width=10**400)),
+        ("crowd_lists", coco_with("annotations", category_id=[])),
         ("volume_lists", with_about(labels={"organ": "9" * 5_000})),
         ("volume_lists", with_about(channel_names={"9" * 5_000: "CT"})),
     ],

@@ -58,6 +58,36 @@ def test_a_plan_leaves_out_what_cannot_be_read(tmp_path: Path) -> None:
     assert (tmp_path / "plan.yaml").exists()
 
 
+def test_cases_above_the_limit_are_left_out_until_it_is_raised(
+    data: Path, plan: Path, tmp_path: Path
+) -> None:
+    voxels = 24 * 28 * 20
+    quick = ["--set", "epochs=1", "--set", "steps_per_epoch=1", "--device", "cpu"]
+    commands = (
+        ["plan", data, "--out", tmp_path / "new.yaml"],
+        ["train", data, "--out", tmp_path / "model", "--dry-run"],
+        ["train", data, "--plan", plan, "--out", tmp_path / "model", *QUICK],
+        ["pretrain", data, "--out", tmp_path / "encoder", "--dry-run"],
+        ["pretrain", data, "--plan", plan, "--out", tmp_path / "encoder", *quick],
+    )
+    for words in commands:
+        small = suite(*words, "--set", f"max_voxels={voxels - 1}")
+        assert small.exit_code == 2, words
+        assert "raise the limit with --set max_voxels=N" in small.stderr
+        large = suite(*words, "--set", f"max_voxels={voxels}")
+        assert large.exit_code == 0, large.output
+
+
+def test_a_folder_that_is_no_data_set_says_how_to_get_one(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    done = suite("train", tmp_path / "data", "--out", tmp_path / "model")
+    assert done.exit_code == 2
+    words = done.stderr.split("To try a training, suite ")[1].split(" makes a set")[0].split()
+    words[words.index("--cases") + 1], words[-1] = "2", str(tmp_path / "cases")
+    assert CliRunner().invoke(app, words).exit_code == 0
+    assert suite("plan", tmp_path / "cases", "--out", tmp_path / "plan.yaml").exit_code == 0
+
+
 def test_train_follows_the_plan_and_names_the_labels(data: Path, plan: Path, tmp_path: Path) -> None:
     done = suite("train", data, "--plan", plan, "--out", tmp_path / "model", "--fold", "all", *QUICK)
     assert done.exit_code == 0, done.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -66,7 +67,12 @@ def read_image(path: str | Path, *, max_pixels: int = limits.MAX_PIXELS) -> Pict
     reason.
     """
     path = Path(path)
-    with _reasons(path), limits.open_file(path) as stream, warnings.catch_warnings(record=True) as heard:
+    with (
+        _reasons(path),
+        limits.open_file(path) as stream,
+        warnings.catch_warnings(record=True) as heard,
+        _pillow.allows(max_pixels),
+    ):
         warnings.simplefilter("always")
         picture = _read(stream, path, max_pixels)
     if any(not issubclass(one.category, Image.DecompressionBombWarning) for one in heard):
@@ -82,7 +88,12 @@ def read_values(path: str | Path, *, max_pixels: int = limits.MAX_PIXELS) -> NDA
     Neither turned nor scaled: 16 bits stay 16 bits. Raises InputError with the path and the reason.
     """
     path = Path(path)
-    with _reasons(path), limits.open_file(path) as stream, warnings.catch_warnings():
+    with (
+        _reasons(path),
+        limits.open_file(path) as stream,
+        warnings.catch_warnings(),
+        _pillow.allows(max_pixels),
+    ):
         warnings.simplefilter("ignore")
         image, _ = _open(stream)
         if image.width * image.height > max_pixels:
@@ -91,13 +102,19 @@ def read_values(path: str | Path, *, max_pixels: int = limits.MAX_PIXELS) -> NDA
         return np.array(image)
 
 
-def image_size(path: str | Path) -> tuple[int, int, int]:
+def image_size(path: str | Path, *, max_pixels: int = limits.MAX_PIXELS) -> tuple[int, int, int]:
     """Width and height in px of the upright image and its EXIF orientation, from the header alone.
 
-    Raises InputError with the path and the reason.
+    max_pixels: that `read_image` is given; a larger image has a size all the same, unless opening it takes
+    memory for its pixels, as WebP does. Raises InputError with the path and the reason.
     """
     path = Path(path)
-    with _reasons(path), limits.open_file(path) as stream, warnings.catch_warnings():
+    with (
+        _reasons(path),
+        limits.open_file(path) as stream,
+        warnings.catch_warnings(),
+        _pillow.allows(max_pixels),
+    ):
         warnings.simplefilter("ignore")
         image, _ = _open(stream)
         orientation = _orientation(image)
@@ -111,6 +128,40 @@ def is_image_name(path: Path) -> bool:
     return path.suffix.lower() in ENDINGS
 
 
+class _PillowsLimit:
+    """Pillow's own limit of pixels, one for the whole process, above which it warns, and refuses twice that.
+
+    It is asked for by some decoders, and knows nothing of ours. Raised while images are read, in any thread,
+    and never lifted altogether, since some formats reserve memory before they say how large an image is.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._own: int | None = None
+        self._asked: list[int] = []
+
+    @contextmanager
+    def allows(self, pixels: int) -> Iterator[None]:
+        """Let images of so many pixels pass; the limit is put back when nobody reads any more."""
+        with self._lock:
+            if not self._asked:
+                self._own = Image.MAX_IMAGE_PIXELS
+            self._asked.append(pixels)
+            self._set()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._asked.remove(pixels)
+                self._set()
+
+    def _set(self) -> None:
+        Image.MAX_IMAGE_PIXELS = None if self._own is None else max([self._own, *self._asked])
+
+
+_pillow: Final = _PillowsLimit()
+
+
 @contextmanager
 def _reasons(path: Path) -> Iterator[None]:
     """Whatever goes wrong, as a InputError that begins with the path."""
@@ -120,8 +171,8 @@ def _reasons(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: {error}") from error
     except MemoryError as error:
         raise InputError(f"{path}: there is not enough memory for this image") from error
-    except Image.DecompressionBombError as error:  # of formats whose decoder asks Pillow by itself
-        raise InputError(f"{path}: it has too many pixels ({error})") from error
+    except Image.DecompressionBombError as error:  # of twice what we allow, before we know the size
+        raise InputError(f"{path}: it has far too many pixels: {limits.WHAT_TO_DO}") from error
     except Exception as error:  # Pillow's readers end on damaged files with whatever they run into
         raise InputError(f"{path}: the image is cut short or damaged ({error})") from error
 
@@ -150,8 +201,11 @@ def _open(stream: BinaryIO) -> tuple[ImageFile, str]:
     for one in _FORMATS:
         if head.startswith(one.starts) and (one.name != "WebP" or head[8:12] == b"WEBP"):
             image = one.open(stream)
-            if min(image.size) < 1 or max(image.size) > limits.MAX_SIDE:
-                raise InputError(f"its header states {image.width:,} x {image.height:,} pixels")
+            stated = f"its header states {image.width:,} x {image.height:,} pixels"
+            if min(image.size) < 1:
+                raise InputError(f"{stated}: it is damaged")
+            if max(image.size) > limits.MAX_SIDE:
+                raise InputError(f"{stated}; at most {limits.MAX_SIDE:,} on a side are read")
             return image, one.name
     known = ", ".join(one.name for one in _FORMATS)
     if head[4:8] == b"ftyp" and head[8:12] in _HEIF:

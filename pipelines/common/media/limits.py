@@ -13,6 +13,7 @@ MAX_PIXELS: Final = 100_000_000  # of one image as it is held: 300 MB of RGB
 MAX_SIDE: Final = 65_535
 MAX_LABEL_BYTES: Final = 64 * 2**20  # of the labels of one image, after unpacking
 MAX_LIST_BYTES: Final = 2**30  # of a list of many images, such as a COCO file
+WHAT_TO_DO: Final = "make it smaller, or raise the limit with --set max_pixels=N if there is memory for it"
 
 
 @contextmanager
@@ -48,7 +49,4 @@ def read_bytes(path: Path, most: int, *, may_be_empty: bool = False) -> bytes:
 
 def too_many_pixels(width: int, height: int, most: int) -> str:
     """The reason for refusing an image or a video of this size."""
-    return (
-        f"it has {width:,} x {height:,} pixels, and at most {most:,} are read: make it smaller,"
-        " or raise the limit (max_pixels) if there is memory for it"
-    )
+    return f"it has {width:,} x {height:,} pixels, and at most {most:,} are read: {WHAT_TO_DO}"

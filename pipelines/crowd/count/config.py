@@ -7,11 +7,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipelines.common.config import DeviceName, Strict
-from pipelines.crowd.data.limits import MAX_PIXELS
+from pipelines.common.config import DeviceName
+from pipelines.crowd.config import ReadLimits
 
 
-class PredictConfig(Strict):
+class PredictConfig(ReadLimits):
     """How a model is run, whatever is done with its counts.
 
     model: `auto` (the bundled model), a bundled name, or a model folder.
@@ -20,7 +20,6 @@ class PredictConfig(Strict):
     max_side: larger images are reduced so that their longer side has so many px; None as the model's training
         did, 0 never.
     memory_mib: what the features of a tile may take, about. Images above that are computed in tiles.
-    max_pixels: of an image or frame that is read; see `data.limits`.
     confidence: with which the truth should lie in the interval of a count.
     empty_guard: count 0, with a note, where the image shows nothing or the model sees nobody anywhere.
     """
@@ -32,7 +31,6 @@ class PredictConfig(Strict):
     network: Literal["auto", "sparse-counter", "dense-counter"] = "auto"
     max_side: int | None = Field(None, ge=0)
     memory_mib: int = Field(2048, ge=64)
-    max_pixels: int = Field(MAX_PIXELS, ge=1024)
     empty_guard: bool = True
     confidence: float = Field(0.9, gt=0, lt=1)
 

@@ -50,7 +50,7 @@ def _header(item: Item, config: CountConfig) -> tuple[int, int, int | None]:
     if item.problem:
         raise CrowdError(item.problem)
     if item.kind == "image":
-        width, height, _ = image_size(item.source)
+        width, height, _ = image_size(item.source, max_pixels=config.max_pixels)
         return width, height, None
     with Video(item.source, max_pixels=config.max_pixels) as video:
         return video.width, video.height, video.frame_count

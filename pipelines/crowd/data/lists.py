@@ -133,7 +133,8 @@ def coco_cases(path: Path, root: Path) -> Listing:
     heads: dict[Any, list[tuple[float, float]]] = defaultdict(list)
     crowds, useless = 0, 0
     for one in found["annotations"]:
-        category = categories.get(one.get("category_id")) if isinstance(one, dict) else None
+        named = one.get("category_id") if isinstance(one, dict) else None
+        category = categories.get(named) if _plain(named) else None
         if category is None:
             continue
         if one.get("iscrowd"):

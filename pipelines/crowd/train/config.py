@@ -6,13 +6,13 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from pipelines.common.config import DeviceName, Strict
-from pipelines.crowd.config import NetworkPlan
+from pipelines.common.config import DeviceName
+from pipelines.crowd.config import NetworkPlan, ReadLimits
 
 CROP_MULTIPLE = 32  # px; every network computes on multiples of it
 
 
-class TrainConfig(Strict):
+class TrainConfig(ReadLimits):
     """Settings of one training. An epoch is `steps_per_epoch` batches of `batch_size` crops.
 
     network: which network, and its sizes.

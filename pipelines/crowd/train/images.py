@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pipelines.common.arrays import mapped
 from pipelines.common.errors import UserError
 from pipelines.crowd.data import Case, CrowdError, Pixels, Points, read_case
+from pipelines.crowd.data.limits import MAX_PIXELS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,11 +54,12 @@ def prepare_images(
     progress: Callable[[str], None],
     *,
     enlarge: float = 1.0,
+    max_pixels: int = MAX_PIXELS,
 ) -> tuple[list[TrainingImage], list[LeftOut]]:
     """Decode labelled images into `folder`, or take what lies there for the same files.
 
-    max_side, enlarge: see `fitted`. An image that cannot be read, or whose labels cannot, is left out with
-    its reason. Raises UserError if none is left.
+    max_side, enlarge: see `fitted`. max_pixels: of an image that is read. An image that cannot be read, or
+    whose labels cannot, is left out with its reason. Raises UserError if none is left.
     """
     folder.mkdir(parents=True, exist_ok=True)
     found, left_out = [], []
@@ -68,7 +70,7 @@ def prepare_images(
         try:
             key = _key(case, max_side, enlarge)
             if _stored_key(target) != key:
-                _prepare_one(case, max_side, enlarge, target, key)
+                _prepare_one(case, max_side, enlarge, target, key, max_pixels)
             pixels = mapped(target.with_suffix(".npy"))
             found.append(TrainingImage(case.name, pixels, np.load(_points(target), allow_pickle=False)))
         except CrowdError as error:
@@ -95,8 +97,10 @@ def fitted(pixels: Pixels, max_side: int, enlarge: float = 1.0) -> Pixels:
     return np.asarray(cv2.resize(pixels, size, interpolation=how), np.uint8)
 
 
-def _prepare_one(case: Case, max_side: int, enlarge: float, target: Path, key: list[Any]) -> None:
-    read = read_case(case)
+def _prepare_one(
+    case: Case, max_side: int, enlarge: float, target: Path, key: list[Any], max_pixels: int
+) -> None:
+    read = read_case(case, max_pixels=max_pixels)
     if read.heads is None:
         raise CrowdError(f"{case.image}: its heads are not marked")
     pixels = fitted(read.picture.pixels, max_side, enlarge)

@@ -146,7 +146,7 @@ def _in_folders(top: Path) -> Iterator[VolumeFile | SkippedFile]:
         yield from _dicom_volumes(folder, dicoms)
         yield from other
     if not some:
-        yield SkippedFile(top, "the folder has no files", named=True)
+        yield SkippedFile(top, "there is no volume in it: the folder has no files", named=True)
 
 
 def _is_half_of_a_pair(path: Path) -> bool:

@@ -56,7 +56,8 @@ def one_folder_each(folder: Path, labels: Path | str | None, channels: tuple[str
     if not channels:
         raise VolumeError(
             f"{folder} has no {IMAGES} and no cases.csv. If it has one folder per case, name the images of a"
-            " case with --channel and its label map with --labels"
+            " case with --channel and its label map with --labels. To try a training,"
+            " suite sample medical --cases 24 --out cases makes a set"
         )
     masks = {case_name(path): path for path in volume_paths(labels)} if isinstance(labels, Path) else {}
     paths = [

@@ -29,7 +29,7 @@ def check_voxels(shape: tuple[int, int, int], most: int) -> None:
     if math.prod(shape) > most:
         raise VolumeError(
             f"it has {' x '.join(map(str, shape))} voxels; at most {most:,} are read: crop it, store it more"
-            " coarsely, or raise the limit (max_voxels) if there is memory for it"
+            " coarsely, or raise the limit with --set max_voxels=N if there is memory for it"
         )
 
 

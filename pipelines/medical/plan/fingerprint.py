@@ -15,6 +15,7 @@ from pipelines.common.errors import UserError
 from pipelines.medical.config import Foreground, Triple
 from pipelines.medical.data.dataset import Case, Dataset
 from pipelines.medical.data.files import read_volume
+from pipelines.medical.data.limits import MAX_VOXELS
 from pipelines.medical.data.record import VolumeError
 from pipelines.medical.geometry import Turn
 from pipelines.medical.plan.occupancy import Region, places_of, region_of
@@ -115,16 +116,18 @@ class Fingerprint:
         }
 
 
-def take_fingerprint(data: Dataset, progress: Callable[[str], None]) -> Fingerprint:
+def take_fingerprint(
+    data: Dataset, progress: Callable[[str], None], *, max_voxels: int = MAX_VOXELS
+) -> Fingerprint:
     """Read every labelled case once. A case that cannot be used is left out with its reason.
 
-    Raises UserError if none can be.
+    max_voxels: of a volume that is read. Raises UserError if no case can be used.
     """
     cases, left_out = [], []
     for number, case in enumerate(data.cases):
         progress(f"reading case {number + 1} of {len(data.cases)}: {case.name}")
         try:
-            cases.append(_one(case, np.random.default_rng(number)))
+            cases.append(_one(case, np.random.default_rng(number), max_voxels))
         except VolumeError as error:
             left_out.append((case.name, str(error)))
     if not cases:
@@ -133,11 +136,11 @@ def take_fingerprint(data: Dataset, progress: Callable[[str], None]) -> Fingerpr
     return Fingerprint(tuple(cases), tuple(left_out))
 
 
-def _one(case: Case, rng: np.random.Generator) -> CasePrint:
+def _one(case: Case, rng: np.random.Generator, max_voxels: int) -> CasePrint:
     if case.labels is None:
         raise VolumeError("it has no label map")
-    channels = [read_volume(path) for path in case.images]
-    labels = read_volume(case.labels)
+    channels = [read_volume(path, max_voxels=max_voxels) for path in case.images]
+    labels = read_volume(case.labels, max_voxels=max_voxels)
     check_same_grid([*channels, labels])
     first = channels[0]
     turn = Turn.of(first.affine, first.shape)

@@ -6,14 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipelines.common.config import DeviceName, Strict
-from pipelines.medical.config import Sides
+from pipelines.common.config import DeviceName
+from pipelines.medical.config import ReadLimits, Sides
 from pipelines.medical.flips import EVERY, Mirror
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
-class PretrainConfig(Strict):
+class PretrainConfig(ReadLimits):
     """Settings of one pretraining. An epoch is `steps_per_epoch` batches of crops.
 
     batch_size: crops of a batch; None takes the plan's.

@@ -19,7 +19,8 @@ from pipelines.common.errors import UserError
 from pipelines.common.hardware import environment, resolve_device, suite_version
 from pipelines.common.models import check_model_target, save_model
 from pipelines.common.training.spread.world import ALONE, World
-from pipelines.medical.config import TASK, Plan
+from pipelines.medical.config import TASK, Plan, ReadLimits
+from pipelines.medical.data.limits import MAX_VOXELS
 from pipelines.medical.model.networks import ENCODER, build_encoder
 from pipelines.medical.model.trained import ENCODER_MODEL
 from pipelines.medical.pretrain.card import card
@@ -33,6 +34,8 @@ from sparse_backbones.masked import MaskedAutoencoder, Teacher
 
 MIN_CELLS = 8
 PICTURE, LOG = "reconstruction.png", "log.csv"
+# Settings that leave the weights as they are: with others, a pretraining that was stopped still goes on.
+WITHOUT_EFFECT = {"device", "threads", "notes", "data_terms", *ReadLimits.model_fields}
 
 
 def run(
@@ -65,10 +68,15 @@ def run(
     if not resume:
         world.first(lambda: shutil.rmtree(scratch, ignore_errors=True))
     cases, left_out = find_images(images, chosen_channels(plan, channels))
-    chosen = plan or world.after_first(lambda: chosen_plan(cases, channels, scratch, progress))
+    most = config.max_voxels
+    chosen = plan or world.after_first(
+        lambda: chosen_plan(cases, channels, scratch, progress, max_voxels=most)
+    )
     engine = load_engine(config.engine)
     model = build(chosen, config, engine)
-    volumes, unread = world.after_first(lambda: prepare_volumes(cases, chosen, scratch / "volumes", progress))
+    volumes, unread = world.after_first(
+        lambda: prepare_volumes(cases, chosen, scratch / "volumes", progress, max_voxels=most)
+    )
     held_out, training = split(volumes, config)
     measured = held_out or training
     check_measurable(model, measured, chosen.patch, config)
@@ -138,12 +146,14 @@ def chosen_plan(
     channels: Sequence[str] | None,
     scratch: Path,
     progress: Callable[[str], None],
+    *,
+    max_voxels: int = MAX_VOXELS,
 ) -> Plan:
     """The simple plan for the cases, kept in `scratch` so that a run that goes on has the same."""
     kept = scratch / "plan.json"
     if kept.is_file():
         return Plan.model_validate_json(kept.read_text(encoding="utf-8"))
-    found = simple_plan(cases, tuple(channels or ("image",)), progress)
+    found = simple_plan(cases, tuple(channels or ("image",)), progress, max_voxels=max_voxels)
     scratch.mkdir(parents=True, exist_ok=True)
     kept.write_text(found.model_dump_json(), encoding="utf-8")
     return found
@@ -180,6 +190,6 @@ def split(volumes: Sequence[Prepared], config: PretrainConfig) -> tuple[list[Pre
 
 
 def _fingerprint(volumes: Sequence[Prepared], plan: Plan, config: PretrainConfig) -> str:
-    settings = config.model_dump(mode="json", exclude={"device", "threads", "notes", "data_terms"})
+    settings = config.model_dump(mode="json", exclude=WITHOUT_EFFECT)
     content = [[one.name for one in volumes], plan.model_dump(mode="json"), settings]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

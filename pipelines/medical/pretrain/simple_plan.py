@@ -12,6 +12,7 @@ import numpy as np
 from pipelines.common.errors import UserError
 from pipelines.medical.config import Foreground, NetworkPlan, Normalisation, Plan, Sides, Triple
 from pipelines.medical.data.files import read_volume
+from pipelines.medical.data.limits import MAX_VOXELS
 from pipelines.medical.data.record import Volume, VolumeError
 from pipelines.medical.geometry import Turn, resampled_shape
 from pipelines.medical.plan.fingerprint import CT_BELOW
@@ -50,14 +51,24 @@ def chosen_channels(plan: Plan | None, channels: Sequence[str] | None) -> tuple[
     return tuple(channels or plan.channels)
 
 
-def simple_plan(cases: Sequence[Images], channels: Sequence[str], progress: Callable[[str], None]) -> Plan:
-    """The plan, from up to LOOKED_AT of the cases. Raises UserError if none of them can be read."""
+def simple_plan(
+    cases: Sequence[Images],
+    channels: Sequence[str],
+    progress: Callable[[str], None],
+    *,
+    max_voxels: int = MAX_VOXELS,
+) -> Plan:
+    """The plan, from up to LOOKED_AT of the cases. max_voxels: of a volume that is read.
+
+    Raises UserError if none of the cases can be read.
+    """
     chosen = np.unique(np.linspace(0, len(cases) - 1, min(LOOKED_AT, len(cases))).round().astype(int))
     looks, reason = [], ""
     for number, index in enumerate(chosen):
         progress(f"looking at volume {number + 1} of {len(chosen)}: {cases[index].name}")
         try:
-            looks.append(_look([read_volume(source) for source in cases[index].sources]))
+            sources = cases[index].sources
+            looks.append(_look([read_volume(source, max_voxels=max_voxels) for source in sources]))
         except VolumeError as error:
             reason = reason or str(error)
     if not looks:

@@ -17,6 +17,7 @@ from pipelines.common.arrays import mapped
 from pipelines.common.errors import UserError
 from pipelines.medical.config import Plan, Sides
 from pipelines.medical.data.files import read_volume
+from pipelines.medical.data.limits import MAX_VOXELS
 from pipelines.medical.data.record import Volume, VolumeError
 from pipelines.medical.flips import AXES
 from pipelines.medical.prepare import prepare
@@ -54,11 +55,17 @@ class Crop:
 
 
 def prepare_volumes(
-    cases: Sequence[Images], plan: Plan, folder: Path, progress: Callable[[str], None]
+    cases: Sequence[Images],
+    plan: Plan,
+    folder: Path,
+    progress: Callable[[str], None],
+    *,
+    max_voxels: int = MAX_VOXELS,
 ) -> tuple[list[Prepared], list[LeftOut]]:
     """Prepare each case into `folder`, or take what lies there for the same files and plan.
 
-    What cannot be read, or is no image, is left out with its reason. Raises UserError if nothing is left.
+    max_voxels: of a volume that is read. What cannot be read, or is no image, is left out with its reason.
+    Raises UserError if nothing is left.
     """
     folder.mkdir(parents=True, exist_ok=True)
     found, left_out = [], []
@@ -67,7 +74,7 @@ def prepare_volumes(
         target = folder / f"{number:06d}"
         try:
             if not _is_done(target, case, plan):
-                _prepare_one(case, plan, target)
+                _prepare_one(case, plan, target, max_voxels)
             found.append(_open(target, case.name))
         except VolumeError as error:
             left_out.append(LeftOut(case.name, str(error), not isinstance(error, NoImage)))
@@ -139,8 +146,8 @@ def stack(arrays: Sequence[NDArray[Any]]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(np.stack(arrays)))
 
 
-def _prepare_one(case: Images, plan: Plan, target: Path) -> None:
-    channels = [read_volume(source) for source in case.sources]
+def _prepare_one(case: Images, plan: Plan, target: Path, max_voxels: int) -> None:
+    channels = [read_volume(source, max_voxels=max_voxels) for source in case.sources]
     for one in channels:
         _check_image(one)
     prepared = prepare(channels, plan)

@@ -7,10 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from pipelines.common.config import DeviceName, Strict
+from pipelines.common.config import DeviceName
 from pipelines.common.errors import UserError
-from pipelines.medical.config import Foreground, Plan
-from pipelines.medical.data.limits import MAX_VOXELS
+from pipelines.medical.config import Foreground, Plan, ReadLimits
 
 ALL = "all"
 ABOVE = "above:"
@@ -21,7 +20,7 @@ def _one_is_many(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-class SegmentConfig(Strict):
+class SegmentConfig(ReadLimits):
     """Settings of one segmentation run.
 
     model: a bundled name or a model folder.
@@ -41,7 +40,6 @@ class SegmentConfig(Strict):
     memory_mib: what a block of a sparse network and the scores held beside it may take. More makes larger
         blocks and less double work. Blocks of any size give the same up to rounding; so little memory that
         patches take their place changes a few voxels.
-    max_voxels: of a volume that is read.
     """
 
     model: str
@@ -58,7 +56,6 @@ class SegmentConfig(Strict):
     dicom_seg: bool = False
     batch: int | None = Field(None, ge=1, le=256)
     memory_mib: int = Field(2048, ge=64)
-    max_voxels: int = Field(MAX_VOXELS, ge=1)
 
     @field_validator("foreground")
     @classmethod

@@ -16,6 +16,7 @@ from pipelines.common.errors import UserError
 from pipelines.medical.config import Plan
 from pipelines.medical.data.dataset import Case
 from pipelines.medical.data.files import read_volume
+from pipelines.medical.data.limits import MAX_VOXELS
 from pipelines.medical.data.record import VolumeError
 from pipelines.medical.prepare import prepare, prepare_labels
 
@@ -50,11 +51,17 @@ class LeftOut:
 
 
 def prepare_cases(
-    cases: Sequence[Case], plan: Plan, folder: Path, progress: Callable[[str], None]
+    cases: Sequence[Case],
+    plan: Plan,
+    folder: Path,
+    progress: Callable[[str], None],
+    *,
+    max_voxels: int = MAX_VOXELS,
 ) -> tuple[list[TrainingCase], list[LeftOut]]:
     """Prepare labelled cases into `folder`, or take what lies there for the same files and plan.
 
-    A case that cannot be read is left out with its reason. Raises UserError if none is left.
+    max_voxels: of a volume that is read. A case that cannot be read is left out with its reason. Raises
+    UserError if none is left.
     """
     folder.mkdir(parents=True, exist_ok=True)
     found, left_out = [], []
@@ -63,7 +70,7 @@ def prepare_cases(
         target = folder / f"{number:05d}"
         try:
             if not _is_done(target, case, plan):
-                _prepare_one(case, plan, target)
+                _prepare_one(case, plan, target, max_voxels)
             found.append(_open(target, case))
         except VolumeError as error:
             left_out.append(LeftOut(case.name, str(error)))
@@ -73,12 +80,13 @@ def prepare_cases(
     return found, left_out
 
 
-def _prepare_one(case: Case, plan: Plan, target: Path) -> None:
+def _prepare_one(case: Case, plan: Plan, target: Path, max_voxels: int) -> None:
     if case.labels is None:
         raise VolumeError("it has no label map")
-    channels = [read_volume(path) for path in case.images]
+    channels = [read_volume(path, max_voxels=max_voxels) for path in case.images]
     prepared = prepare(channels, plan)
-    labels = prepare_labels(read_volume(case.labels), channels[0], plan).numpy()
+    marked = read_volume(case.labels, max_voxels=max_voxels)
+    labels = prepare_labels(marked, channels[0], plan).numpy()
     for what, ending in (("done", ".json"), ("active", ".npy")):  # of another plan
         _part(target, what, ending).unlink(missing_ok=True)
     np.save(_part(target, "images"), prepared.images.numpy())

@@ -6,11 +6,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipelines.common.config import DeviceName, Strict
+from pipelines.common.config import DeviceName
+from pipelines.medical.config import ReadLimits
 from pipelines.medical.flips import Mirror
 
 
-class TrainConfig(Strict):
+class TrainConfig(ReadLimits):
     """Settings of one training. An epoch is `steps_per_epoch` batches of the plan's size.
 
     fold: which fold is held out: its number from 0, `all` for one network per fold, which segment together,

@@ -18,7 +18,7 @@ from pipelines.common.errors import UserError
 from pipelines.common.hardware import environment, resolve_device, suite_version
 from pipelines.common.models import check_model_target
 from pipelines.common.training.spread.world import ALONE, World
-from pipelines.medical.config import Plan
+from pipelines.medical.config import Plan, ReadLimits
 from pipelines.medical.data.dataset import Dataset
 from pipelines.medical.flips import mirror_for
 from pipelines.medical.model.networks import Network
@@ -31,6 +31,9 @@ from pipelines.medical.train.fit import fit, half_suits
 from pipelines.medical.train.folds import split_folds
 from pipelines.medical.train.start import Start, begin_from
 from pipelines.medical.train.validate import mean_dice
+
+# Settings that leave the weights as they are: with others, a training that was stopped still goes on.
+WITHOUT_EFFECT = {"device", "threads", "fold", "notes", "data_terms", *ReadLimits.model_fields}
 
 
 @dataclass(slots=True)
@@ -74,7 +77,9 @@ def train(
     scratch = out.with_name(f".{out.name}.training")
     if not resume:
         world.first(lambda: shutil.rmtree(scratch, ignore_errors=True))
-    cases, left_out = world.after_first(lambda: prepare_cases(data.cases, plan, scratch / "cases", progress))
+    cases, left_out = world.after_first(
+        lambda: prepare_cases(data.cases, plan, scratch / "cases", progress, max_voxels=config.max_voxels)
+    )
     if not any(case.places for case in cases):
         named = ", ".join(f"{label}={value}" for label, value in plan.labels.items())
         raise UserError(f"no label map holds a label of the plan ({named}): there is nothing to learn")
@@ -272,7 +277,7 @@ def _fingerprint(
     config: TrainConfig,
     start: Start | None,
 ) -> str:
-    settings = config.model_dump(mode="json", exclude={"device", "threads", "fold", "notes", "data_terms"})
+    settings = config.model_dump(mode="json", exclude=WITHOUT_EFFECT)
     content = [
         [[case.case.name for case in part] for part in (training, held_out)],
         plan.model_dump(mode="json"),

@@ -38,8 +38,8 @@ def frames_of(source: Polyp | Recording) -> FrameListing:
 def read_frame(ref: FrameRef, *, max_pixels: int = limits.MAX_PIXELS) -> Frame:
     """A frame with all that is known of it. Raises PolypError with the path and the reason.
 
-    A mask or a depth that cannot be read, or whose shape is that of another image, makes the frame fail, as
-    it would be wrong to take the frame for one without.
+    max_pixels: of image or video, mask and depths. A mask or a depth that cannot be read, or whose shape is
+    that of another image, makes the frame fail, as it would be wrong to take the frame for one without.
     """
     if ref.image is not None:
         picture = read_image(ref.image, max_pixels=max_pixels)
@@ -47,7 +47,7 @@ def read_frame(ref: FrameRef, *, max_pixels: int = limits.MAX_PIXELS) -> Frame:
         picture = _decoded(ref.video, ref.number, max_pixels)
     else:
         raise PolypError(f"{ref.name}: neither an image nor a video is named")
-    return _framed(ref, picture)
+    return _framed(ref, picture, max_pixels)
 
 
 def read_frames(
@@ -91,7 +91,7 @@ def _from_video(path: Path, refs: list[FrameRef], max_pixels: int) -> Iterator[F
                 if ref.number == frame.number:
                     picture = Picture(frame.pixels, path, frame.pixels.shape[1::-1])
                     try:
-                        done: Frame | FailedFrame = _framed(ref, picture)
+                        done: Frame | FailedFrame = _framed(ref, picture, max_pixels)
                     except PolypError as error:
                         done = FailedFrame(ref.name, str(error))
                     yield done
@@ -112,18 +112,18 @@ def _decoded(path: Path, number: int, max_pixels: int) -> Picture:
     raise PolypError(f"{path}: it has no frame {number} that can be decoded")
 
 
-def _framed(ref: FrameRef, picture: Picture) -> Frame:
+def _framed(ref: FrameRef, picture: Picture, max_pixels: int) -> Frame:
     notes = [*ref.notes, *picture.notes]
     box = None if ref.box is None else _placed(ref.box, ref, picture, notes)
     others = [_placed(one, ref, picture, notes) for one in ref.others]
-    mask = None if ref.mask is None else _mask(ref.mask, picture, notes)
+    mask = None if ref.mask is None else _mask(ref.mask, picture, notes, max_pixels)
     if mask is not None:
         if ref.box is not None and ref.others:
             # The mask shows all lesions of the frame.
             mask &= within(box, picture.width, picture.height) if box is not None else False
         if ref.box is None and not ref.others:
             box = box_of(mask)
-    depth = None if ref.depth is None else _depth(ref.depth, picture)
+    depth = None if ref.depth is None else _depth(ref.depth, picture, max_pixels)
     return Frame(
         ref, picture.pixels, box, tuple(one for one in others if one is not None), mask, depth, tuple(notes)
     )
@@ -160,8 +160,8 @@ def _alike(one: tuple[int, int], other: tuple[int, int]) -> bool:
     return abs(one[0] * other[1] / (one[1] * other[0]) - 1) <= ASPECT_TOLERANCE
 
 
-def _mask(path: Path, picture: Picture, notes: list[str]) -> NDArray[np.bool_]:
-    found = read_image(path)
+def _mask(path: Path, picture: Picture, notes: list[str], max_pixels: int) -> NDArray[np.bool_]:
+    found = read_image(path, max_pixels=max_pixels)
     gray: Pixels = found.pixels.max(axis=2)
     if found.orientation == 1:
         gray = _turned(gray, picture)
@@ -188,8 +188,8 @@ def _without_specks(mask: NDArray[np.bool_], notes: list[str]) -> NDArray[np.boo
     return kept
 
 
-def _depth(depth: DepthFile, picture: Picture) -> NDArray[np.float32]:
-    values = read_values(depth.path)
+def _depth(depth: DepthFile, picture: Picture, max_pixels: int) -> NDArray[np.float32]:
+    values = read_values(depth.path, max_pixels=max_pixels)
     if values.ndim == 3:  # as PolypSense3D's rendered depths, which repeat a number in all channels
         values = values[:, :, 0]
     values = _turned(values, picture)

@@ -6,13 +6,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipelines.common.config import DeviceName, Strict
+from pipelines.common.config import DeviceName
+from pipelines.polyp.config import ReadLimits
 from pipelines.polyp.lesion.config import FinderPlan
 
 TASK = "polyp-depth"
 
 
-class DepthConfig(Strict):
+class DepthConfig(ReadLimits):
     """Settings of one training. An epoch is `steps_per_epoch` batches of `batch_size` frames.
 
     network: as a finder of lesions has it, on a square that the whole picture is made to fit.

@@ -16,6 +16,7 @@ from pipelines.common.engines import load_engine
 from pipelines.common.errors import UserError
 from pipelines.common.hardware import environment, resolve_device, suite_version
 from pipelines.common.models import check_model_target, halved, single
+from pipelines.polyp.config import ReadLimits
 from pipelines.polyp.data import Polyp
 from pipelines.polyp.data.splits import hold_out
 from pipelines.polyp.depth.card import card
@@ -27,6 +28,8 @@ from pipelines.polyp.depth.trained import save_trained
 from pipelines.polyp.train.store import store_polyps
 
 Say = Callable[[str], None]
+# Settings that leave the weights as they are: with others, a training that was stopped still goes on.
+WITHOUT_EFFECT = {"device", "threads", "notes", "data_terms", *ReadLimits.model_fields}
 
 
 def train_depth(
@@ -61,6 +64,7 @@ def train_depth(
         scratch / "frames",
         progress,
         depth=True,
+        max_pixels=config.max_pixels,
     )
     side = config.network.side
     training = depth_frames([one for one in stored if one.id not in outside], side)
@@ -145,6 +149,6 @@ def _lesion_logs(frames: Sequence[DepthFrame]) -> list[float]:
 
 def _fingerprint(stored: Sequence[Any], config: DepthConfig) -> str:
     """Data and settings, but for those that change nothing in the result."""
-    settings = config.model_dump(mode="json", exclude={"device", "threads", "notes", "data_terms"})
+    settings = config.model_dump(mode="json", exclude=WITHOUT_EFFECT)
     content = [[one.id, one.content] for one in stored]
     return hashlib.sha256(json.dumps([content, settings], sort_keys=True).encode()).hexdigest()

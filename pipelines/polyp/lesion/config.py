@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from pipelines.common.config import DeviceName, Strict
+from pipelines.polyp.config import ReadLimits
 
 TASK = "polyp-lesion"
 FOLD = 2  # px along each axis that the network takes as one site: nothing is computed at full resolution
@@ -69,7 +70,7 @@ class PretrainPlan(Strict):
         return self
 
 
-class LesionConfig(Strict):
+class LesionConfig(ReadLimits):
     """Settings of one training. An epoch is `steps_per_epoch` batches of `batch_size` frames.
 
     pretraining: of the encoder, before; None begins at random.

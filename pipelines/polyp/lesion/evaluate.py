@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pipelines.common.media.limits import MAX_PIXELS
 from pipelines.polyp.data import find_field, read_frame
 from pipelines.polyp.lesion.beside import beside
 from pipelines.polyp.lesion.frames import LesionFrame
@@ -13,11 +14,20 @@ from pipelines.polyp.lesion.measure import FrameScore, overlap, union
 from pipelines.polyp.lesion.predict import Finder
 
 
-def evaluate(finder: Finder, frames: Sequence[LesionFrame], clusters: Sequence[int]) -> list[FrameScore]:
-    """The score of each frame. clusters: the group of each. Raises PolypError if one cannot be read."""
+def evaluate(
+    finder: Finder,
+    frames: Sequence[LesionFrame],
+    clusters: Sequence[int],
+    *,
+    max_pixels: int = MAX_PIXELS,
+) -> list[FrameScore]:
+    """The score of each frame. clusters: the group of each. max_pixels: of a frame that is read.
+
+    Raises PolypError if one cannot be read.
+    """
     found = []
     for one, cluster in zip(frames, clusters, strict=True):
-        frame = read_frame(one.ref)
+        frame = read_frame(one.ref, max_pixels=max_pixels)
         marked = np.zeros(frame.pixels.shape[:2], np.bool_) if frame.mask is None else frame.mask
         field = find_field(frame.pixels)
         lesions = finder.find(frame.pixels, field=field)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pipelines.common.arrays import mapped
 from pipelines.common.errors import UserError
+from pipelines.common.media.limits import MAX_PIXELS
 from pipelines.common.media.record import Pixels
 from pipelines.polyp.data import (
     Frame,
@@ -75,12 +76,13 @@ def store_frames(
     progress: Callable[[str], None],
     *,
     labelled: bool = True,
+    max_pixels: int = MAX_PIXELS,
 ) -> tuple[list[LesionFrame], list[LeftOut]]:
     """Make frames ready in `folder`, or take what lies there for the same files.
 
     data: polyps by the name of their data set. labelled: frames without a mask are left out, as it is not
-    known what they show; without it no mask is opened. A frame that cannot be read, or without an optical
-    field, is left out. Raises UserError if no frame is left.
+    known what they show; without it no mask is opened. max_pixels: of a frame that is read. A frame that
+    cannot be read, or without an optical field, is left out. Raises UserError if no frame is left.
     """
     folder.mkdir(parents=True, exist_ok=True)
     found: list[LesionFrame] = []
@@ -99,7 +101,7 @@ def store_frames(
             for ref in spread(listing.frames, frames_per_polyp):
                 target = folder / f"{len(found) + len(left_out):06d}"
                 try:
-                    kept = _kept(ref, side, target, labelled)
+                    kept = _kept(ref, side, target, labelled, max_pixels)
                 except PolypError as error:
                     left_out.append(LeftOut(f"{id}/{ref.name}", str(error)))
                     continue
@@ -125,22 +127,17 @@ def ready(frame: Frame, side: int) -> NDArray[np.uint8]:
     return np.concatenate(layers, axis=2)
 
 
-def _kept(ref: FrameRef, side: int, target: Path, labelled: bool) -> NDArray[np.uint8]:
+def _kept(ref: FrameRef, side: int, target: Path, labelled: bool, max_pixels: int) -> NDArray[np.uint8]:
     key = json.dumps([side, labelled, *state_of(ref)], default=str)
     record = target.with_suffix(".json")
     if not record.is_file() or _read(record).get("key") != key:
         record.unlink(missing_ok=True)
-        frame = _labelled(ref) if labelled else read_frame(without_labels(ref))
+        frame = read_frame(ref if labelled else without_labels(ref), max_pixels=max_pixels)
+        if labelled and frame.mask is None:
+            raise PolypError("it has no mask, and it is not known what it shows")
         np.save(target.with_suffix(".npy"), ready(frame, side))
         record.write_text(json.dumps({"key": key}), encoding="utf-8")
     return mapped(target.with_suffix(".npy"))
-
-
-def _labelled(ref: FrameRef) -> Frame:
-    frame = read_frame(ref)
-    if frame.mask is None:
-        raise PolypError("it has no mask, and it is not known what it shows")
-    return frame
 
 
 def _read(record: Path) -> dict[str, Any]:

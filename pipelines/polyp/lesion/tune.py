@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.common.media.limits import MAX_PIXELS
 from pipelines.polyp.data import Field, find_field, read_frame
 from pipelines.polyp.lesion.beside import beside
 from pipelines.polyp.lesion.frames import LesionFrame
@@ -35,14 +36,14 @@ class Told:
     field: Field
 
 
-def told(finder: Finder, frames: Sequence[LesionFrame]) -> list[Told]:
+def told(finder: Finder, frames: Sequence[LesionFrame], *, max_pixels: int = MAX_PIXELS) -> list[Told]:
     """What the finder's network says of frames with masks, and of the parts of them without a lesion.
 
-    Raises PolypError if a frame cannot be read.
+    max_pixels: of a frame that is read. Raises PolypError if a frame cannot be read.
     """
     found = []
     for one in frames:
-        frame = read_frame(one.ref)
+        frame = read_frame(one.ref, max_pixels=max_pixels)
         field = find_field(frame.pixels)
         marked = np.zeros(field.mask.shape, np.bool_) if frame.mask is None else frame.mask
         found.append(_told(finder.shares(frame.pixels, field), marked, field))

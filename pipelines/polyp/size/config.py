@@ -7,11 +7,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipelines.common.config import DeviceName, Strict
-from pipelines.common.media.limits import MAX_PIXELS
+from pipelines.common.config import DeviceName
+from pipelines.polyp.config import ReadLimits
 
 
-class PredictConfig(Strict):
+class PredictConfig(ReadLimits):
     """How a model is run, whatever is done with its sizes.
 
     model: `auto` (the bundled model), a bundled name, or a model folder.
@@ -26,7 +26,6 @@ class PredictConfig(Strict):
     frames_per_polyp: of each polyp so many frames are looked at, at most, spread over its time.
     least_frames: with fewer frames that can be used a polyp gets no size.
     confidence: with which the true size should lie in the interval.
-    max_pixels: of an image or frame that is read.
     pictures: so many frames of each polyp, at most, are drawn.
     """
 
@@ -44,7 +43,6 @@ class PredictConfig(Strict):
     frames_per_polyp: int = Field(100, ge=1, le=5_000)
     least_frames: int = Field(1, ge=1)
     confidence: float = Field(0.9, gt=0, lt=1)
-    max_pixels: int = Field(MAX_PIXELS, ge=1024)
     pictures: int = Field(8, ge=0, le=100)
 
 

@@ -6,11 +6,11 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from pipelines.common.config import DeviceName, Strict
-from pipelines.polyp.config import NetworkPlan
+from pipelines.common.config import DeviceName
+from pipelines.polyp.config import NetworkPlan, ReadLimits
 
 
-class TrainConfig(Strict):
+class TrainConfig(ReadLimits):
     """Settings of one training. An epoch is `steps_per_epoch` batches of `batch_size` frames.
 
     network: which network, and its sizes.

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pipelines.common.arrays import mapped
 from pipelines.common.errors import UserError
+from pipelines.common.media.limits import MAX_PIXELS
 from pipelines.common.media.record import Pixels
 from pipelines.polyp.data import (
     Camera,
@@ -89,15 +90,16 @@ def store_polyps(
     *,
     depth: bool = False,
     estimator: Estimator | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> tuple[list[StoredPolyp], list[LeftOut]]:
     """Make the frames of polyps ready in `folder`, or take what lies there for the same files.
 
     Polyps without a size, and frames without the lesion or that cannot be read, are left out. depth: keep
-    maps of depth. estimator: keep its estimates of frames with a camera, too. Raises UserError if no polyp is
-    left.
+    maps of depth. estimator: keep its estimates of frames with a camera, too. max_pixels: of a frame that is
+    read. Raises UserError if no polyp is left.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    how = _How(max_side, frames_per_polyp, depth, estimator)
+    how = _How(max_side, frames_per_polyp, depth, estimator, max_pixels)
     found: list[StoredPolyp] = []
     left_out: list[LeftOut] = []
     for number, polyp in enumerate(polyps):
@@ -152,6 +154,7 @@ class _How:
     most: int
     depth: bool
     estimator: Estimator | None
+    max_pixels: int
 
     @property
     def key(self) -> list[Any]:
@@ -166,9 +169,12 @@ def _stored(polyp: Polyp, how: _How, target: Path, left_out: list[LeftOut]) -> S
     left_out += [LeftOut(f"{polyp.id}/{one.name}", one.error) for one in listing.failed]
     refs = spread(marked(listing.frames), how.most)
     key = json.dumps([how.key, [frame_state(one) for one in refs], _camera_key(polyp.camera)], default=str)
-    if not target.with_suffix(".json").is_file() or _read(target)["key"] != key:
+    record = _read(target) if target.with_suffix(".json").is_file() else {}
+    # Another limit changes nothing where all frames could be read.
+    again = record.get("failed") and record.get("max_pixels") != how.max_pixels
+    if record.get("key") != key or again:
         _write(polyp, refs, how, target, key)
-    record = _read(target)
+        record = _read(target)
     left_out += [LeftOut(f"{polyp.id}/{name}", reason) for name, reason in record["failed"]]
     frames = tuple(_open(target, number, one) for number, one in enumerate(record["frames"]))
     if not any(one.quality.usable for one in frames):
@@ -181,7 +187,7 @@ def _write(polyp: Polyp, refs: Sequence[FrameRef], how: _How, target: Path, key:
     target.with_suffix(".json").unlink(missing_ok=True)
     frames: list[dict[str, Any]] = []
     failed: list[tuple[str, str]] = []
-    for one in read_frames(refs):
+    for one in read_frames(refs, max_pixels=how.max_pixels):
         if isinstance(one, FailedFrame):
             failed.append((one.name, one.error))
             continue
@@ -206,7 +212,7 @@ def _write(polyp: Polyp, refs: Sequence[FrameRef], how: _How, target: Path, key:
                 "camera": None if made.camera is None else asdict(made.camera),
             }
         )
-    record = {"key": key, "frames": frames, "failed": failed}
+    record = {"key": key, "max_pixels": how.max_pixels, "frames": frames, "failed": failed}
     target.with_suffix(".json").write_text(json.dumps(record), encoding="utf-8")
 
 

@@ -152,6 +152,33 @@ def test_files_that_are_no_label_maps_fail_alone(tmp_path: Path, truth: Path) ->
     assert {row["case"] for row in rows if row["status"] == "ok"} == {"case_0"}
 
 
+def test_images_in_place_of_masks_fail_with_one_reason_each(tmp_path: Path, truth: Path) -> None:
+    numbers = np.arange(14 * 12 * 10, dtype=np.int16).reshape(14, 12, 10) % 300
+    images = write_maps(tmp_path / "images", dict.fromkeys(MAPS, numbers))
+    result = run("evaluate", images, truth)
+    assert result.exit_code == 2
+    assert result.stdout.count("it holds 299 different labels without a name") == len(MAPS)
+    assert "median" not in result.stdout
+    named = evaluate(images, truth, labels=NAMES)
+    assert {row["status"] for row in named.rows} == {"ok"}
+
+
+def test_label_maps_above_the_limit_fail_until_it_is_raised(tmp_path: Path, truth: Path) -> None:
+    size = MAPS["case_0"].size
+    runs = [write_run(tmp_path / name, MAPS, NAMES) for name in ("one", "other")]
+    small = run("evaluate", runs[0], truth, "--set", f"max_voxels={size - 1}")
+    assert small.exit_code == 2
+    assert small.stdout.count("raise the limit with --set max_voxels=N") == len(MAPS)
+    config = tmp_path / "config.yaml"
+    config.write_text(f"max_voxels: {size}\n")
+    assert run("evaluate", runs[0], truth, "--config", config).exit_code == 0
+    words = ["compare", *runs, "--truth", truth, "--out", tmp_path / "compared", "--set"]
+    assert run(*words, f"max_voxels={size - 1}").exit_code == 2
+    assert run(*words, f"max_voxels={size}").exit_code == 0
+    wrong = run("evaluate", runs[0], truth, "--set", "voxels=9")
+    assert wrong.exit_code == 2 and "did you mean max_voxels?" in wrong.stderr
+
+
 def test_nothing_to_compare(tmp_path: Path, truth: Path) -> None:
     other = write_maps(tmp_path / "other", {"patient": MAPS["case_0"]})
     with pytest.raises(UserError, match=r"such as patient.*such as case_0.*same name"):

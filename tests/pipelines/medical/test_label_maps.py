@@ -117,3 +117,24 @@ def test_whole_numbers_are_labels_in_any_type(dtype: type) -> None:
 def test_images_are_no_label_maps(values: list[float], problem: str) -> None:
     with pytest.raises(VolumeError, match=rf"{problem}.*image rather than a label map"):
         as_labels(volume(np.array(values)[None, None]))
+
+
+@pytest.mark.parametrize("first", [1, 300])
+def test_many_values_are_labels_if_they_have_names(tmp_path: Path, first: int) -> None:
+    """Whole-body maps have about 120 values; a file of more that nobody names is taken for an image."""
+    few, many = (np.r_[0, first : first + count][None, None].astype(np.uint16) for count in (128, 129))
+    write_maps(tmp_path, {"few": few, "many": many})
+    np.testing.assert_array_equal(read_label_map(tmp_path / "few.nii.gz", named=False).labels, few)
+    np.testing.assert_array_equal(read_label_map(tmp_path / "many.nii.gz").labels, many)
+    with pytest.raises(
+        VolumeError, match=r"many\.nii\.gz: it holds 129 different labels.*--labels NAME=VALUE"
+    ):
+        read_label_map(tmp_path / "many.nii.gz", named=False)
+
+
+def test_a_label_map_is_read_up_to_the_limit(tmp_path: Path) -> None:
+    path = write_maps(tmp_path, {"a": label_map(0)}) / "a.nii.gz"
+    size = label_map(0).size
+    assert read_label_map(path, max_voxels=size).labels.size == size
+    with pytest.raises(VolumeError, match=r"raise the limit with --set max_voxels=N"):
+        read_label_map(path, max_voxels=size - 1)

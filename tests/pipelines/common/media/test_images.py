@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tracemalloc
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -183,3 +185,75 @@ def test_stored_numbers_stay_as_they_are(tmp_path: Path, kind: str) -> None:
     assert read_values(path).shape == (10, 20, 3)
     with pytest.raises(InputError, match=r"20 x 10 pixels.*max_pixels"):
         read_values(path, max_pixels=100)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kind": "TIFF"},
+        {"kind": "TIFF", "compression": "tiff_adobe_deflate", "orientation": 6},
+        {"kind": "WEBP", "lossless": True},
+        {"kind": "PNG"},
+        {"kind": "GIF"},
+        {"kind": "BMP"},
+    ],
+)
+@pytest.mark.parametrize("own", [10, 60, None])
+def test_pillows_own_limit_is_not_in_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], own: int | None
+) -> None:
+    path = stored(tmp_path / "a", Image.fromarray(noise(10, 20)), **options)
+    expected, values, size = read_image(path), read_values(path), image_size(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", own)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = read_image(path)
+        np.testing.assert_array_equal(found.pixels, expected.pixels)
+        assert found.notes == ()
+        np.testing.assert_array_equal(read_values(path), values)
+        assert image_size(path) == size
+        with pytest.raises(InputError, match=r"with --set max_pixels=N if there is memory"):
+            read_image(path, max_pixels=50)
+    assert own == Image.MAX_IMAGE_PIXELS
+
+
+def test_pillows_own_limit_is_back_when_the_last_thread_has_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [
+        stored(tmp_path / f"{kind}{number}", Image.fromarray(noise(40, 40, seed=number)), kind)
+        for kind in ("TIFF", "WEBP")
+        for number in range(8)
+    ]
+    broken = tmp_path / "broken"
+    broken.write_bytes(paths[-1].read_bytes()[:-40])
+    expected = [read_image(path).pixels for path in paths]
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+
+    def read(number: int) -> bool:
+        with pytest.raises(InputError, match="cut short or damaged"):
+            read_image(broken)
+        limit = 2_000 + number % 5
+        found = read_image(paths[number % len(paths)], max_pixels=limit)
+        return bool((found.pixels == expected[number % len(paths)]).all())
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(read, range(200)))
+    assert Image.MAX_IMAGE_PIXELS == 10
+
+
+def test_a_webp_of_far_too_many_pixels_is_refused_before_its_decoder_is_made(tmp_path: Path) -> None:
+    """Sixteen million on a side, for which the decoder would reserve a thousand terabytes."""
+    content = encoded(Image.fromarray(noise(8, 8)), "WEBP", exif=b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0")
+    assert content[12:16] == b"VP8X"
+    path = tmp_path / "a.webp"
+    path.write_bytes(content[:24] + b"\xfe\xff\xff" * 2 + content[30:])
+    for reads in (read_image, read_values, image_size):
+        with pytest.raises(InputError, match=r"far too many pixels: make it smaller, or raise the limit"):
+            reads(path)
+
+
+def test_a_side_that_no_image_has_is_told_with_the_most_that_is_read(tmp_path: Path) -> None:
+    path = stored(tmp_path / "a.png", Image.new("1", (65_536, 1)), "PNG")
+    with pytest.raises(InputError, match=r"states 65,536 x 1 pixels; at most 65,535 on a side are read"):
+        read_image(path)

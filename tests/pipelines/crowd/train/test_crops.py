@@ -102,6 +102,14 @@ def test_heads_are_enlarged_with_their_image(tmp_path: Path) -> None:
     assert large.points == pytest.approx(whole.points * 1.5)
 
 
+def test_images_above_the_limit_are_left_out_until_it_is_raised(tmp_path: Path) -> None:
+    cases, folder = read_dataset(write_scenes(tmp_path / "scenes", [6])).cases, tmp_path / "a"
+    with pytest.raises(UserError, match=r"128 x 96 pixels.*raise the limit with --set max_pixels=N"):
+        prepare_images(cases, 2048, folder, lambda text: None, max_pixels=128 * 96 - 1)
+    images, left_out = prepare_images(cases, 2048, folder, lambda text: None, max_pixels=128 * 96)
+    assert len(images) == 1 and not left_out
+
+
 def test_prepared_images_are_read_again_only_if_their_files_changed(tmp_path: Path) -> None:
     data = write_scenes(tmp_path / "scenes", [3, 4])
     prepare_images(read_dataset(data).cases, 2048, tmp_path / "a", lambda text: None)

@@ -96,6 +96,14 @@ def test_some_failed_is_3_and_nothing_usable_is_2(here: Path, model: Path) -> No
         path.unlink()
     result = call("in", "--model", model, "--out", "run2")
     assert result.exit_code == 2 and "none of the volumes" in result.stderr
+    assert "Masks:" not in result.stdout and "Report: run2/report.html" in result.stdout
+
+
+def test_an_empty_folder_holds_no_volume(here: Path, model: Path) -> None:
+    (here / "empty").mkdir()
+    result = call("empty", "--model", model, "--out", "run")
+    assert result.exit_code == 2
+    assert "empty: there is no volume in it" in result.stderr and "MiB of memory" not in result.stderr
 
 
 @pytest.mark.parametrize(

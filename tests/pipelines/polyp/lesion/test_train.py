@@ -14,7 +14,7 @@ import torch
 from pipelines.common.errors import UserError
 from pipelines.common.models import ModelError
 from pipelines.common.training import loop
-from pipelines.polyp.data import Polyp, read_frame
+from pipelines.polyp.data import Frame, FrameRef, Polyp, read_frame
 from pipelines.polyp.lesion.measure import overlap, union
 from pipelines.polyp.lesion.predict import load_finder
 from pipelines.polyp.lesion.run import prepare, train_lesion
@@ -81,6 +81,7 @@ def test_a_training_that_goes_on_ends_with_the_same_weights(
     with pytest.raises(Stopped):
         train_lesion({"discs": discs}, tmp_path / "parts", config, progress=stop)
     heard: list[str] = []
+    config = config.model_copy(update={"max_pixels": 10**6})  # which changes nothing in the weights
     train_lesion({"discs": discs}, tmp_path / "parts", config, resume=True, progress=heard.append)
     assert any(text.startswith("going on after epoch") for text in heard)
     one, other = (load_trained(tmp_path / part).network.state_dict() for part in ("whole", "parts"))
@@ -97,6 +98,23 @@ def test_a_checkpoint_of_other_settings_is_refused(discs: Polyps, tmp_path: Path
         train_lesion({"discs": discs}, tmp_path / "m", small(), progress=stop)
     with pytest.raises(UserError, match="another training"):
         train_lesion({"discs": discs}, tmp_path / "m", small(learning_rate=1e-4), resume=True)
+
+
+def test_frames_are_read_up_to_the_limit(
+    discs: Polyps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UserError, match=r"120 x 96 pixels.*raise the limit with --set max_pixels=N"):
+        train_lesion({"discs": discs}, tmp_path / "m", small(max_pixels=120 * 96 - 1))
+    given: set[int] = set()
+
+    def noted(ref: FrameRef, *, max_pixels: int) -> Frame:
+        given.add(max_pixels)
+        return read_frame(ref, max_pixels=max_pixels)
+
+    for module in ("frames", "tune", "evaluate"):
+        monkeypatch.setattr(f"pipelines.polyp.lesion.{module}.read_frame", noted)
+    train_lesion({"discs": discs}, tmp_path / "m", small(max_pixels=120 * 96))
+    assert given == {120 * 96}
 
 
 @pytest.mark.slow

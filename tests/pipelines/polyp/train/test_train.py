@@ -91,6 +91,7 @@ def test_a_training_that_goes_on_ends_with_the_same_weights(
     with pytest.raises(Stopped):
         run(polyps, tmp_path / "parts", config, progress=stop)
     heard: list[str] = []
+    config = config.model_copy(update={"max_pixels": 10**6})  # which changes nothing in the weights
     run(polyps, tmp_path / "parts", config, resume=True, progress=heard.append)
     assert "going on after epoch 2" in heard
     one, other = (load_trained(tmp_path / part).network.state_dict() for part in ("whole", "parts"))
@@ -184,6 +185,17 @@ def test_stored_frames_are_made_again_only_if_their_files_changed(tmp_path: Path
     camera = stored[0].frames[0].camera
     assert camera is not None
     assert camera.fx == pytest.approx(CAMERA.fx * 64 / 160)
+
+
+def test_frames_above_the_limit_are_left_out_until_it_is_raised(tmp_path: Path) -> None:
+    polyps, folder = write_polyps(tmp_path / "discs", [5.0, 7.0], frames=1), tmp_path / "frames"
+    with pytest.raises(UserError, match=r"160 x 128 pixels.*raise the limit with --set max_pixels=N"):
+        store_polyps(polyps, 64, 4, folder, lambda text: None, max_pixels=160 * 128 - 1)
+    stored, left_out = store_polyps(polyps, 64, 4, folder, lambda text: None, max_pixels=160 * 128)
+    assert len(stored) == 2 and not left_out
+    before = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.npy")}
+    store_polyps(polyps, 64, 4, folder, lambda text: None)
+    assert before == {path.name: path.stat().st_mtime_ns for path in folder.glob("*.npy")}
 
 
 def test_a_network_learns_from_estimated_depths(polyps: list[Polyp], tmp_path: Path) -> None:
