@@ -11,20 +11,21 @@ import typer
 
 from pipelines.common.errors import UserError
 from pipelines.common.hardware import environment, package_version, suite_version
-from pipelines.common.models import bundled_models, read_config
+from pipelines.common.models import bundled_models, check_tensors, read_config
 from pipelines.registry import TASKS
 from suite import exits, options
 from suite.doctor_machine import Finding, of_the_machine
+from suite.remedies import in_checkout, install, reinstall, restore
 from suite.terminal import print_json, print_table
 
-INSTALL = "scripts/install"
+# Packages that some commands need, what for, and the extra that brings them.
 OPTIONAL = (
-    ("semi-ate-stdf", "reading STDF files", ".venv/bin/pip install semi-ate-stdf"),
-    ("streamlit", "pages in the browser", INSTALL),
-    ("ray", "work on several machines, --runner ray", INSTALL),
-    ("lightning-fabric", "training on several devices, --devices", INSTALL),
+    ("semi-ate-stdf", "reading STDF files", "stdf"),
+    ("streamlit", "pages in the browser", ""),
+    ("ray", "work on several machines, --runner ray", "ray"),
+    ("lightning-fabric", "training on several devices, --devices", "distributed"),
 )
-TONES = {"missing": "red", "wrong": "red", "absent": "yellow", "low": "yellow"}
+TONES = {"missing": "red", "wrong": "red"} | dict.fromkeys(("absent", "low", "taken", "read-only"), "yellow")
 OURS = "sparse-suite"
 
 
@@ -64,9 +65,10 @@ def _packages() -> list[Finding]:
     needed = _needed()
     for name in ("torch", "numpy", "scipy", "scikit-learn", "safetensors", "pydantic", "jinja2"):
         findings.append(_package(name, needed.get(name, "")))
-    for name, purpose, mend in OPTIONAL:
+    for name, purpose, extra in OPTIONAL:
         version = package_version(name)
-        findings.append(Finding(name, "ok", version) if version else Finding(name, "absent", purpose, mend))
+        absent = Finding(name, "absent", purpose, install(extra))
+        findings.append(Finding(name, "ok", version) if version else absent)
     return findings
 
 
@@ -74,7 +76,7 @@ def _package(name: str, needed: str) -> Finding:
     """A package that every command needs. needed: its versions, such as `>=2.9,<3`."""
     version = package_version(name)
     if version is None:
-        return Finding(name, "missing", "", INSTALL)
+        return Finding(name, "missing", "", install())
     try:
         from packaging.specifiers import SpecifierSet
 
@@ -83,7 +85,7 @@ def _package(name: str, needed: str) -> Finding:
         fits = True
     if fits:
         return Finding(name, "ok", version)
-    return Finding(name, "wrong", f"{version}, and {needed} is needed", f"rm -r .venv, then {INSTALL}")
+    return Finding(name, "wrong", f"{version}, and {needed} is needed", reinstall())
 
 
 def _needed() -> dict[str, str]:
@@ -101,17 +103,22 @@ def _engines() -> list[Finding]:
     try:
         engines = import_module("sparse_backbones.engines")
     except ImportError as error:
-        return [Finding("engine native", "missing", str(error), INSTALL)]
+        return [Finding("engine native", "missing", _first_line(error), install())]
     findings = []
     for name, absent in (("native", "missing"), ("minkowski", "absent")):
         try:
             engines.load(name)
         except (ImportError, OSError) as error:
-            findings.append(Finding(f"engine {name}", absent, _first_line(error), INSTALL))
+            findings.append(Finding(f"engine {name}", absent, _first_line(error), _engine(name)))
         else:
             detail = package_version("MinkowskiEngine") if name == "minkowski" else _kernels()
             findings.append(Finding(f"engine {name}", "ok", detail or ""))
     return findings
+
+
+def _engine(name: str) -> str:
+    """What brings an engine: only the scripts of a checkout build MinkowskiEngine."""
+    return install() if name == "native" or in_checkout() else "none is needed: the native engine does all"
 
 
 def _kernels() -> str:
@@ -127,8 +134,8 @@ def _kernels() -> str:
 def _devices() -> list[Finding]:
     try:
         import torch
-    except ImportError as error:
-        return [Finding("device cpu", "missing", _first_line(error), INSTALL)]
+    except (ImportError, OSError) as error:  # OSError: a library of it that cannot be loaded
+        return [Finding("device cpu", "missing", _first_line(error), reinstall())]
     findings = [Finding("device cpu", "ok", f"{torch.get_num_threads()} threads")]
     if torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):
@@ -153,7 +160,7 @@ def _models() -> list[Finding]:
             try:
                 detail = _detail(folder, task.name)
             except UserError as error:
-                findings.append(Finding(name, "missing", str(error), "git checkout -- pipelines"))
+                findings.append(Finding(name, "missing", str(error), restore()))
             else:
                 findings.append(Finding(name, "ok", detail))
     return findings
@@ -171,6 +178,7 @@ def _detail(folder: Path, task: str) -> str:
             config = read_config(folder, task=f"{task}-{folder.name}")
         except UserError:
             raise error from None
+    check_tensors(folder)
     labels = config.get("labels")
     return f"for {config['task']}" if labels is None else f"{len(labels)} classes"
 

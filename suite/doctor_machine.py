@@ -18,7 +18,8 @@ LOW_MEMORY, LOW_DISK = 2 * 2**30, 2 * 2**30  # bytes: what a run of the bundled 
 class Finding:
     """One line of the report.
 
-    state: `ok`; `missing` or `wrong`, of what every command needs; `absent`, of what some do; `low`.
+    state: `ok`; `missing` or `wrong`, of what every command needs; `absent`, of what some do; `low`, `taken`
+        and `read-only` of the machine.
     """
 
     what: str
@@ -66,7 +67,7 @@ def writable(folder: Path) -> Finding:
     problem = _problem_of_writing(folder)
     if problem:
         mend = "go to a folder of your own, or write runs elsewhere with --out"
-        return Finding("this folder", "absent", f"nothing can be written to {folder}: {problem}", mend)
+        return Finding("this folder", "read-only", f"nothing can be written to {folder}: {problem}", mend)
     return Finding("this folder", "ok", f"runs go to {folder / 'runs'} without --out")
 
 
@@ -97,7 +98,7 @@ def port() -> Finding:
     if is_free(FIRST_PORT):
         return Finding("port", "ok", f"{FIRST_PORT} is free for suite review")
     detail = f"{FIRST_PORT} is taken, maybe by another review; the next free one is used"
-    return Finding("port", "absent", detail, "suite review RUN --port ANOTHER, to choose")
+    return Finding("port", "taken", detail, "suite review RUN --port ANOTHER, to choose")
 
 
 def free_memory() -> tuple[int, int]:

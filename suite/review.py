@@ -15,6 +15,7 @@ import typer
 from pipelines.common.errors import UserError
 from suite import exits
 from suite.ports import FIRST_PORT, HOST, TRIES, is_free
+from suite.remedies import install
 
 PAGE = Path(__file__).resolve().parents[1] / "apps" / "served.py"
 
@@ -84,7 +85,7 @@ def review(
         if truth is not None and not viewer.takes_truth:
             raise UserError(f"runs of the task {task} are shown without a truth; leave --truth out")
         if find_spec("streamlit") is None:
-            raise UserError("streamlit is not installed; scripts/install brings it")
+            raise UserError(f"streamlit is not installed: {install()}")
         chosen = _port(port)
         name = _user() if reviewer is None else reviewer
         typer.echo(f"Review: http://{HOST}:{chosen} (Ctrl-C ends it)")

@@ -34,7 +34,20 @@ def test_a_licence_is_found(audit: ModuleType, fields: list[tuple[str, str]], li
     for name, value in fields:
         metadata[name] = value
     assert audit.licence_of(metadata) == licence
-    assert bool(audit.NOT_PERMISSIVE.search(licence)) == licence.startswith("GPL")
+
+
+@pytest.mark.parametrize(
+    ("licence", "permissive"),
+    [
+        *((one, True) for one in ("MIT", "MIT AND PSF-2.0", "Apache-2.0 WITH LLVM-exception", "MPL-2.0")),
+        *((one, True) for one in ("GPL-3.0-only OR MIT", "(MIT OR GPL-2.0-only)")),
+        *((one, False) for one in ("GPLv3", "GNU General Public License v3", "CC-BY-NC-4.0", "Elastic-2.0")),
+        ("GPL-3.0-only AND (MIT OR BSD-3-Clause)", False),
+        *((one, False) for one in ("GNU Affero General Public License", "UNKNOWN", "MIT AND GPL-3.0-only")),
+    ],
+)
+def test_only_known_licences_are_permissive(audit: ModuleType, licence: str, permissive: bool) -> None:
+    assert audit.is_permissive(licence) == permissive
 
 
 def test_what_could_not_be_asked_is_no_good_news(audit: ModuleType) -> None:

@@ -142,6 +142,20 @@ def load_model(folder: Path, *, task: str) -> ModelFolder:
     return ModelFolder(folder, folder.resolve().name, config, tensors, metrics, _hash(weights, config))
 
 
+def check_tensors(folder: Path) -> None:
+    """Raise ModelError unless the weights of a model folder are whole; reads their header alone."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(folder / TENSORS, framework="np") as tensors:
+            if not tensors.keys():
+                raise ModelError(f"{folder / TENSORS} holds no weights")
+    except FileNotFoundError as error:
+        raise ModelError(f"the model {folder} has no {TENSORS}") from error
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{folder / TENSORS} cannot be read: {error}") from error
+
+
 def model_hash(folder: Path, *, task: str) -> str:
     """The `sha256` of a model folder, without loading its weights into torch. Raises ModelError."""
     config = read_config(folder, task=task)

@@ -68,7 +68,8 @@ def is_run(path: Path) -> bool:
 def forget_failed(path: Path, companion: str) -> int:
     """Take the failed rows out of a run, so that `resume` does their items again.
 
-    Returns how many there were. companion: as of `RunFolder`. Raises UserError if there is no run, if it goes on, or is damaged.
+    Returns how many there were. companion: as of `RunFolder`. Raises UserError if there is no run, if it goes
+    on, or is damaged.
     """
     if not is_run(path):
         raise UserError(f"{path} holds no run of which anything could be done again")

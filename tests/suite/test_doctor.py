@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import errno
 import json
 import socket
@@ -13,7 +14,8 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from suite import doctor, doctor_machine
+from pipelines.common.models import bundled_models
+from suite import doctor, doctor_machine, remedies
 from suite.cli import app
 from suite.ports import HOST, is_free
 
@@ -71,7 +73,45 @@ def test_an_engine_that_is_not_there_is_no_fault(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(engines, "load", load)
     found = findings()["engine minkowski"]
-    assert (found["state"], found["mend"]) == ("absent", doctor.INSTALL)
+    assert (found["state"], found["mend"]) == ("absent", "scripts/install")
+
+
+def test_a_torch_that_cannot_be_loaded_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(name: str, *rest: object, **more: object) -> object:
+        if name == "torch":
+            raise OSError("libtorch_cpu.so: cannot open shared object file")
+        return real(name, *rest, **more)  # type: ignore[arg-type]
+
+    real = builtins.__import__
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    (found,) = doctor._devices()
+    assert (found.state, found.mend) == ("missing", "rm -r .venv, then scripts/install")
+    assert "libtorch_cpu.so" in found.detail
+
+
+def test_damaged_weights_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundled = bundled_models("wafer")[0]
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / "cut").mkdir(exist_ok=True)
+        (tmp_path / "cut" / name).write_bytes((bundled / name).read_bytes())
+    monkeypatch.setattr(doctor, "bundled_models", lambda task: [tmp_path / "cut"] if task == "wafer" else [])
+    assert next(one for one in doctor._models() if "cut" in one.what).state == "ok"
+    whole = (tmp_path / "cut" / "model.safetensors").read_bytes()
+    for part in (whole[: len(whole) // 2], b""):
+        (tmp_path / "cut" / "model.safetensors").write_bytes(part)
+        found = next(one for one in doctor._models() if "cut" in one.what)
+        assert (found.state, found.mend) == ("missing", "git checkout -- pipelines")
+        assert "model.safetensors cannot be read" in found.detail
+
+
+def test_outside_a_checkout_nothing_asks_for_its_scripts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remedies, "ROOT", tmp_path)
+    monkeypatch.setattr(doctor, "package_version", lambda name: None)
+    mends = [one.mend for one in doctor._packages()] + [remedies.restore(), doctor._engine("minkowski")]
+    assert any("sparse-suite[ray]" in mend for mend in mends)
+    assert not any(word in mend for mend in mends for word in ("scripts/", ".venv", "git "))
 
 
 def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,10 +143,10 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path, monkeypatch
     assert list(tmp_path.iterdir()) == []
     monkeypatch.setattr(doctor_machine.tempfile, "NamedTemporaryFile", refuse)
     found = doctor_machine.writable(tmp_path)
-    assert found.state == "absent"
+    assert found.state == "read-only"
     assert "Permission denied" in found.detail
     assert "--out" in found.mend
-    assert doctor_machine.writable(tmp_path / "gone").state == "absent"
+    assert doctor_machine.writable(tmp_path / "gone").state == "read-only"
 
 
 def test_a_machine_without_a_display_says_how_to_review(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,6 +165,6 @@ def test_a_port_that_is_taken_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         assert not is_free(taken)
         monkeypatch.setattr(doctor_machine, "FIRST_PORT", taken)
         found = doctor_machine.port()
-        assert found.state == "absent"
+        assert found.state == "taken"
         assert str(taken) in found.detail
     assert doctor_machine.port().state == "ok"
