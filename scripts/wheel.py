@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -18,15 +19,16 @@ ROOT = Path(__file__).resolve().parents[1]
 TORCH = "torch==2.13.0"
 PACKAGES = ("sparse_backbones", "pipelines", "suite", "apps")
 SAMPLES, RUNS = "samples", ("wafer-run", "medical-run", "crowd-run", "polyp-run")
+NATIVE = ("--engine", "native")  # the one engine that a wheel has
 # Each with the exit code that it must end with.
 COMMANDS: tuple[tuple[tuple[str, ...], int], ...] = (
     (("doctor",), 0),
     (("sample", "all", "--out", SAMPLES), 0),
-    (("wafer", "classify", f"{SAMPLES}/wafer", "--out", "wafer-run"), 0),
+    (("wafer", "classify", f"{SAMPLES}/wafer", *NATIVE, "--out", "wafer-run"), 0),
     (("medical", "segment", f"{SAMPLES}/medical/volumes/mr-thick-slices.nii.gz", "--model", "hippocampus",
-      "--overlap", "0", "--out", "medical-run"), 0),
-    (("crowd", "count", f"{SAMPLES}/crowd/photos", "--out", "crowd-run"), 3),  # one of them is damaged
-    (("polyp", "size", f"{SAMPLES}/polyp/clips", "--out", "polyp-run"), 0),
+      "--overlap", "0", *NATIVE, "--out", "medical-run"), 0),
+    (("crowd", "count", f"{SAMPLES}/crowd/photos", *NATIVE, "--out", "crowd-run"), 3),  # one is damaged
+    (("polyp", "size", f"{SAMPLES}/polyp/clips", *NATIVE, "--out", "polyp-run"), 0),
 )  # fmt: skip
 PATIENCE = 60.0  # seconds for the review's server to answer
 
@@ -73,6 +75,14 @@ def run(suite: Path, arguments: Sequence[str], folder: Path) -> subprocess.Compl
     )
 
 
+def engine_of(run_folder: Path) -> str:
+    """What a run says it was computed with."""
+    try:
+        return str(json.loads((run_folder / "run.json").read_text(encoding="utf-8"))["engine"])
+    except (OSError, ValueError, LookupError) as error:
+        return f"that is not known ({error})"
+
+
 def answers(suite: Path, folder: Path, run_folder: str, port: int) -> bool:
     """Whether a review of a run is served."""
     command = [str(suite), "review", run_folder, "--no-browser", "--port", str(port)]
@@ -93,6 +103,23 @@ def answers(suite: Path, folder: Path, run_folder: str, port: int) -> bool:
         server.wait()
 
 
+# Draws the page of each run as its server does, and tells what a person would see in red.
+DRAW = """
+import sys
+from pathlib import Path
+import apps
+from streamlit.testing.v1 import AppTest
+
+page = Path(apps.__file__).with_name("review.py")
+for run in sys.argv[1:]:
+    sys.argv = ["review.py", run, "--reviewer", "Ann"]
+    drawn = AppTest.from_file(str(page), default_timeout=120).run()
+    problems = [*drawn.exception, *drawn.error]
+    assert not problems, (run, [one.value for one in problems])
+    assert any((one.key or "").startswith("accept") for one in drawn.button), f"{run}: nothing to accept"
+"""
+
+
 def try_out(suite: Path, folder: Path) -> list[str]:
     """What went wrong; each command is named as it ends."""
     wrong = []
@@ -102,6 +129,20 @@ def try_out(suite: Path, folder: Path) -> list[str]:
         say(f"suite {' '.join(arguments)}: ended with {done.returncode} in {time.monotonic() - began:.1f} s")
         if done.returncode != expected:
             wrong.append(f"suite {' '.join(arguments)}\n{done.stdout}\n{done.stderr}")
+    for name in RUNS:
+        if (engine := engine_of(folder / name)) != "native":
+            wrong.append(f"{name}: computed by the engine {engine}, not by the native one")
+    drawn = subprocess.run(
+        [str(suite.with_name("python")), "-c", DRAW, *RUNS],
+        cwd=folder,
+        env=without_compiler(suite.parent),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if drawn.returncode:
+        wrong.append(f"the pages of the reviews: {drawn.stderr}")
+    say("the pages of the reviews: drawn")
     for number, name in enumerate(RUNS):
         if not answers(suite, folder, name, 8701 + number):
             wrong.append(f"suite review {name}: no answer")
