@@ -22,6 +22,7 @@ from benchmarks.polyp_lesion.baseline import usual_place
 from benchmarks.polyp_lesion.recipe import PRETRAINED, SCRATCH, SPLIT, STARTS, recipe
 from pipelines.common.media.record import Pixels
 from pipelines.common.models import METRICS
+from pipelines.common.tables import plain
 from pipelines.polyp.data import find_field, read_dataset, read_frame
 from pipelines.polyp.lesion.config import LesionConfig
 from pipelines.polyp.lesion.evaluate import evaluate
@@ -157,9 +158,9 @@ def read_scores(path: Path) -> list[FrameScore]:
     with path.open(encoding="utf-8", newline="") as file:
         return [
             FrameScore(
-                row["frame"],
-                row["data"],
-                row["group"],
+                plain(row["frame"]),
+                plain(row["data"]),
+                plain(row["group"]),
                 float(row["dice"]),
                 float(row["iou"]),
                 row["empty"] == "1",
