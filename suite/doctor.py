@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
 import typer
@@ -15,18 +14,17 @@ from pipelines.common.models import bundled_models, check_tensors, read_config
 from pipelines.registry import TASKS
 from suite import exits, options
 from suite.doctor_machine import Finding, of_the_machine
-from suite.remedies import in_checkout, install, reinstall, restore
+from suite.remedies import in_checkout, install, reinstall, requirements, restore
 from suite.terminal import print_json, print_table
 
-# Packages that some commands need, what for, and the extra that brings them.
+# Packages that some commands need, and what for.
 OPTIONAL = (
-    ("semi-ate-stdf", "reading STDF files", "stdf"),
-    ("streamlit", "pages in the browser", ""),
-    ("ray", "work on several machines, --runner ray", "ray"),
-    ("lightning-fabric", "training on several devices, --devices", "distributed"),
+    ("semi-ate-stdf", "reading STDF files"),
+    ("streamlit", "pages in the browser"),
+    ("ray", "work on several machines, --runner ray"),
+    ("lightning-fabric", "training on several devices, --devices"),
 )
 TONES = {"missing": "red", "wrong": "red"} | dict.fromkeys(("absent", "low", "taken", "read-only"), "yellow")
-OURS = "sparse-suite"
 
 
 def doctor(as_json: options.Json = False) -> None:
@@ -46,13 +44,15 @@ def doctor(as_json: options.Json = False) -> None:
             }
         )
     else:
-        rows = [(one.what, one.state, one.detail, one.mend) for one in findings]
-        print_table(
-            ("what", "state", "detail", "to mend"),
-            lambda: rows,
-            tone=lambda row: TONES.get(row[1], ""),
-        )
+        rows = [row for one in findings for row in _rows(one)]
+        print_table(("what", "state", "detail"), lambda: rows, tone=lambda row: TONES.get(row[1], ""))
     raise typer.Exit(exits.OK if healthy else exits.USAGE)
+
+
+def _rows(one: Finding) -> list[tuple[str, str, str]]:
+    """A finding in the table. What mends it is below its detail, as the last column alone is never cut."""
+    mend = [("", "", f"to mend: {one.mend}")] if one.mend else []
+    return [(one.what, one.state, one.detail), *mend]
 
 
 def _packages() -> list[Finding]:
@@ -62,12 +62,12 @@ def _packages() -> list[Finding]:
         Finding("python", "ok", str(about["python"])),
         Finding("processor", "ok", f"{about['processor']}, {about['cores']} cores"),
     ]
-    needed = _needed()
+    needed = {name: str(one.specifier) for name, one in requirements().items()}
     for name in ("torch", "numpy", "scipy", "scikit-learn", "safetensors", "pydantic", "jinja2"):
         findings.append(_package(name, needed.get(name, "")))
-    for name, purpose, extra in OPTIONAL:
+    for name, purpose in OPTIONAL:
         version = package_version(name)
-        absent = Finding(name, "absent", purpose, install(extra))
+        absent = Finding(name, "absent", purpose, install(name))
         findings.append(Finding(name, "ok", version) if version else absent)
     return findings
 
@@ -76,7 +76,7 @@ def _package(name: str, needed: str) -> Finding:
     """A package that every command needs. needed: its versions, such as `>=2.9,<3`."""
     version = package_version(name)
     if version is None:
-        return Finding(name, "missing", "", install())
+        return Finding(name, "missing", "", install(name))
     try:
         from packaging.specifiers import SpecifierSet
 
@@ -85,40 +85,33 @@ def _package(name: str, needed: str) -> Finding:
         fits = True
     if fits:
         return Finding(name, "ok", version)
-    return Finding(name, "wrong", f"{version}, and {needed} is needed", reinstall())
-
-
-def _needed() -> dict[str, str]:
-    """Which versions of its packages the installed suite asks for."""
-    try:
-        from packaging.requirements import Requirement
-
-        stated = [Requirement(text) for text in requires(OURS) or []]
-    except (ImportError, PackageNotFoundError):
-        return {}
-    return {one.name: str(one.specifier) for one in stated if one.marker is None}
+    # pip replaces a version that does not suit; scripts/install does nothing to an environment that it made.
+    mend = reinstall(name) if in_checkout() else install(name)
+    return Finding(name, "wrong", f"{version}, and {needed} is needed", mend)
 
 
 def _engines() -> list[Finding]:
-    try:
-        engines = import_module("sparse_backbones.engines")
-    except ImportError as error:
-        return [Finding("engine native", "missing", _first_line(error), install())]
+    engines = import_module("sparse_backbones.engines")
     findings = []
-    for name, absent in (("native", "missing"), ("minkowski", "absent")):
+    for name in ("native", "minkowski"):
         try:
             engines.load(name)
-        except (ImportError, OSError) as error:
-            findings.append(Finding(f"engine {name}", absent, _first_line(error), _engine(name)))
+        except Exception as error:  # a broken torch, which both import, raises whatever it meets
+            findings.append(_no_engine(name, error))
         else:
             detail = package_version("MinkowskiEngine") if name == "minkowski" else _kernels()
             findings.append(Finding(f"engine {name}", "ok", detail or ""))
     return findings
 
 
-def _engine(name: str) -> str:
-    """What brings an engine: only the scripts of a checkout build MinkowskiEngine."""
-    return install() if name == "native" or in_checkout() else "none is needed: the native engine does all"
+def _no_engine(name: str, error: Exception) -> Finding:
+    """An engine that cannot be loaded."""
+    if name == "native":
+        return Finding("engine native", "missing", _first_line(error), reinstall("torch"))
+    # Only the scripts of a checkout build MinkowskiEngine.
+    mend = "scripts/install" if in_checkout() else "none is needed: the native engine does all"
+    absent = package_version("MinkowskiEngine") is None
+    return Finding("engine minkowski", "absent", "not installed" if absent else _first_line(error), mend)
 
 
 def _kernels() -> str:
@@ -134,8 +127,9 @@ def _kernels() -> str:
 def _devices() -> list[Finding]:
     try:
         import torch
-    except (ImportError, OSError) as error:  # OSError: a library of it that cannot be loaded
-        return [Finding("device cpu", "missing", _first_line(error), reinstall())]
+    except Exception as error:  # such as a library of it that cannot be loaded
+        detail = f"torch cannot be imported: {_first_line(error)}"
+        return [Finding("device cpu", "missing", detail, reinstall("torch"))]
     findings = [Finding("device cpu", "ok", f"{torch.get_num_threads()} threads")]
     if torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):
@@ -161,6 +155,9 @@ def _models() -> list[Finding]:
                 detail = _detail(folder, task.name)
             except UserError as error:
                 findings.append(Finding(name, "missing", str(error), restore()))
+            except ImportError as error:
+                detail = f"cannot be checked: {_first_line(error)}"
+                findings.append(Finding(name, "missing", detail, install("safetensors")))
             else:
                 findings.append(Finding(name, "ok", detail))
     return findings

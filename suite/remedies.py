@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PIP: Final = "python -m pip install"
+OURS: Final = "sparse-suite"
 
 
 def in_checkout() -> bool:
@@ -14,19 +19,37 @@ def in_checkout() -> bool:
     return (ROOT / "scripts" / "install").is_file()
 
 
-def install(extra: str = "") -> str:
-    """The command that brings what is missing. extra: the one of `pyproject.toml` that it belongs to."""
+def install(package: str) -> str:
+    """The command that brings a package, in a version that suits."""
+    return "scripts/install" if in_checkout() else f"{PIP} '{_as_stated(package)}'"
+
+
+def reinstall(package: str) -> str:
+    """The command that brings a package anew that is there and does not work."""
     if in_checkout():
-        return "scripts/install"
-    what = f"sparse-suite[{extra}]" if extra else "sparse-suite"
-    return f"{PIP} --upgrade '{what}'" if extra else f"{PIP} --force-reinstall {what}"
-
-
-def reinstall() -> str:
-    """The command that begins with what is installed anew."""
-    return "rm -r .venv, then scripts/install" if in_checkout() else f"{PIP} --force-reinstall sparse-suite"
+        return "rm -r .venv, then scripts/install"
+    return f"{PIP} --force-reinstall '{_as_stated(package)}'"
 
 
 def restore() -> str:
-    """The command that brings bundled files back."""
-    return "git checkout -- pipelines" if in_checkout() else f"{PIP} --force-reinstall --no-deps sparse-suite"
+    """The command that brings bundled files back. WHEEL: the file, as a name could be another's package."""
+    return "git checkout -- pipelines" if in_checkout() else f"{PIP} --force-reinstall --no-deps WHEEL"
+
+
+def requirements() -> dict[str, Requirement]:
+    """What the installed suite and its extras ask for, by package; nothing where that is not known."""
+    try:
+        from packaging.requirements import Requirement
+
+        return {one.name: one for one in map(Requirement, requires(OURS) or [])}
+    except (ImportError, PackageNotFoundError):
+        return {}
+
+
+def _as_stated(package: str) -> str:
+    """A package as pip takes it, with the parts and the versions of it that the suite asks for."""
+    found = requirements().get(package)
+    if found is None:
+        return package
+    parts = f"[{','.join(sorted(found.extras))}]" if found.extras else ""
+    return f"{package}{parts}{found.specifier}"

@@ -85,7 +85,7 @@ def review(
         if truth is not None and not viewer.takes_truth:
             raise UserError(f"runs of the task {task} are shown without a truth; leave --truth out")
         if find_spec("streamlit") is None:
-            raise UserError(f"streamlit is not installed: {install()}")
+            raise UserError(f"streamlit is not installed: {install('streamlit')}")
         chosen = _port(port)
         name = _user() if reviewer is None else reviewer
         typer.echo(f"Review: http://{HOST}:{chosen} (Ctrl-C ends it)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from email.message import Message
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -48,6 +48,31 @@ def test_a_licence_is_found(audit: ModuleType, fields: list[tuple[str, str]], li
 )
 def test_only_known_licences_are_permissive(audit: ModuleType, licence: str, permissive: bool) -> None:
     assert audit.is_permissive(licence) == permissive
+
+
+@pytest.mark.parametrize(
+    ("licences", "code", "said"),
+    [
+        ({"a": "MIT", "b": "MPL-2.0"}, 0, "0 not permissive, 0 that state none"),
+        ({"a": "MIT", "b": "Elastic-2.0"}, 1, "Not permissive: b: Elastic-2.0"),
+        ({"a": "MIT", "b": "UNKNOWN"}, 1, "Not permissive: b: UNKNOWN"),
+        ({"a": "MIT", "b": ""}, 1, "No licence stated: b"),
+    ],
+)
+def test_one_package_that_is_not_permissive_is_enough(
+    audit: ModuleType,
+    licences: dict[str, str],
+    code: int,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found = [SimpleNamespace(name=name, metadata=Message()) for name in licences]
+    for one in found:
+        one.metadata["License"] = licences[one.name]
+    monkeypatch.setattr(audit, "distributions", lambda: found)
+    assert audit.check_licences(write=False) == code
+    assert said in capsys.readouterr().out
 
 
 def test_what_could_not_be_asked_is_no_good_news(audit: ModuleType) -> None:

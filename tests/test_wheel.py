@@ -56,12 +56,14 @@ def test_the_installed_wheel_does_all_tasks_outside_the_checkout(
     )
     suite = environment / "bin" / "suite"
     where = subprocess.run(
-        [str(python), "-c", "import suite; print(suite.__file__)"],
+        [str(python), "-c", "from suite import remedies as one; print(one.__file__, one.in_checkout())"],
         cwd=work,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert Path(where.stdout.strip()).is_relative_to(environment)
+    file, in_checkout = where.stdout.split()
+    assert Path(file).is_relative_to(environment)
+    assert in_checkout == "False"
     assert "compiled, " in script.run(suite, ["doctor"], work).stdout
     assert script.try_out(suite, work) == []

@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
 from pipelines.common import models
@@ -137,6 +139,7 @@ def test_doctor_names_a_broken_model(tmp_path: Path, monkeypatch: pytest.MonkeyP
         folder = tmp_path / "wafer" / "models" / name
         folder.mkdir(parents=True)
         (folder / "config.json").write_text(content)
+        save_file({"weights": np.zeros(1, np.float32)}, folder / "model.safetensors")
     result = CliRunner().invoke(app, ["doctor"])
     assert result.exit_code == 2
     lines = {line.split("  ")[0]: line for line in result.stdout.splitlines()}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import builtins
 import errno
 import json
 import socket
+import subprocess
+import sys
 from collections import namedtuple
 from importlib import metadata
 from pathlib import Path
@@ -21,6 +22,7 @@ from suite.ports import HOST, is_free
 
 Usage = namedtuple("Usage", "total used free")
 GIB = 2**30
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def findings() -> dict[str, dict[str, str]]:
@@ -76,17 +78,36 @@ def test_an_engine_that_is_not_there_is_no_fault(monkeypatch: pytest.MonkeyPatch
     assert (found["state"], found["mend"]) == ("absent", "scripts/install")
 
 
-def test_a_torch_that_cannot_be_loaded_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(name: str, *rest: object, **more: object) -> object:
-        if name == "torch":
-            raise OSError("libtorch_cpu.so: cannot open shared object file")
-        return real(name, *rest, **more)  # type: ignore[arg-type]
+# What comes before `suite doctor` in a process of its own: no torch, and one that raises as it is imported.
+WITHOUT_TORCH = "import sys; sys.modules['torch'] = None"
+BROKEN_TORCH = (
+    "import sys\n"
+    "class Broken:\n"
+    "    def find_spec(self, name, path=None, target=None):\n"
+    "        if name == 'torch': raise {error}('libtorch_cpu.so: cannot be opened')\n"
+    "sys.meta_path.insert(0, Broken())"
+)
 
-    real = builtins.__import__
-    monkeypatch.setattr(builtins, "__import__", refuse)
-    (found,) = doctor._devices()
-    assert (found.state, found.mend) == ("missing", "rm -r .venv, then scripts/install")
-    assert "libtorch_cpu.so" in found.detail
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        (WITHOUT_TORCH, "torch"),
+        *((BROKEN_TORCH.format(error=one.__name__), "libtorch_cpu.so") for one in (OSError, RuntimeError)),
+    ],
+)
+def test_a_torch_that_cannot_be_imported_is_named(before: str, said: str) -> None:
+    code = f"{before}\nsys.argv = ['suite', 'doctor', '--json']\nfrom suite.cli import main\nmain()"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "")
+    report = json.loads(done.stdout)
+    assert not report["healthy"]
+    found = {one["what"]: one for one in report["findings"]}
+    assert [found[f"engine {name}"]["state"] for name in ("native", "minkowski")] == ["missing", "absent"]
+    cpu = found["device cpu"]
+    assert (cpu["state"], cpu["mend"]) == ("missing", "rm -r .venv, then scripts/install")
+    assert cpu["detail"].startswith("torch cannot be imported: ") and said in cpu["detail"].split(": ", 1)[1]
+    assert found["model wafer/wm811k"]["state"] == "ok"
 
 
 def test_damaged_weights_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,13 +125,37 @@ def test_damaged_weights_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert "model.safetensors cannot be read" in found.detail
 
 
+def test_the_table_shortens_neither_reasons_nor_what_mends_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    long = doctor_machine.Finding("a model", "missing", "a/" * 50 + "x cannot be read", "suite " + "b" * 100)
+    monkeypatch.setattr(doctor, "_models", lambda: [long])
+    lines = CliRunner().invoke(app, ["doctor"]).stdout.splitlines()
+    place = next(number for number, line in enumerate(lines) if line.startswith("a model "))
+    assert lines[place].endswith(f"  missing  {long.detail}")
+    assert lines[place + 1].strip() == f"to mend: {long.mend}"
+
+
+def test_models_cannot_be_checked_without_their_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    found = next(one for one in doctor._models() if "wm811k" in one.what)
+    assert (found.state, found.mend) == ("missing", "scripts/install")
+    assert "cannot be checked" in found.detail
+
+
 def test_outside_a_checkout_nothing_asks_for_its_scripts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(remedies, "ROOT", tmp_path)
+    real = metadata.version
+    monkeypatch.setattr(metadata, "version", lambda name: "0.0.1" if name == "torch" else real(name))
+    mends = [one.mend for one in doctor._packages()]
+    assert any("torch<3,>=2.9" in mend for mend in mends)
     monkeypatch.setattr(doctor, "package_version", lambda name: None)
-    mends = [one.mend for one in doctor._packages()] + [remedies.restore(), doctor._engine("minkowski")]
-    assert any("sparse-suite[ray]" in mend for mend in mends)
+    error = ImportError("run scripts/install")
+    for found in (*doctor._packages(), doctor._no_engine("native", error)):
+        assert found.state == "ok" or found.mend.startswith("python -m pip install "), found
+        mends.append(found.mend)
+    absent = doctor._no_engine("minkowski", error)
+    mends += [absent.detail, absent.mend, remedies.restore(), remedies.reinstall("torch")]
     assert not any(word in mend for mend in mends for word in ("scripts/", ".venv", "git "))
 
 

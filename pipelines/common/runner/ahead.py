@@ -15,7 +15,9 @@ from pipelines.common.errors import UserError
 from pipelines.common.runner.reading import END, ERROR, READY, serve
 from pipelines.common.runner.work import Done, Item, Part, Work
 
-WINDOW: Final = 16  # items that a process has been given and that are not yet used
+# Items that a process has been given and that are not yet used: enough for it to read on while the model is
+# busy with a batch, of 256 wafer maps for example. What they take is limited by `reading.MOST_BYTES`.
+WINDOW: Final = 512
 PATIENCE: Final = 5.0  # seconds for a process to end
 DIED: Final = "the process that read it was ended from outside, as happens when memory runs out"
 

@@ -58,5 +58,8 @@ def run(
 
 
 def usual_workers() -> int:
-    """Processes that read ahead: one for each four cores, since reading is the lesser part of the work."""
-    return max(1, usable_cores() // 4)
+    """Processes that read ahead: one for each four cores, since reading is the lesser part of the work.
+
+    None where there are fewer: the model's own threads keep them busy.
+    """
+    return usable_cores() // 4

@@ -12,7 +12,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from typer.testing import CliRunner, Result
 
 from pipelines.common import models
@@ -138,6 +140,7 @@ def test_bundled_models_are_found_by_what_they_are_for(here: Path, monkeypatch: 
     lesion = here / "polyp" / "models" / "lesion"
     lesion.mkdir()
     (lesion / "config.json").write_text('{"task": "polyp-lesion", "schema_version": 1}')
+    save_file({"weights": np.zeros(1, np.float32)}, lesion / "model.safetensors")
     assert predict.bundled_of("polyp") == [here / "polyp" / "models" / "polyp"]
     assert finder.finder_folder("auto") == lesion
     result = CliRunner().invoke(app, ["doctor"])

@@ -9,7 +9,9 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +40,11 @@ def test_results_come_in_the_order_of_the_items(workers: int) -> None:
     assert (os.getpid() in processes) == (workers == 0)
 
 
-def test_few_items_are_read_in_this_process_and_many_are_not() -> None:
+def test_few_items_are_read_in_this_process_and_many_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = import_module("pipelines.common.runner.run")
+    monkeypatch.setattr(module, "usable_cores", lambda: 3)
+    assert {one[2] for one in results([1] * 33, Runner())} == {os.getpid()}
+    monkeypatch.setattr(module, "usable_cores", lambda: 4)
     assert {one[2] for one in results([1] * 32, Runner())} == {os.getpid()}
     assert os.getpid() not in {one[2] for one in results([1] * 33, Runner())}
 
@@ -61,6 +67,26 @@ def test_items_are_taken_up_only_as_far_as_is_read_ahead() -> None:
         assert taken <= 2 * WINDOW
 
 
+def small(item: int) -> Iterator[int]:
+    """One part, and a file that counts the items."""
+    with Path(os.environ["COUNTED"]).open("a") as file:
+        file.write("x")
+    yield item
+
+
+def test_reading_goes_on_while_the_model_is_busy_with_a_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COUNTED", str(tmp_path / "counted"))
+    one = Work(small, toys.lost, toys.load)
+    with closing(run(one, range(2_000), _Passing(), Runner(workers=1))) as found:
+        next(found)
+        until = time.monotonic() + 60
+        while (tmp_path / "counted").stat().st_size < 300 and time.monotonic() < until:
+            time.sleep(0.05)
+        assert (tmp_path / "counted").stat().st_size >= 300
+
+
 def large(item: int) -> Iterator[np.ndarray]:
     """Parts that take half of what may wait, and a file that counts them."""
     for _ in range(item):
@@ -79,7 +105,7 @@ def test_what_was_read_and_not_taken_is_bounded(tmp_path: Path, monkeypatch: pyt
 
 
 class _Passing:
-    def do(self, parts: Iterator[np.ndarray], /) -> Iterator[np.ndarray]:
+    def do(self, parts: Iterator[Any], /) -> Iterator[Any]:
         yield from parts
 
 
