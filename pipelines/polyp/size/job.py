@@ -108,9 +108,6 @@ class SizeJob:
             finder=self.predictor.finder if chosen.by_finder else None,
             told=partial(self.tell, opened.todo.number, item.polyp.id),
         )
-        if read and not any(look.width for look in read):
-            which = "its only frame" if len(read) == 1 else f"none of its {len(read):,} frames can be read"
-            raise UserError(f"{which}: {read[0].reason}")
         looks = [
             *read,
             *(FrameLook(one.name, NO_BOX) for one in chosen.bare[:MOST_NAMED]),
