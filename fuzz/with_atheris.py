@@ -27,7 +27,7 @@ def main() -> int:
         print(MISSING, file=sys.stderr)
         return 2
     name, corpus = sys.argv[1], Path(sys.argv[2])
-    with atheris.instrument_imports(include=["pipelines", "suite"]):
+    with atheris.instrument_imports(include=["apps", "pipelines", "suite"]):
         from .readers import load
 
         reader = load(name)
