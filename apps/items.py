@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 
+LARGEST = 1e300  # of a number to sort by; a larger whole number cannot be subtracted from others
+
 # C0 and C1 controls, separators, marks that change the direction of text, lone surrogates.
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>:$~^&])")
@@ -70,8 +72,10 @@ class Item:
     def __post_init__(self) -> None:
         """Raises TypeError where a row has another kind of value, which would stop the sorting of all."""
         for number in (self.probability, self.novelty, self.threshold, self.doubt):
-            if number is not None and (isinstance(number, bool) or not isinstance(number, int | float)):
-                raise TypeError(f"{number!r:.80} is no number")
+            if number is None:
+                continue
+            if isinstance(number, bool) or not isinstance(number, int | float) or not abs(number) <= LARGEST:
+                raise TypeError(f"{number!r:.80} is no number to sort by")
         for text in (self.source, self.map, self.hash, self.title, self.group, self.prediction, self.model):
             if not isinstance(text, str):
                 raise TypeError(f"{text!r:.80} is no text")

@@ -245,13 +245,14 @@ def test_a_damaged_run_is_opened_or_refused(name: str, content: bytes, tmp_path:
 
 def test_rows_that_cannot_be_sorted_are_damaged(tmp_path: Path) -> None:
     rows = [{"probability": "high"}, {"novelty": [1]}, {"lot": 7}, {"class": None}, {}]
+    rows += [{"novelty": 10**400}, {"threshold": float("nan")}, {"probability": float("inf")}]
     wafer = unpack(RUN[0])
     good = json.loads(wafer["results.jsonl"].splitlines()[0])
     lines = "".join(json.dumps({**good, **one}) + "\n" for one in rows)
     for name, content in {**wafer, "results.jsonl": lines.encode()}.items():
         (tmp_path / name).write_bytes(content)
     run = Run(tmp_path, viewer_of("wafer"))
-    assert (len(run.items), run.damaged) == (1, 4)
+    assert (len(run.items), run.damaged) == (1, 7)
 
 
 def test_a_camera_of_endless_length_is_refused(tmp_path: Path) -> None:
