@@ -240,7 +240,9 @@ def read_record(path: Path) -> Row:
     if not path.exists():
         raise UserError(f"there is no folder {path}")
     if not is_run(path):
-        raise UserError(f"{path} is no run folder: it has no {RUN} that a command of the suite wrote")
+        damaged = f"its {RUN} is damaged, or no record of a run"
+        why = damaged if (path / RUN).is_file() else f"it has no {RUN} that a command of the suite wrote"
+        raise UserError(f"{path} is no run folder: {why}")
     record: Row = json.loads((path / RUN).read_text(encoding="utf-8"))
     return record
 

@@ -48,6 +48,10 @@ def _check_contents(path: Path, *, resume: bool, overwrite: bool) -> None:
     if all(entry.name == LOCK or entry.name.startswith(f".{RUN}.new-") for entry in path.iterdir()):
         return  # empty, or a run that was killed before it began
     if not is_run(path):
+        if (path / RUN).is_file():
+            raise UserError(
+                f"{path} is no run folder: its {RUN} is damaged, or no record of a run; give --out a new folder"
+            )
         raise UserError(f"{path} holds other files and is no run folder; give --out a new folder")
     if not (resume or overwrite):
         raise UserError(
