@@ -50,7 +50,8 @@ def _check_contents(path: Path, *, resume: bool, overwrite: bool) -> None:
     if not is_run(path):
         if (path / RUN).is_file():
             raise UserError(
-                f"{path} is no run folder: its {RUN} is damaged, or no record of a run; give --out a new folder"
+                f"{path} is no run folder: its {RUN} is damaged, or no record of a run; give --out a new"
+                " folder"
             )
         raise UserError(f"{path} holds other files and is no run folder; give --out a new folder")
     if not (resume or overwrite):
