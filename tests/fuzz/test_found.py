@@ -101,6 +101,13 @@ def coco_with(part: str, **facts: object) -> bytes:
     return in_file("coco.json", json.dumps(about).encode(), a__png=b"", b__png=b"")
 
 
+def segmenter_with(**facts: object) -> bytes:
+    """A model of volumes with these facts in its config; without members, as its weights are none."""
+    files = next(found for seed in load("model").seeds() if "medical.task" in (found := unpack(seed)))
+    config = {**json.loads(files["config.json"]), "kind": "segmenter", "members": 0, **facts}
+    return pack({**files, "config.json": json.dumps(config).encode()})
+
+
 def e142_at(x: int) -> bytes:
     return load("e142").seeds()[-1].replace(b'X="2" Y="1"', f'X="{x}" Y="1"'.encode())
 
@@ -177,6 +184,8 @@ FOUND = [
     ),
     ("model", in_file("metrics.json", b'{"median_mm": 1%s}' % (b"0" * 400)), "cannot be read"),
     ("model", in_file("metrics.json", DEEP), "cannot be read"),
+    ("model", segmenter_with(members=1e999), "is damaged"),
+    ("model", segmenter_with(training=[]), "is damaged"),
     ("polyp_tables", b"polyp" + b"," * 60_000, "at most 1,000 are read"),  # took seconds
     ("model", in_file("config.json", DEEP, model__safetensors=b""), "cannot be read"),
     ("run_folder", in_file("run.json", DEEP), "no run folder"),

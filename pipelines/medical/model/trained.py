@@ -100,11 +100,12 @@ def load_trained(folder: Path, *, engine: str = "auto", device: torch.device | N
             network = network_of(plan, namespace)
             network.load_shared(member_tensors(stored, number))
             members.append(network.to(device).eval())
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        mirror = _mirror(stored)
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RuntimeError) as error:
         raise ModelError(f"the model {folder} is damaged: {error}") from error
     if not members:
         raise ModelError(f"the model {folder} is damaged: it has no networks")
-    return TrainedModel(stored.name, plan, tuple(members), device, stored.sha256, _mirror(stored))
+    return TrainedModel(stored.name, plan, tuple(members), device, stored.sha256, mirror)
 
 
 def _mirror(stored: ModelFolder) -> Mirror:
