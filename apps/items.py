@@ -205,6 +205,12 @@ class Run:
         """The companion's line of the row at `line`. Raises LookupError if there is none."""
         return self._companion[line].decode(errors="replace")
 
+    def limit(self, name: str, default: int) -> int:
+        """A limit that the run was made with, such as `max_pixels`; `default` where it says none."""
+        config = self.record.get("config")
+        found = config.get(name) if isinstance(config, dict) else None
+        return found if isinstance(found, int) and found > 0 else default
+
     def source(self, name: str) -> Path:
         """The file or folder that a row names as read.
 

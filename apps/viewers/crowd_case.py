@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from apps.items import Row, Run, visible
 from pipelines.common.errors import UserError
@@ -80,6 +79,4 @@ def _frame(source: Path, number: int, item: str, most: int) -> Pixels:
 
 def _max_pixels(run: Run) -> int:
     """Up to which size the run read images: with another limit a large one would not be the same."""
-    config: Any = run.record.get("config")
-    found = config.get("max_pixels") if isinstance(config, dict) else None
-    return found if isinstance(found, int) and found > 0 else MAX_PIXELS
+    return run.limit("max_pixels", MAX_PIXELS)

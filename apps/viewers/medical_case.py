@@ -151,9 +151,7 @@ def labels_on(volume: Volume, like: Seen) -> Labels:
 
 def max_voxels(run: Run) -> int:
     """Up to which size the run read volumes."""
-    config: Any = run.record.get("config")
-    found = config.get("max_voxels") if isinstance(config, dict) else None
-    return found if isinstance(found, int) and found > 0 else MAX_VOXELS
+    return run.limit("max_voxels", MAX_VOXELS)
 
 
 def artefact(run: Run, folder: str, row: Row) -> Path:

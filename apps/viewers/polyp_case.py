@@ -154,9 +154,7 @@ def boxed(ref: FrameRef, frame: SizedFrame, box: Box | None) -> FrameRef:
 
 def max_pixels(run: Run) -> int:
     """Up to which size the run read frames."""
-    config: Any = run.record.get("config")
-    found = config.get("max_pixels") if isinstance(config, dict) else None
-    return found if isinstance(found, int) and found > 0 else MAX_PIXELS
+    return run.limit("max_pixels", MAX_PIXELS)
 
 
 def curve_of(shares: Sequence[float]) -> list[tuple[float, float]]:

@@ -13,6 +13,7 @@ import csv
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice, repeat
 from operator import itemgetter
 from pathlib import Path
@@ -48,13 +49,14 @@ def read(data: bytes, source: Path, limits: Limits = DEFAULT) -> Iterator[WaferM
         raise WaferFileError("the header names no x and y")
     table = _parse(text, columns, limits.max_defects)
     counted = all(bool((values[np.isfinite(values)] % 1 == 0).all()) for values in (table.x, table.y))
-    make = _dies if columns.dies or (columns.dies is None and counted) else _defects
+    are_dies = columns.dies or (columns.dies is None and counted)
+    make = partial(_dies, max_dies=limits.max_dies) if are_dies else _defects
     order = np.argsort(table.wafer, kind="stable")
     parts = np.split(order, np.flatnonzero(np.diff(table.wafer[order])) + 1)
     for position, (part, key) in enumerate(zip(parts, table.keys, strict=True)):
         stated = dict(zip(_key_names(columns), key, strict=True))
         try:
-            yield make(table, part, stated, columns, limits, source, position)
+            yield make(table, part, stated, columns, source, position)
         except WaferFileError as error:
             yield FailedMap(source, position, str(error))
 
@@ -160,13 +162,7 @@ def _positions(table: _Table, part: NDArray[np.int64]) -> tuple[NDArray[np.int64
 
 
 def _defects(
-    table: _Table,
-    part: NDArray[np.int64],
-    key: dict[str, str],
-    columns: Columns,
-    limits: Limits,
-    source: Path,
-    position: int,
+    table: _Table, part: NDArray[np.int64], key: dict[str, str], columns: Columns, source: Path, position: int
 ) -> WaferMap:
     texts, diameter, notes = _names(key, columns)
     rows, missing = _positions(table, part)
@@ -201,9 +197,10 @@ def _dies(
     part: NDArray[np.int64],
     key: dict[str, str],
     columns: Columns,
-    limits: Limits,
     source: Path,
     position: int,
+    *,
+    max_dies: int,
 ) -> WaferMap:
     texts, diameter, notes = _names(key, columns)
     rows, missing = _positions(table, part)
@@ -213,7 +210,7 @@ def _dies(
     if not (np.isfinite([x, y]).all() and (x % 1 == 0).all() and (y % 1 == 0).all()):
         raise WaferFileError("dies are counted in whole numbers; for positions, state a unit as in x_mm")
     width, height = float(np.ptp(x)) + 1, float(np.ptp(y)) + 1
-    check_shape(int(height), int(width), limits.max_dies)
+    check_shape(int(height), int(width), max_dies)
     column = (x - x.min()).astype(np.int64)
     row = ((y - y.min()) if columns.rows_down else (y.max() - y)).astype(np.int64)
     status = np.zeros((int(height), int(width)), dtype=np.uint8)
