@@ -231,7 +231,7 @@ class RunFolder:
                         raise UserError(f"{rows} is damaged in line {count + 1}; use --overwrite") from error
                     count, end = count + 1, end + len(line)
             os.truncate(rows, end)
-        _keep_lines(self.path / self.companion, count)
+        _keep_first(self.path / self.companion, count)
 
     def _remove_run(self) -> None:
         """Remove the files that a run writes, and nothing else: verdicts and notes of others stay."""
@@ -274,7 +274,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= 200 else text[:200] + "..."
 
 
-def _keep_lines(path: Path, count: int) -> None:
+def _keep_first(path: Path, count: int) -> None:
     end, kept = 0, 0
     if path.exists():
         with path.open("rb") as file:
