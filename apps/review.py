@@ -68,8 +68,8 @@ def _ordered(path: Path, state: tuple[int, ...], order: str, _run: Run) -> list[
 class Page:
     """One drawing of the page. What outlives it is in the store and, for one tab, in the session:
 
-    `line`, the item that is looked at; `said`, a message of the last action; `refiltered`, whether the
-    filters were changed since the last drawing.
+    `line`, the item to look at; `drawn`, the one that was drawn and has got no verdict since; `said`, a
+    message of the last action; `refiltered`, whether the filters were changed since the last drawing.
     """
 
     def __init__(self, run: Run, viewer: Viewer, store: Store, verdicts: dict[ItemId, Verdict]) -> None:
@@ -89,7 +89,7 @@ class Page:
         )
         self.lines = [item.line for item in queue]
         line = neighbour(self.lines, st.session_state.get("line"), 0)
-        st.session_state["line"] = line
+        st.session_state["line"] = st.session_state["drawn"] = line
         with st.container(key="main"):
             left, middle, right = st.columns(self.viewer.columns, gap="medium")
         if line is None:
@@ -197,7 +197,8 @@ class Page:
         return caption(item, self.verdicts.get(item.id), self.viewer.marks, self.viewer.corrected)
 
     def _choose(self) -> None:
-        st.session_state["line"] = st.session_state["chosen"]
+        if st.session_state["chosen"] in self.lines:  # else the browser still had the queue before this one
+            st.session_state["line"] = st.session_state["chosen"]
 
     def _go(self, line: int) -> None:
         st.session_state["line"] = line
@@ -316,6 +317,8 @@ class Page:
 
     def _say(self, item: Item, kind: VerdictKind, label: str, desk: Desk) -> None:
         """Give a verdict with what the viewer keeps with it."""
+        if not _is_drawn(item):
+            return
         try:
             detail = self.viewer.kept(self.run, item, desk, label)
         except UserError as error:
@@ -328,6 +331,8 @@ class Page:
 
     def _give(self, item: Item, kind: VerdictKind, label: str, detail: str = "") -> None:
         """Save a verdict and go to the next item; if that fails, stay and say why."""
+        if not _is_drawn(item):
+            return
         following = neighbour(self.lines, item.line, 1)
         try:
             self.store.add(
@@ -349,6 +354,7 @@ class Page:
             st.session_state["said"] = ("error", f"Not saved: {visible(str(error))}")
             return
         st.session_state["line"] = None if following == item.line else following
+        st.session_state["drawn"] = None
 
     def _undo(self) -> None:
         try:
@@ -388,6 +394,18 @@ def _key(what: str, item: Item) -> str:
     With one for all, a key pressed while the next item is on its way would judge that one, unseen.
     """
     return f"{what} / {item.line}"
+
+
+def _is_drawn(item: Item) -> bool:
+    """Whether the item is the one that is looked at, and has got no verdict since it was drawn.
+
+    The browser keeps the buttons of the last item, and what was chosen in the queue, until a drawing ends. A
+    key that is pressed before presses both buttons: without this the last item would get that verdict too.
+    """
+    drawn = st.session_state.get("drawn")
+    if drawn is not None and drawn != item.line:
+        st.session_state["line"] = drawn
+    return bool(drawn == item.line)
 
 
 def _reordered() -> None:

@@ -47,12 +47,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def serve(run: Path, truth: Path | None = None) -> Iterator[Served]:
-    """The page of a run for the reviewer Ann, from when it answers until the block ends."""
+def serve(run: Path, truth: Path | None = None, port: int | None = None) -> Iterator[Served]:
+    """The page of a run for the reviewer Ann, from when it answers until the block ends. port: default any."""
     command = [sys.executable, "-m", "suite", "review", str(run), "--no-browser", "--reviewer", "Ann"]
     command += ["--truth", str(truth)] if truth is not None else []
     process = subprocess.Popen(
-        [*command, "--port", str(free_port())],
+        [*command, "--port", str(port or free_port())],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -6,6 +6,7 @@ import io
 import json
 import struct
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -101,9 +102,21 @@ def coco_with(part: str, **facts: object) -> bytes:
     return in_file("coco.json", json.dumps(about).encode(), a__png=b"", b__png=b"")
 
 
+def segmenter() -> dict[str, bytes]:
+    return next(found for seed in load("model").seeds() if "medical.task" in (found := unpack(seed)))
+
+
+def plan_of_blocks(blocks: int) -> dict[str, Any]:
+    """The plan of a dense network with so many blocks in its first level."""
+    plan: dict[str, Any] = json.loads(segmenter()["config.json"])["plan"]
+    levels = len(plan["network"]["channels"])
+    plan["network"] |= {"name": "dense-unet", "blocks": [blocks] + [1] * (levels - 1)}
+    return plan
+
+
 def segmenter_with(**facts: object) -> bytes:
     """A model of volumes with these facts in its config; without members, as its weights are none."""
-    files = next(found for seed in load("model").seeds() if "medical.task" in (found := unpack(seed)))
+    files = segmenter()
     config = {**json.loads(files["config.json"]), "kind": "segmenter", "members": 0, **facts}
     return pack({**files, "config.json": json.dumps(config).encode()})
 
@@ -186,6 +199,7 @@ FOUND = [
     ("model", in_file("metrics.json", DEEP), "cannot be read"),
     ("model", segmenter_with(members=1e999), "is damaged"),
     ("model", segmenter_with(training=[]), "is damaged"),
+    ("model", segmenter_with(members=1, plan=plan_of_blocks(2**32)), "far larger than its weights"),
     ("polyp_tables", b"polyp" + b"," * 60_000, "at most 1,000 are read"),  # took seconds
     ("model", in_file("config.json", DEEP, model__safetensors=b""), "cannot be read"),
     ("run_folder", in_file("run.json", DEEP), "no run folder"),

@@ -11,6 +11,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from pipelines.common.building import sized_as
 from pipelines.common.engines import load_engine
 from pipelines.common.errors import UserError
 from pipelines.common.models import ModelError, check_weights, halved, load_model, save_model, single
@@ -88,7 +89,8 @@ def load_trained(
     own = {name: tensor for name, tensor in stored.tensors.items() if name.startswith(PREFIX)}
     namespace = load_engine(engine)
     try:
-        network = build_network(plan, namespace)
+        with sized_as(stored):
+            network = build_network(plan, namespace)
         network.load_shared({name.removeprefix(PREFIX): single(tensor) for name, tensor in own.items()})
     except (KeyError, ValueError, RuntimeError) as error:
         raise ModelError(f"the model {folder} is damaged: {error}") from error

@@ -12,6 +12,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from pipelines.common.building import sized_as
 from pipelines.common.engines import load_engine
 from pipelines.common.models import ModelError, ModelFolder, halved, load_model, named, save_model, single
 from pipelines.medical.config import TASK, Plan
@@ -97,7 +98,8 @@ def load_trained(folder: Path, *, engine: str = "auto", device: torch.device | N
     members = []
     try:
         for number in range(int(stored.config["members"])):
-            network = network_of(plan, namespace)
+            with sized_as(stored):
+                network = network_of(plan, namespace)
             network.load_shared(member_tensors(stored, number))
             members.append(network.to(device).eval())
         mirror = _mirror(stored)

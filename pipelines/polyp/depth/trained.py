@@ -11,6 +11,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from pipelines.common.building import sized_as
 from pipelines.common.engines import load_engine
 from pipelines.common.models import ModelError, halved, load_model, save_model
 from pipelines.polyp.depth.config import TASK
@@ -61,6 +62,7 @@ def load_trained(folder: Path, *, engine: str = "auto", device: torch.device | N
         plan = FinderPlan.model_validate(stored.config["network"])
     except (KeyError, ValidationError) as error:
         raise ModelError(f"{stored.path / 'config.json'} names no valid network: {error}") from error
-    network = DepthNetwork(load_engine(engine), plan)
+    with sized_as(stored):
+        network = DepthNetwork(load_engine(engine), plan)
     load_weights(network, folder, stored.tensors, device)
     return TrainedDepth(stored.name, plan, network, stored.config, stored.sha256)

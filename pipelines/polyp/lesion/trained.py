@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 from torch import Tensor
 
 from pipelines.common.config import Strict
+from pipelines.common.building import sized_as
 from pipelines.common.engines import load_engine
 from pipelines.common.models import ModelError, check_weights, halved, load_model, save_model, single
 from pipelines.polyp.lesion.config import TASK, FinderPlan
@@ -83,7 +84,8 @@ def load_trained(folder: Path, *, engine: str = "auto", device: torch.device | N
         tuning = Tuning.model_validate(stored.config["tuning"])
     except (KeyError, ValidationError) as error:
         raise ModelError(f"{stored.path / 'config.json'} names no valid finder: {error}") from error
-    network = LesionNetwork(load_engine(engine), plan)
+    with sized_as(stored):
+        network = LesionNetwork(load_engine(engine), plan)
     load_weights(network, folder, stored.tensors, device)
     return TrainedFinder(stored.name, plan, network, tuning, stored.config, stored.sha256)
 

@@ -11,6 +11,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from pipelines.common.building import sized_as
 from pipelines.common.engines import load_engine
 from pipelines.common.models import ModelError, check_weights, halved, load_model, save_model, single
 from pipelines.polyp.config import TASK, NetworkPlan
@@ -72,7 +73,8 @@ def load_trained(folder: Path, *, engine: str = "auto", device: torch.device | N
         raise ModelError(f"{stored.path / 'config.json'} names no valid network: {error}") from error
     own = {name: tensor for name, tensor in stored.tensors.items() if name.startswith(PREFIX)}
     try:
-        network = build_network(plan, load_engine(engine))
+        with sized_as(stored):
+            network = build_network(plan, load_engine(engine))
         network.load_state_dict({name.removeprefix(PREFIX): single(one) for name, one in own.items()})
     except (KeyError, ValueError, RuntimeError) as error:
         raise ModelError(f"the model {folder} is damaged: {error}") from error

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pipelines.common.building import sized_as
 from pipelines.common.engines import load_engine
 from pipelines.common.models import ModelError, load_model
 from pipelines.wafer.data.record import WaferMap
@@ -98,7 +99,8 @@ def load_trained(folder: Path, *, engine: str = "auto", device: torch.device | N
     try:
         kind = KINDS[config["kind"]](**config["preprocessing"])
         labels, normal = _labels(config)
-        network = kind.build(namespace, len(labels), config["architecture"])
+        with sized_as(stored):
+            network = kind.build(namespace, len(labels), config["architecture"])
         network.load_state_dict(network_tensors(stored.tensors))
         _check_finite(stored.tensors)
         mixture = Mixture.from_tensors(stored.tensors)
