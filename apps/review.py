@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 from pathlib import Path
 
 import streamlit as st
@@ -77,7 +78,8 @@ class Page:
         self.lines: list[int] = []
 
     def draw(self, reviewer: str) -> None:
-        self._header(reviewer)
+        self._go_on()
+        self._header(_parameter("reviewer", MAX_REVIEWER) or reviewer)
         filters = self._filters()
         queue = passing(
             _ordered(self.run.path, self.run.state, filters.order, self.run),
@@ -90,6 +92,7 @@ class Page:
         self.lines = [item.line for item in queue]
         line = neighbour(self.lines, st.session_state.get("line"), 0)
         st.session_state["line"] = st.session_state["drawn"] = line
+        _set_parameters(item=line, reviewer=_reviewer())
         with st.container(key="main"):
             left, middle, right = st.columns(self.viewer.columns, gap="medium")
         if line is None:
@@ -105,6 +108,21 @@ class Page:
             self._item(item, desk)
         with left, st.container(key="queue"):
             self._queue(queue, line)
+
+    def _go_on(self) -> None:
+        """Where a tab was, after it was loaded again or its server was started anew.
+
+        In the second case the tab shows what it showed, and the first key pressed there only tells the new
+        server that the tab is there.
+        """
+        if "line" in st.session_state:
+            return
+        asked = _parameter("item")
+        line = int(asked) if re.fullmatch("[0-9]{1,9}", asked) else None
+        if line not in self.run.by_line:
+            return
+        st.session_state["line"] = line
+        st.session_state["said"] = ("note", "Opened anew. A key that was pressed just before is not saved.")
 
     def _header(self, reviewer: str) -> None:
         with st.container(key="header"):
@@ -420,6 +438,19 @@ def _refiltered() -> None:
 
 def _reviewer() -> str:
     return str(st.session_state.get("reviewer", "")).strip()
+
+
+def _parameter(name: str, longest: int = 20) -> str:
+    """What the address of the page says after `?name=`."""
+    return str(st.query_params.get(name, ""))[:longest].strip()
+
+
+def _set_parameters(**values: object) -> None:
+    for name, value in values.items():
+        if value in (None, ""):
+            st.query_params.pop(name, None)
+        elif st.query_params.get(name) != str(value):
+            st.query_params[name] = str(value)
 
 
 def _arguments() -> tuple[Path, str, Path | None]:

@@ -48,7 +48,7 @@ def free_port() -> int:
 
 @contextmanager
 def serve(run: Path, truth: Path | None = None, port: int | None = None) -> Iterator[Served]:
-    """The page of a run for the reviewer Ann, from when it answers until the block ends. port: default any."""
+    """The page of a run for the reviewer Ann, until the block ends. port: by default any."""
     command = [sys.executable, "-m", "suite", "review", str(run), "--no-browser", "--reviewer", "Ann"]
     command += ["--truth", str(truth)] if truth is not None else []
     process = subprocess.Popen(

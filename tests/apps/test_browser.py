@@ -7,18 +7,21 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from apps.store import EXPORT, Store
+from apps.store import DATABASE, EXPORT, Store
 from benchmarks.review.browser import IDLE, PAINTED, TITLE
 from benchmarks.review.serving import Served, serve
+from crash.browsers import NEXT
 from pipelines.wafer.data.record import FAIL
 from pipelines.wafer.train import train
 from tests.apps.runs import small_run, wafer
@@ -157,6 +160,31 @@ def test_a_review_from_the_first_key_to_the_refitted_model(
     suite("wafer", "refit", model, "--labels", run / EXPORT, "--out", tmp_path / "better")
     labels = json.loads((tmp_path / "better" / "config.json").read_text())["labels"]
     assert labels == ["center", "normal", "ring", "Half"]
+
+
+@pytest.mark.slow
+def test_quick_keys_judge_what_was_shown(browser: Browser, tmp_path: Path) -> None:
+    """Keys as soon as another title is there, with the buttons of the last map still beside the next ones."""
+    made = small_run(tmp_path / "run", 24)
+    keys = {"a": "accept", "u": "unsure"}
+    given = []
+    with serve(made) as served:
+        page = browser.new_page(viewport={"width": 1400, "height": 900})
+        page.set_default_timeout(PATIENCE_MS)
+        page.goto(served.url)
+        page.locator(TITLE).click()
+        settle(page)
+        for key in "auuauaaauuua":
+            title = page.locator(TITLE).inner_text()
+            page.keyboard.press(key)
+            page.wait_for_function(NEXT, arg=title)
+            given.append((title, keys[key]))
+        page.get_by_text("12 of 24 reviewed").wait_for()
+        page.close()
+    with closing(sqlite3.connect(made / DATABASE)) as database:
+        rows = database.execute("SELECT name, verdict FROM verdicts ORDER BY id").fetchall()
+    assert len(rows) == len(given) == len({name for name, _ in rows})
+    assert [kind for _, kind in rows] == [kind for _, kind in given]
 
 
 @pytest.mark.slow

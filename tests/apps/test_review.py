@@ -28,9 +28,13 @@ def page(run: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
     yield opened(run, monkeypatch)
 
 
-def opened(run: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+def opened(run: Path, monkeypatch: pytest.MonkeyPatch, address: dict[str, str] | None = None) -> AppTest:
+    """address: names and values in the address of the page."""
     monkeypatch.setattr(sys, "argv", [str(PAGE), str(run), "--reviewer", "Ann"])
-    page = AppTest.from_file(str(PAGE), default_timeout=300).run()
+    page = AppTest.from_file(str(PAGE), default_timeout=300)
+    for name, value in (address or {}).items():
+        page.query_params[name] = value
+    page.run()
     assert not page.exception
     return page
 
@@ -53,6 +57,30 @@ def shown(page: AppTest) -> str:
 def exported(run: Path) -> list[dict[str, str]]:
     with (run / EXPORT).open(newline="") as lines:
         return list(csv.DictReader(lines))
+
+
+def test_a_tab_that_is_loaded_again_goes_on_where_it_was(
+    page: AppTest, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    press(page, "Next")
+    page.text_input(key="reviewer").set_value("Bob").run()
+    again = opened(run, monkeypatch, {name: page.query_params[name][0] for name in ("item", "reviewer")})
+    assert shown(again) == shown(page) == "L0 W1"
+    assert again.toast[0].value.startswith("Opened anew.")
+    press(again, "accept")
+    assert [one.reviewer for one in Store(run).latest().values()] == ["Bob"]
+
+
+@pytest.mark.parametrize(
+    "item", ["", "x", "-1", "1.5", "99999999", "9" * 5_000, "\N{ARABIC-INDIC DIGIT ONE}"]
+)
+def test_an_address_of_no_item_begins_with_the_first(
+    item: str, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = opened(run, monkeypatch, {"item": item, "reviewer": "<b>" * 5_000})
+    assert shown(page) == "L0 W0" and not page.toast
+    press(page, "accept")
+    assert [len(one.reviewer) for one in Store(run).latest().values()] == [100]
 
 
 def test_the_queue_begins_with_the_least_certain(page: AppTest) -> None:

@@ -11,8 +11,8 @@ import torch
 from pydantic import Field, ValidationError
 from torch import Tensor
 
-from pipelines.common.config import Strict
 from pipelines.common.building import sized_as
+from pipelines.common.config import Strict
 from pipelines.common.engines import load_engine
 from pipelines.common.models import ModelError, check_weights, halved, load_model, save_model, single
 from pipelines.polyp.lesion.config import TASK, FinderPlan

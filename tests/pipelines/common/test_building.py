@@ -22,7 +22,7 @@ def test_a_network_of_its_size_is_built() -> None:
 
 
 def test_endless_layers_are_refused() -> None:
-    with pytest.raises(ModelError, match="the model some is damaged: .* far larger"), sized_as(STORED):
+    with pytest.raises(ModelError, match=r"the model some is damaged: .* far larger"), sized_as(STORED):
         layers = nn.ModuleList()
         for _ in count():
             layers.append(nn.ReLU())
