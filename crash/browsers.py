@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 KEYS: Final = {"a": "accept", "u": "unsure"}
 SHORTEST_SECONDS, LONGEST_SECONDS = 2.0, 60.0  # between the page's first answer and the kill
-NEXT_MS, BACK_MS = 5_000, 60_000  # until another item is shown; until the page is back
+NEXT_MS, BACK_MS = 3_000, 60_000  # until another item is shown; until the page is back
 NEXT = f"before => ![undefined, before].includes(document.querySelector('{TITLE}')?.innerText)"
 
 
