@@ -18,7 +18,7 @@ from tests.browser import chromium
 @pytest.mark.slow
 def test_no_verdict_is_lost_or_doubled(tmp_path: Path) -> None:
     chromium()
-    counts = browsers.review(tmp_path, verdicts=12, seed=1, longest=10)
+    counts = browsers.review(tmp_path, verdicts=12, seed=1, longest=25)
     assert counts.verdicts >= 12 and counts.kills >= 1 and counts.problems == []
     assert counts.confirmed >= 12 - 2 * counts.kills
 
