@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import signal
 import sqlite3
 import sys
 import tempfile
@@ -64,7 +65,9 @@ def review(folder: Path, *, verdicts: int, seed: int, longest: float = LONGEST_S
     processes = multiprocessing.get_context("spawn")
     enough = processes.Event()
     people = {
-        name: processes.Process(target=_give, args=(port, name, f"{seed} {name}", folder, enough))
+        name: processes.Process(
+            target=_give, args=(port, name, f"{seed} {name}", folder, enough), daemon=True
+        )
         for name in REVIEWERS
     }
     for person in people.values():
@@ -199,6 +202,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if find_browser() is None:
         parser.error("there is no Chromium")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the browsers and the server end too
     with tempfile.TemporaryDirectory() as folder:
         counts = review(Path(folder), verdicts=given.verdicts, seed=given.seed, longest=given.longest)
     print(
