@@ -106,21 +106,24 @@ def _give(port: int, name: str, seed: str, folder: Path, enough: Event) -> None:
     rng, url = Random(seed), f"http://127.0.0.1:{port}"
     told = (folder / f"{name}.txt").open("w", encoding="utf-8")
     with told, open_page(find_browser() or "") as page:
-        named, anew = False, True
+        named = loaded = False
+        anew = True
         while not enough.is_set():
             try:
-                if not named:
-                    _open(page, url, name)
-                    named = True
-                elif anew:
-                    page.reload()
+                if anew:
+                    loaded = False
+                    if named:
+                        page.reload()
+                    else:
+                        _open(page, url, name)
+                    named = loaded = True
                 page.wait_for_selector(IDLE, timeout=BACK_MS)
                 print("opened" if anew else "waited", file=told, flush=True)
                 while not enough.is_set():
                     _judge(page, name, rng.choice(list(KEYS)), told)
             except Error:  # the server is gone, or was started anew
                 time.sleep(0.2)
-                anew = rng.random() < 0.5
+                anew = not loaded or rng.random() < 0.5
 
 
 def _open(page: Page, url: str, name: str) -> None:
