@@ -64,7 +64,9 @@ def test_a_tab_that_is_loaded_again_goes_on_where_it_was(
 ) -> None:
     press(page, "Next")
     page.text_input(key="reviewer").set_value("Bob").run()
-    again = opened(run, monkeypatch, {name: page.query_params[name][0] for name in ("item", "reviewer")})
+    address = dict(page.query_params)
+    assert address == {"item": "1", "reviewer": "Bob"}
+    again = opened(run, monkeypatch, {"item": "1", "reviewer": "Bob"})
     assert shown(again) == shown(page) == "L0 W1"
     assert again.toast[0].value.startswith("Opened anew.")
     press(again, "accept")

@@ -107,6 +107,7 @@ def test_without_a_token_it_is_said_where_there_is_one(
 
     monkeypatch.setattr(on_ray, "_connect", refuse)
     monkeypatch.setattr(on_ray, "check_ray", lambda address: None)
+    monkeypatch.setattr("ray.is_initialized", lambda: False)  # whatever other tests keep
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
         monkeypatch.delenv(name, raising=False)
