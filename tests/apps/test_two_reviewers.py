@@ -1,4 +1,4 @@
-"""Two reviewers in two browsers on one run, whose server is killed and started anew between verdicts."""
+"""Two reviewers in two browsers on one run, in turn, whose server is killed and started anew."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.browser import PATIENCE_MS, opened
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-ITEMS, ROUNDS, EACH = 24, 2, 2
+ITEMS, ROUNDS, EACH = 24, 1, 2
 REVIEWERS = ("Ann", "Bob")
 NEXT = f"before => document.querySelector('{TITLE}')?.innerText !== before"
 
