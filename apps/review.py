@@ -419,6 +419,7 @@ def _is_drawn(item: Item) -> bool:
 
     The browser keeps the buttons of the last item, and what was chosen in the queue, until a drawing ends. A
     key that is pressed before presses both buttons: without this the last item would get that verdict too.
+    If it is not the one, that one stays the item to look at.
     """
     drawn = st.session_state.get("drawn")
     if drawn is not None and drawn != item.line:

@@ -25,11 +25,11 @@ from typing import TYPE_CHECKING, Final, TextIO
 from apps.items import Run
 from apps.store import DATABASE
 from apps.viewers import viewer_of
-from benchmarks.review.browser import IDLE, TITLE, find_browser, open_page
+from benchmarks.review.browser import IDLE, TITLE, changed, find_browser, open_page
 from benchmarks.review.runs import make_run
 from benchmarks.review.serving import free_port, serve
 
-from .review import REVIEWERS
+from .review import REVIEWERS, ended
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 KEYS: Final = {"a": "accept", "u": "unsure"}
 SHORTEST_SECONDS, LONGEST_SECONDS = 2.0, 60.0  # between the page's first answer and the kill
 NEXT_MS, BACK_MS = 3_000, 60_000  # until another item is shown; until the page is back
-NEXT = f"before => ![undefined, before].includes(document.querySelector('{TITLE}')?.innerText)"
 
 
 @dataclass(slots=True)
@@ -142,7 +141,7 @@ def _judge(page: Page, name: str, key: str, told: TextIO) -> None:
     if not done:
         print(json.dumps(["pressed", title, KEYS[key]]), file=told, flush=True)
     page.keyboard.press("j" if done else key)
-    page.wait_for_function(NEXT, arg=title, timeout=NEXT_MS)
+    page.wait_for_function(changed(TITLE), arg=title, timeout=NEXT_MS)
     if not done:
         print(json.dumps(["confirmed", title, KEYS[key]]), file=told, flush=True)
 
@@ -214,12 +213,7 @@ def main(arguments: list[str] | None = None) -> int:
         f" {counts.waited:,} went on by themselves; in {counts.seconds:.0f} s;"
         f" {len(counts.problems):,} problems"
     )
-    for problem in counts.problems:
-        print(f"  {problem}")
-    if given.json:
-        with given.json.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"seed": given.seed, **asdict(counts)}) + "\n")
-    return 1 if counts.problems else 0
+    return ended(counts.problems, {"seed": given.seed, **asdict(counts)}, given.json)
 
 
 if __name__ == "__main__":

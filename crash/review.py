@@ -18,7 +18,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from apps.store import DATABASE, Store, Verdict
 
@@ -112,6 +112,16 @@ def _check(folder: Path, each: int, counts: Counts) -> None:
         counts.problems.append("the verdict that counts is not the latest one, for some items")
 
 
+def ended(problems: list[str], counts: dict[str, Any], file: Path | None) -> int:
+    """Print the problems and add a line of counts to the file; the exit code."""
+    for problem in problems:
+        print(f"  {problem}")
+    if file:
+        with file.open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps(counts) + "\n")
+    return 1 if problems else 0
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m crash.review", description=__doc__)
     parser.add_argument("--verdicts", type=int, default=10_000, help="in all (10000)")
@@ -124,12 +134,7 @@ def main() -> int:
         f"{counts.verdicts:,} verdicts of {len(REVIEWERS)} reviewers, {counts.kills:,} kills,"
         f" {counts.confirmed:,} confirmed, in {counts.seconds:.0f} s; {len(counts.problems):,} problems"
     )
-    for problem in counts.problems:
-        print(f"  {problem}")
-    if given.json:
-        with given.json.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"seed": given.seed, **asdict(counts)}) + "\n")
-    return 1 if counts.problems else 0
+    return ended(counts.problems, {"seed": given.seed, **asdict(counts)}, given.json)
 
 
 if __name__ == "__main__":

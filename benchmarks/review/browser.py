@@ -40,6 +40,11 @@ def find_browser() -> str | None:
     return next((path for name in BROWSERS if (path := which(name))), None)
 
 
+def changed(what: str) -> str:
+    """A script that says of a text whether the element of this selector is there with another one."""
+    return f"before => ![undefined, before].includes(document.querySelector({what!r})?.innerText)"
+
+
 @contextmanager
 def open_page(browser: str, *, dark: bool = False, width: int = 1400, height: int = 900) -> Iterator[Page]:
     """An empty page of a headless browser."""
@@ -106,8 +111,7 @@ class Person:
 
     def _changed(self, what: str = TITLE) -> Callable[[], object]:
         before = self.page.locator(what).inner_text()
-        script = f"before => ![undefined, before].includes(document.querySelector({what!r})?.innerText)"
-        return lambda: self.page.wait_for_function(script, arg=before)
+        return lambda: self.page.wait_for_function(changed(what), arg=before)
 
     def _main_thread(self) -> float:
         metrics = self._session.send("Performance.getMetrics")["metrics"]

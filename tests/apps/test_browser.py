@@ -19,9 +19,8 @@ import numpy as np
 import pytest
 
 from apps.store import DATABASE, EXPORT, Store
-from benchmarks.review.browser import IDLE, PAINTED, TITLE
+from benchmarks.review.browser import IDLE, PAINTED, TITLE, changed
 from benchmarks.review.serving import Served, serve
-from crash.browsers import NEXT
 from pipelines.wafer.data.record import FAIL
 from pipelines.wafer.train import train
 from tests.apps.runs import small_run, wafer
@@ -177,7 +176,7 @@ def test_quick_keys_judge_what_was_shown(browser: Browser, tmp_path: Path) -> No
         for key in "auuauaaauuua":
             title = page.locator(TITLE).inner_text()
             page.keyboard.press(key)
-            page.wait_for_function(NEXT, arg=title)
+            page.wait_for_function(changed(TITLE), arg=title)
             given.append((title, keys[key]))
         page.get_by_text("12 of 24 reviewed").wait_for()
         page.close()

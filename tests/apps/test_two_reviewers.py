@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from apps.store import DATABASE, Store
-from benchmarks.review.browser import IDLE, PAINTED, TITLE
+from benchmarks.review.browser import IDLE, PAINTED, TITLE, changed
 from benchmarks.review.serving import serve
 from tests.apps.runs import small_run
 from tests.browser import PATIENCE_MS, opened
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 ITEMS, ROUNDS, EACH = 24, 1, 2
 REVIEWERS = ("Ann", "Bob")
-NEXT = f"before => document.querySelector('{TITLE}')?.innerText !== before"
 
 
 @pytest.mark.slow
@@ -93,7 +92,7 @@ def _take_up(page: Page, done: int) -> None:
     for _ in range(2):
         before = page.locator(TITLE).inner_text()
         page.keyboard.press("j")
-        page.wait_for_function(NEXT, arg=before)
+        page.wait_for_function(changed(TITLE), arg=before)
         _settle(page)
     page.get_by_text(f"{done} of {ITEMS} reviewed").wait_for()
 
