@@ -127,15 +127,17 @@ def test_a_training_learns_to_count(tmp_path: Path, name: str) -> None:
     """Discs on a dark ground: after a few hundred steps new scenes are counted to within a few discs."""
     counts = np.random.default_rng(0).integers(0, 25, 30).tolist()
     data = write_scenes(tmp_path / "scenes", counts)
-    config = small(network={"name": name}, epochs=8, steps_per_epoch=30, batch_size=4, learning_rate=0.004)
+    config = small(network={"name": name}, epochs=12, steps_per_epoch=30, batch_size=4, learning_rate=0.008)
     metrics = run(data, tmp_path / "model", config)
     spread = float(np.mean(np.abs(np.array(counts) - np.median(counts))))
     assert metrics["scores"]["metrics"]["mae"]["value"] < 0.6 * spread
-    model = load_trained(tmp_path / "model")
-    pixels, points = scene(12, height=100, width=150, seed=999)  # sides that no stride divides
-    with torch.inference_mode():
-        found = model.network.count(as_input(pixels[None]))
-    assert float(found.counts.sum()) == pytest.approx(len(points), abs=5)
+    network = load_trained(tmp_path / "model").network
+    errors = []
+    for seed, true in enumerate(range(0, 25, 4), start=990):
+        pixels, _ = scene(true, height=100, width=150, seed=seed)  # sides that no stride divides
+        with torch.inference_mode():
+            errors.append(abs(float(network.count(as_input(pixels[None])).counts.sum()) - true))
+    assert np.mean(errors) < 0.6 * spread
 
 
 def test_the_gate_reaches_the_share_of_heads_that_was_asked_for(scenes: Path, tmp_path: Path) -> None:
