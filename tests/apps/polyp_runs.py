@@ -27,13 +27,18 @@ WORDS = (245, 245, 245)  # RGB of what a processor writes beside the field
 
 
 def sized(folder: Path, data: str = "rendered polyps", **settings: Any) -> Path:
-    """A run of three polyps of 4, 7 and 12 mm, of one with a single torn frame, and of one without a box."""
+    """A run of three polyps of 4, 7 and 12 mm, one with a torn and a black frame, and one without a box."""
     inputs = write_dataset(folder / "inputs", [4.0, 7.0, 12.0])
     (inputs / "torn.png").write_bytes((inputs / "polyp0_0.png").read_bytes()[:300])
+    Image.new("RGB", SIZE).save(inputs / "torn_black.png")
     (inputs / "bare.png").write_bytes((inputs / "polyp0_0.png").read_bytes())
     with (inputs / "frames.csv").open("a", newline="") as file:
         csv.writer(file).writerows(
-            [["torn", "torn.png", 10, 10, 40, 40, ""], ["bare", "bare.png", "", "", "", "", ""]]
+            [
+                ["torn", "torn.png", 10, 10, 40, 40, ""],
+                ["torn", "torn_black.png", 10, 10, 40, 40, ""],
+                ["bare", "bare.png", "", "", "", "", ""],
+            ]
         )
     return _run(folder, inputs, data, **settings)
 

@@ -124,6 +124,8 @@ class SizeJob:
         shares = pooled(agreeing(usable)[0]) if usable else None
         reasons = {look.name: look.reason for look in looks} | dict(found.left_out)
         of_frames = [rows.frame_row(look, reasons[look.name]) for look in looks]
+        if looks and not chosen.bare and not any(look.width for look in looks):
+            return self._failed(item, found.abstained, of_frames)  # not one could be read
         self._draw(item, looks, of_frames)
         total = len(listing.frames) + len(listing.failed)
         if not item.trained_on and self.predictor.was_trained_on(item.polyp.id, listing.frames):
@@ -184,8 +186,8 @@ class SizeJob:
         """The camera of a polyp's frames; None too for a model that has never learnt what one is for."""
         return (self.predictor.camera or item.polyp.camera) if self.predictor.knows_cameras else None
 
-    def _failed(self, item: Item, reason: str) -> Sized:
-        return Sized(rows.failed_row(item, reason, self.predictor.model.name), _companion(None, []))
+    def _failed(self, item: Item, reason: str, of_frames: Sequence[dict[str, Any]] = ()) -> Sized:
+        return Sized(rows.failed_row(item, reason, self.predictor.model.name), _companion(None, of_frames))
 
 
 class _Frames:

@@ -80,10 +80,10 @@ def test_json_dry_run_and_failures(here: Path, model: Path) -> None:
     assert [one["looked"] for one in json.loads(planned.stdout)["items"]] == [2, 2]
     assert not (here / "run").exists()
     result = call("data", "--model", model, "--out", "run", "--json", "--quiet")
-    assert result.exit_code == 0 and result.stderr == ""
+    assert result.exit_code == 3 and result.stderr == ""
     rows: list[dict[str, Any]] = json.loads(result.stdout)["results"]
-    assert rows[0]["mm"] == pytest.approx(7, rel=0.02) and rows[1]["decision"] == "abstained"
-    assert rows[1]["reason"].startswith("none of 2 frames can be used, and 1 is needed: it cannot be read")
+    assert rows[0]["mm"] == pytest.approx(7, rel=0.02) and rows[1]["status"] == "failed"
+    assert rows[1]["error"].startswith("none of 2 frames can be used, and 1 is needed: it cannot be read")
 
 
 def test_the_finder_is_loaded_by_name_and_one_bad_video_is_3(
