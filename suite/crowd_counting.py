@@ -173,9 +173,10 @@ def _count(
         predictor = _predictor(config, progress)
         from pipelines.crowd.count.files import COMPANION
         from pipelines.crowd.count.run import count as run
+        from pipelines.crowd.count.run import is_lost
 
         if retry_failed:
-            forget_failed(target, COMPANION, quiet=quiet)
+            forget_failed(target, COMPANION, is_lost, quiet=quiet)
         summary = run(
             inputs,
             predictor=predictor,

@@ -6,9 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipelines.common.errors import UserError
 from suite import terminal
+
+if TYPE_CHECKING:
+    from pipelines.common.runs import IsLost
 
 
 def new_folder(name: str) -> Path:
@@ -36,12 +40,13 @@ def run_folder(
     return target
 
 
-def forget_failed(target: Path, companion: str, *, quiet: bool) -> None:
-    """Take what failed out of the run, for `--retry-failed`, and say how much that was."""
+def forget_failed(target: Path, companion: str, is_lost: IsLost | None = None, *, quiet: bool) -> None:
+    """Take what failed or is lost out of the run, for `--retry-failed`, and say how much that was."""
     from pipelines.common.runs import forget_failed as forget
 
-    count = forget(target, companion)
-    terminal.note(f"{count:,} failed before and {'is' if count == 1 else 'are'} done again", quiet)
+    count = forget(target, companion, is_lost)
+    what = "failed before" if is_lost is None else "failed before, or lost a file,"
+    terminal.note(f"{count:,} {what} and {'is' if count == 1 else 'are'} done again", quiet)
 
 
 def names_of(data: Sequence[Path]) -> list[str]:

@@ -202,11 +202,11 @@ def _segment(
     hint = f"the cases so far are saved: repeat the command with --out {target} --resume to go on"
     with exits.exits(when_interrupted=hint), terminal.progress(quiet) as progress:
         predictor = _predictor(config, progress)
-        from pipelines.medical.segment.run import DRAWINGS
+        from pipelines.medical.segment.run import DRAWINGS, is_lost
         from pipelines.medical.segment.run import segment as run
 
         if retry_failed:
-            forget_failed(target, DRAWINGS, quiet=quiet)
+            forget_failed(target, DRAWINGS, is_lost, quiet=quiet)
         summary = run(
             volumes,
             predictor=predictor,

@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from pipelines.common.files import sync_folder
+
 
 def keep_lines(rows: Path, companions: Path, keep: Callable[[bytes], bool]) -> int:
     """Take out the lines of `rows` that are not to be kept, and those at their places in `companions`.
@@ -35,6 +37,7 @@ def keep_lines(rows: Path, companions: Path, keep: Callable[[bytes], bool]) -> i
             file.flush()
             os.fsync(file.fileno())
     new_rows.replace(rows)
+    sync_folder(rows.parent)
     new_companions.replace(companions)
     return removed
 

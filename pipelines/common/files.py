@@ -38,8 +38,20 @@ def _replacing(path: Path, mode: str, **options: str) -> Iterator[IO[Any]]:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+        sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Force the names in a folder to the disk, so that a power cut takes back no file that took its place."""
+    if sys.platform == "win32":  # which opens no folders, and writes names in their order
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def check_unlocked(folder: Path, name: str = ".lock") -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +29,7 @@ FAILED = "failed"  # the status of a row whose item could not be done
 
 Row = dict[str, Any]
 Key = tuple[str, ...]
+IsLost = Callable[[Path, Row], bool]  # of a run folder and a row of it: whether a file of that row is gone
 
 
 def check_target(path: Path, *, resume: bool, overwrite: bool) -> None:
@@ -70,8 +71,8 @@ def is_run(path: Path) -> bool:
     return isinstance(record, dict) and "schema_version" in record and "task" in record
 
 
-def forget_failed(path: Path, companion: str) -> int:
-    """Take the failed rows out of a run, so that `resume` does their items again.
+def forget_failed(path: Path, companion: str, is_lost: IsLost | None = None) -> int:
+    """Take the rows that failed, and those that are lost, out of a run, so that `resume` does them again.
 
     Returns how many there were. companion: as of `RunFolder`. Raises UserError if there is no run, if it goes
     on, or is damaged.
@@ -82,16 +83,17 @@ def forget_failed(path: Path, companion: str) -> int:
         return 0
     lock = FolderLock(path, LOCK)
     try:
-        return keep_lines(path / ROWS, path / companion, _has_not_failed)
+        return keep_lines(path / ROWS, path / companion, lambda line: _stands(line, path, is_lost))
     except FileNotFoundError as error:
         raise UserError(f"{error.filename} is gone; use --overwrite") from error
     finally:
         lock.release()
 
 
-def _has_not_failed(line: bytes) -> bool:
+def _stands(line: bytes, path: Path, is_lost: IsLost | None) -> bool:
     try:
-        return bool(json.loads(line)["status"] != FAILED)
+        row = json.loads(line)
+        return row["status"] != FAILED and (is_lost is None or not is_lost(path, row))
     except (ValueError, LookupError, TypeError, RecursionError):
         return True  # damaged, which shows when the run is taken up
 

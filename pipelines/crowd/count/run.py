@@ -89,7 +89,7 @@ def count(
                 if runner.name == "ray":
                     progress(f"{len(run.finished):,} images and frames done")
         progress("writing the report")
-        counts = _conclude(run, skipped, videos)
+        counts = _conclude(run, items, skipped, videos)
     notes = [f"{one['source']}: {text}" for one in videos for text in one["notes"]]
     return RunSummary(out, counts, time.monotonic() - started, notes)
 
@@ -121,26 +121,36 @@ def _check_unchanged(run: RunFolder, items: Sequence[Item]) -> None:
             raise UserError(
                 f"{item.source} has changed since the run began; start again with --overwrite or a new folder"
             )
-        if not files_of(run.path, row)[0].is_file():
+        if is_lost(run.path, row):
             raise UserError(
-                f"{files_of(run.path, row)[0]} is gone; start again with --overwrite or a new folder"
+                f"{files_of(run.path, row)[0]} is gone; --resume --retry-failed makes it again, with what"
+                " failed"
             )
 
 
+def is_lost(out: Path, row: rows.Row) -> bool:
+    """Whether the map of a counted image or frame is no longer in the run folder `out`."""
+    return not files_of(out, row)[0].is_file()
+
+
 def _conclude(
-    run: RunFolder, skipped: Sequence[SkippedFile], videos: Sequence[dict[str, Any]]
+    run: RunFolder, items: Sequence[Item], skipped: Sequence[SkippedFile], videos: Sequence[dict[str, Any]]
 ) -> dict[str, Any]:
-    """Write the table, the report and run.json from the rows, read back one at a time."""
+    """Write the table, the report and run.json: rows in the order of the items, frames in that of time."""
     counts = {"rows": 0, "ok": 0, "failed": 0, "skipped": len(skipped)}
     failures: list[dict[str, Any]] = []
-    listed = []
+    numbers = {str(item.source): number for number, item in enumerate(items)}
+    # What failed and was done again, and what a cluster did, is kept in the order in which it was done.
+    listed = sorted(
+        (row for row, _ in run.rows()),
+        key=lambda row: (numbers[row["source"]], row["frame"] is None, row["frame"] or 0),
+    )
     with replacing(run.path / TABLE) as file:
         table = rows.Table(file)
-        for row, _ in run.rows():
+        for row in listed:
             table.write(row)
             counts["rows"] += 1
             counts["ok" if row["status"] == "ok" else "failed"] += 1
-            listed.append(row)
             if row["status"] != "ok" and len(failures) < MAX_LISTED:
                 failures.append({name: row[name] for name in ("source", "frame", "error")})
     facts = {

@@ -156,9 +156,19 @@ def _unfinished(tasks: Sequence[Task], run: RunFolder, resume: bool) -> Iterator
             raise UserError(
                 f"{task.source} has changed since the run began; start again with --overwrite or a new folder"
             )
-        mask = run.path / MASKS / f"{task.name}{ENDING}"
-        if not mask.is_file():
-            raise UserError(f"{mask} is gone; start again with --overwrite or a new folder")
+        if is_lost(run.path, row):
+            raise UserError(
+                f"{_mask(run.path, row)} is gone; --resume --retry-failed makes it again, with what failed"
+            )
+
+
+def is_lost(out: Path, row: rows.Row) -> bool:
+    """Whether the mask of a segmented case is no longer in the run folder `out`."""
+    return not _mask(out, row).is_file()
+
+
+def _mask(out: Path, row: rows.Row) -> Path:
+    return out / MASKS / f"{Path(row['case']).name}{ENDING}"
 
 
 def _todos(tasks: Sequence[Task]) -> Iterator[Todo]:

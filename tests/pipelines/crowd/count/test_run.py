@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,12 @@ import pytest
 from PIL import Image
 
 from pipelines.common.errors import UserError
+from pipelines.common.runs import forget_failed
 from pipelines.crowd.count.config import CountConfig
+from pipelines.crowd.count.files import COMPANION
 from pipelines.crowd.count.maps import CountMap, read_map
 from pipelines.crowd.count.predict import Predictor
-from pipelines.crowd.count.run import RunSummary, count
+from pipelines.crowd.count.run import RunSummary, count, is_lost
 from pipelines.crowd.data import Pixels, Video, image_size, read_image
 from tests.pipelines.crowd.count.made_models import rough, trained, write_film, write_scene
 
@@ -274,13 +278,38 @@ def test_a_video_that_was_stopped_goes_on_and_is_drawn_whole(tmp_path: Path) -> 
     assert (out / "videos" / "walk.mp4").stat().st_mtime_ns == before
 
 
+def test_a_frame_that_is_counted_again_stays_at_its_time(tmp_path: Path) -> None:
+    for name in ("first.avi", "second.avi"):
+        write_film(tmp_path / "in" / name, frames=3)
+    out = tmp_path / "run"
+    run(out, tmp_path / "in")
+    table, page = ((out / name).read_text() for name in ("results.csv", "report.html"))
+    (out / "maps" / "first" / "000001.npz").unlink()
+    assert forget_failed(out, COMPANION, is_lost) == 1
+    run(out, tmp_path / "in", resume=True)
+    assert [row["frame"] for row in rows_of(out)] == [0, 2, 0, 1, 2, 1]
+    with (out / "results.csv").open(newline="") as file:
+        again = [(Path(row["source"]).name, row["frame"], row["count"]) for row in csv.DictReader(file)]
+    assert again == [
+        (Path(row["source"]).name, row["frame"], row["count"]) for row in csv.DictReader(io.StringIO(table))
+    ]
+    lines = [
+        re.findall('class="line" points="([^"]*)"', text)
+        for text in (page, (out / "report.html").read_text())
+    ]
+    assert len(lines[0]) == 2 and lines[0] == lines[1]
+
+
 def test_what_changed_is_not_gone_on_with(images: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     run(out, images)
     (out / "maps" / "1.npz").rename(tmp_path / "kept")
     with pytest.raises(UserError, match=r"1\.npz is gone"):
         run(out, images, resume=True)
-    (tmp_path / "kept").rename(out / "maps" / "1.npz")
+    assert forget_failed(out, COMPANION, is_lost) == 1
+    run(out, images, resume=True)
+    with np.load(out / "maps" / "1.npz") as made, np.load(tmp_path / "kept") as kept:
+        assert all(np.array_equal(made[name], kept[name]) for name in kept)
     with pytest.raises(UserError, match=r"cannot be resumed, since config\.points was false"):
         run(out, images, resume=True, points=True)
     write_scene(images / "1.png", 200)

@@ -13,8 +13,9 @@ import pytest
 import SimpleITK as sitk
 
 from pipelines.common.errors import UserError
+from pipelines.common.runs import forget_failed
 from pipelines.medical.segment.predict import Predictor
-from pipelines.medical.segment.run import RunSummary, segment
+from pipelines.medical.segment.run import DRAWINGS, RunSummary, is_lost, segment
 from tests.pipelines.medical.segment.made import Threshold, noise, predictor_of, threshold_plan
 
 
@@ -174,13 +175,17 @@ def test_a_run_that_was_stopped_goes_on(cases: Path, tmp_path: Path) -> None:
     ]
 
 
-def test_changed_files_and_lost_masks_are_not_gone_on_with(cases: Path, tmp_path: Path) -> None:
+def test_changed_files_are_not_gone_on_with_and_lost_masks_on_request(cases: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     run(out, cases)
     (out / "masks" / "case_1.nii.gz").rename(tmp_path / "kept")
     with pytest.raises(UserError, match=r"case_1.nii.gz is gone"):
         run(out, cases, resume=True)
-    (tmp_path / "kept").rename(out / "masks" / "case_1.nii.gz")
+    before = rows_of(out)
+    assert forget_failed(out, DRAWINGS, is_lost) == 1
+    run(out, cases, resume=True)
+    assert (out / "masks" / "case_1.nii.gz").read_bytes() == (tmp_path / "kept").read_bytes()
+    assert sorted(row["case"] for row in rows_of(out)) == [row["case"] for row in before]
     save(cases / "case_1.nii.gz", noise((12, 10, 11)))
     with pytest.raises(UserError, match="has changed since"):
         run(out, cases, resume=True)
