@@ -61,7 +61,8 @@ Polyps = Annotated[
 ]
 TRY = {
     "wafer": "classify {}",
-    "medical": "segment {}/volumes/mr-thick-slices.nii.gz --model hippocampus",
+    "medical": "segment {}/volumes/mr-thick-slices.nii.gz --model hippocampus"
+    "  # only shows how: these bodies have no hippocampus",
     "crowd": "count {0}/photos --zones {0}/zones.json",
     "polyp": "size {}/clips",
 }
