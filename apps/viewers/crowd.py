@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import streamlit as st
 
+from apps import tab
 from apps.edits import Edits
 from apps.items import Desk, Item, Mark, Row, Run, plain, visible
 from apps.store import ItemId, Verdict
@@ -217,7 +218,7 @@ def _heard(run: Run, desk: Desk, message: Message) -> None:
     except PROBLEMS as error:
         problem = str(error)
     if problem:
-        st.session_state["said"] = ("error", f"Not kept: {visible(problem)}")
+        tab.say("error", f"Not kept: {visible(problem)}")
         st.session_state[SAVED] = True  # the page says why
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from apps import tab
 from apps.edits import Edits
 from apps.items import Desk, Item, Mark, Row, Run, plain, visible
 from apps.store import ItemId, Verdict
@@ -200,7 +201,7 @@ def _heard(run: Run, desk: Desk, message: Message) -> None:
     except PROBLEMS as error:
         problem = str(error)
     if problem:
-        st.session_state["said"] = ("error", f"Not kept: {visible(problem)}")
+        tab.say("error", f"Not kept: {visible(problem)}")
         st.session_state[SAVED] = True  # the page says why
 
 
