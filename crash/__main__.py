@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from pathlib import Path
 from typing import Final
 
 from pipelines.common.runner.threads import one_thread
+
+from .ending import ended
 
 HOWS: Final = ("kill", "ctrl-c", "full")
 
@@ -34,20 +35,21 @@ def main(arguments: list[str] | None = None) -> int:
         if sys.stderr.isatty():
             print(f"\r{counts.stopped:,} of {given.times:,}", end="", file=sys.stderr, flush=True)
 
-    bad, is_full = 0, given.how == "full"
+    code, is_full = 0, given.how == "full"
     for name in given.task or TASKS:
         load(TASKS[name])
         with tempfile.TemporaryDirectory() as folder:
             place, task = Path(folder) / name, TASKS[name]
-            about = {"times": given.times, "seed": given.seed, "progress": progress}
+            options = {"times": given.times, "seed": given.seed, "progress": progress}
             try:
-                counts = fill(task, place, **about) if is_full else stop(task, place, how=given.how, **about)
+                counts = (
+                    fill(task, place, **options) if is_full else stop(task, place, how=given.how, **options)
+                )
             except OSError as error:
                 if str(error) != NOT_PERMITTED:
                     raise
                 print(NOT_PERMITTED, file=sys.stderr)
                 return 2
-        bad += len(counts.problems)
         print(
             f"{name}: {given.how} {counts.stopped:,} times in {counts.seconds:.0f} s, {counts.between:,}"
             f" between the first and the last row, {counts.torn:,} within writing; {counts.finished:,} runs"
@@ -55,13 +57,9 @@ def main(arguments: list[str] | None = None) -> int:
             f" {len(counts.problems):,} problems",
             flush=True,
         )
-        for problem in counts.problems:
-            print(f"  {problem}", flush=True)
-        if given.json:
-            line = {"task": name, "how": given.how, "seed": given.seed, **counts.plain()}
-            with given.json.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
-    return 1 if bad else 0
+        about = {"task": name, "how": given.how, "seed": given.seed, **counts.plain()}
+        code |= ended(counts.problems, about, given.json)
+    return code
 
 
 if __name__ == "__main__":

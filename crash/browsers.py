@@ -29,7 +29,8 @@ from benchmarks.review.browser import IDLE, TITLE, changed, find_browser, open_p
 from benchmarks.review.runs import make_run
 from benchmarks.review.serving import free_port, serve
 
-from .review import REVIEWERS, ended
+from .ending import ended
+from .review import REVIEWERS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

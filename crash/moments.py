@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import sys
 import time
 from collections.abc import Callable
@@ -107,6 +108,9 @@ class Hook:
     def _syncing(self, sync: Callable[[Any], None]) -> Callable[[Any], None]:
         def synced(handle: Any) -> None:
             about = os.fstat(handle)
+            if stat.S_ISDIR(about.st_mode):  # of which nothing can be half-written
+                sync(handle)
+                return
             before = self.sizes.get((about.st_dev, about.st_ino), 0)
             now = self.moment.kind == "torn" and self.syncs == self.moment.value
             self.syncs += 1

@@ -18,9 +18,11 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 from apps.store import DATABASE, Store, Verdict
+
+from .ending import ended
 
 REVIEWERS: Final = ("Ann", "Bob")
 ITEMS: Final = 500
@@ -110,16 +112,6 @@ def _check(folder: Path, each: int, counts: Counts) -> None:
     latest = {json.dumps(verdict.id[:2]): verdict.label for verdict in Store(folder).latest().values()}
     if latest != last:
         counts.problems.append("the verdict that counts is not the latest one, for some items")
-
-
-def ended(problems: list[str], counts: dict[str, Any], file: Path | None) -> int:
-    """Print the problems and add a line of counts to the file; the exit code."""
-    for problem in problems:
-        print(f"  {problem}")
-    if file:
-        with file.open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps(counts) + "\n")
-    return 1 if problems else 0
 
 
 def main() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -47,9 +48,15 @@ def sync_folder(folder: Path) -> None:
     """Force the names in a folder to the disk, so that a power cut takes back no file that took its place."""
     if sys.platform == "win32":  # which opens no folders, and writes names in their order
         return
-    handle = os.open(folder, os.O_RDONLY)
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # it may be written to, but not listed
+        return
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # as file systems say that do this for files alone
+            raise
     finally:
         os.close(handle)
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +33,27 @@ def test_an_error_leaves_the_old_file(tmp_path: Path) -> None:
         raise ZeroDivisionError
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows opens no folders")
+def test_the_name_is_forced_to_the_disk_where_the_disk_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced, refused = [], [errno.EINVAL]
+
+    def fsync(handle: int) -> None:
+        is_folder = stat.S_ISDIR(os.fstat(handle).st_mode)
+        synced.append((is_folder, (tmp_path / "a.txt").exists()))
+        if is_folder:
+            raise OSError(refused[0], os.strerror(refused[0]))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with replacing(tmp_path / "a.txt") as file:
+        file.write("new")
+    assert synced == [(False, False), (True, True)]
+    refused[0] = errno.EIO
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)), replacing(tmp_path / "a.txt") as file:
+        file.write("newer")
 
 
 def test_names_that_are_not_utf8_can_be_written(tmp_path: Path) -> None:
