@@ -71,8 +71,11 @@ def _child(words: Sequence[str], folder: Path, hook: Hook, tell: int) -> None:
         hook.install()
         os.write(tell, b"!")
         code = _code(main)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # what comes now did not meet the run
         sys.stdout.flush()
-        Path(LENGTH).write_text(json.dumps(hook.length()))
+        new = Path(f"{LENGTH}.new")
+        new.write_text(json.dumps(hook.length()))
+        new.replace(LENGTH)  # whole or absent, should the process be killed here
     except BaseException:
         traceback.print_exc()
     finally:

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand
 
 from pipelines.registry import TASKS
-from suite import doctor, exits, listing, review, sample, terminal
+from suite import doctor, exits, interrupt, listing, review, sample, terminal
 
 CODES = (
     "Exit codes: 0 all done; 2 wrong usage or config, or nothing usable; 3 some items failed, the rest are"
@@ -76,6 +76,7 @@ def suite(
 def main() -> None:
     """The console command."""
     try:
+        interrupt.listen()
         app()
     except KeyboardInterrupt:  # before or after the command itself, which says more
         terminal.error("interrupted")

@@ -17,6 +17,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from suite import interrupt
+
 MAX_RICH_ROWS = 200  # rich measures every cell; longer tables are written as plain text, which is quick
 
 MAX_CELL = 60  # characters of a cell; every row of a plain table is as wide as its widest cells
@@ -58,15 +60,23 @@ def note(text: str, quiet: bool) -> None:
 
 @contextmanager
 def progress(quiet: bool) -> Iterator[Callable[[str], None]]:
-    """A function that shows how far a command is; it is silent off a terminal, or if `quiet`."""
+    """A function that shows how far a command is; it is silent off a terminal, or if `quiet`.
+
+    It raises KeyboardInterrupt if Ctrl-C was pressed and a library kept it to itself.
+    """
     if quiet or not sys.stderr.isatty():
-        yield lambda text: None
+        yield lambda text: interrupt.check()
         return
     from rich.console import Console
     from rich.text import Text
 
     with Console(stderr=True).status(Text("starting")) as status:
-        yield lambda text: status.update(Text(printable(text)))
+
+        def show(text: str) -> None:
+            interrupt.check()
+            status.update(Text(printable(text)))
+
+        yield show
 
 
 def print_json(value: Any) -> None:
