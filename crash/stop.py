@@ -32,7 +32,7 @@ SAID: Final = "--resume to go on"
 @dataclass(slots=True)
 class Counts:
     """stopped: signals that met a run. between: of these, after its first and before its last row. torn:
-    within writing. swallowed: signals that a library kept to itself, so that the run went on. begun,
+    within writing. swallowed: signals that a library kept to itself, for a while or for good. begun,
     finished: runs. with_workers: runs with a process that reads ahead."""
 
     stopped: int = 0
@@ -108,9 +108,10 @@ def _one_run(
         counts.stopped += 1
         counts.between += is_between(out, whole)
         counts.torn += out.exists() and is_torn(out, task)
+        counts.swallowed += IGNORED in ended.said
         problems = check_stopped(out, whole, task, before)
         if how == "ctrl-c":
-            problems += _unclear(ended, out, record)
+            problems += unclear(ended, out, record)
         counts.problems += [f"{moment}, {workers} workers: {one}" for one in problems]
         before, more = whole_lines(out / ROWS), ["--resume"]
     if IGNORED in ended.said:
@@ -132,7 +133,7 @@ def _record(out: Path) -> bytes:
     return (out / RUN).read_bytes() if (out / RUN).exists() else b""
 
 
-def _unclear(ended: Ended, out: Path, before: bytes) -> list[str]:
+def unclear(ended: Ended, out: Path, before: bytes) -> list[str]:
     """What is wrong with how a run says that it was interrupted, and how it goes on if it has begun.
 
     before: its `run.json` before that.
@@ -142,7 +143,8 @@ def _unclear(ended: Ended, out: Path, before: bytes) -> list[str]:
         problems.append(f"the exit code is {ended.code}")
     record = _record(out)
     has_begun = record != before and json.loads(record)["status"] != "finished"
-    if "Traceback" in ended.said or (has_begun and SAID not in ended.said):
+    is_bare = "Traceback" in ended.said and IGNORED not in ended.said
+    if is_bare or (has_begun and SAID not in ended.said):
         problems.append(f"it said: {ended.said}")
     return problems
 

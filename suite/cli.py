@@ -79,9 +79,11 @@ def main() -> None:
         interrupt.listen()
         app()
     except KeyboardInterrupt:  # before or after the command itself, which says more
+        interrupt.ignore()
         terminal.error("interrupted")
         sys.exit(exits.INTERRUPTED)
     except SystemExit as ended:
+        interrupt.ignore()  # all is done and said
         from pipelines.common.training.spread.launch import joined
 
         if ended.code and joined():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from suite import exits, options, results, settings, terminal
-from suite.folders import forget_failed, run_folder
+from suite.folders import run_folder
 
 if TYPE_CHECKING:
     from pipelines.common.runner import Runner
@@ -171,18 +171,15 @@ def _count(
     hint = f"the counts so far are saved: repeat the command with --out {target} --resume to go on"
     with exits.exits(when_interrupted=hint), terminal.progress(quiet) as progress:
         predictor = _predictor(config, progress)
-        from pipelines.crowd.count.files import COMPANION
         from pipelines.crowd.count.run import count as run
-        from pipelines.crowd.count.run import is_lost
 
-        if retry_failed:
-            forget_failed(target, COMPANION, is_lost, quiet=quiet)
         summary = run(
             inputs,
             predictor=predictor,
             config=config,
             out=target,
             resume=resume,
+            retry_failed=retry_failed,
             overwrite=overwrite,
             progress=progress,
             note=lambda text: terminal.note(text, quiet),
@@ -262,7 +259,8 @@ def _where(source: str, text: str, frames: list[int | None]) -> str:
     """A note, which many frames of a video may share."""
     if frames[0] is None:
         return f"{source}: {text}"
-    which = f"frame {frames[0]}" if len(frames) == 1 else f"{len(frames):,} frames from {frames[0]} on"
+    first = min(one for one in frames if one is not None)
+    which = f"frame {first}" if len(frames) == 1 else f"{len(frames):,} frames from {first} on"
     return f"{source}, {which}: {text}"
 
 

@@ -6,13 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipelines.common.errors import UserError
-from suite import terminal
-
-if TYPE_CHECKING:
-    from pipelines.common.runs import IsLost
 
 
 def new_folder(name: str) -> Path:
@@ -38,15 +33,6 @@ def run_folder(
     target = out or new_folder(task)
     check_target(target, resume=resume, overwrite=overwrite)
     return target
-
-
-def forget_failed(target: Path, companion: str, is_lost: IsLost | None = None, *, quiet: bool) -> None:
-    """Take what failed or is lost out of the run, for `--retry-failed`, and say how much that was."""
-    from pipelines.common.runs import forget_failed as forget
-
-    count = forget(target, companion, is_lost)
-    what = "failed before" if is_lost is None else "failed before, or lost a file,"
-    terminal.note(f"{count:,} {what} and {'is' if count == 1 else 'are'} done again", quiet)
 
 
 def names_of(data: Sequence[Path]) -> list[str]:

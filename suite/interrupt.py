@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from types import FrameType
 
 _pressed = False
@@ -13,14 +14,28 @@ def listen() -> None:
 
     A shell starts what it runs in the background with Ctrl-C ignored.
     """
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    global _pressed
+    _pressed = False
+    if _is_ours():
         signal.signal(signal.SIGINT, _interrupt)
 
 
 def check() -> None:
-    """Raise KeyboardInterrupt if Ctrl-C was pressed, which nobody heard who should have ended the command."""
+    """Raise KeyboardInterrupt if Ctrl-C was pressed since `listen`, even if a library caught it."""
     if _pressed:
         raise KeyboardInterrupt
+
+
+def ignore() -> None:
+    """From here on Ctrl-C changes nothing, unless it is somebody else's."""
+    if _is_ours():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _is_ours() -> bool:
+    """Only the main thread may say what a signal does."""
+    is_main = threading.current_thread() is threading.main_thread()
+    return is_main and signal.getsignal(signal.SIGINT) in (signal.default_int_handler, _interrupt)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from pipelines.common.errors import UserError
 from suite import exits, options, results, settings, terminal
-from suite.folders import forget_failed, run_folder
+from suite.folders import run_folder
 
 if TYPE_CHECKING:
     from pipelines.common.runner import Runner
@@ -202,16 +202,14 @@ def _segment(
     hint = f"the cases so far are saved: repeat the command with --out {target} --resume to go on"
     with exits.exits(when_interrupted=hint), terminal.progress(quiet) as progress:
         predictor = _predictor(config, progress)
-        from pipelines.medical.segment.run import DRAWINGS, is_lost
         from pipelines.medical.segment.run import segment as run
 
-        if retry_failed:
-            forget_failed(target, DRAWINGS, is_lost, quiet=quiet)
         summary = run(
             volumes,
             predictor=predictor,
             out=target,
             resume=resume,
+            retry_failed=retry_failed,
             overwrite=overwrite,
             progress=progress,
             note=lambda text: terminal.note(text, quiet),

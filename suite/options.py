@@ -137,7 +137,7 @@ RetryFailed = Annotated[
     bool,
     typer.Option(
         "--retry-failed",
-        help="With --resume: also do again what failed, as when a disk was away, and what lost its files.",
+        help="With --resume: also do again what failed, as when a disk was away or memory was short.",
         rich_help_panel=RUNNING,
     ),
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from suite import exits, options, results, settings, terminal
-from suite.folders import forget_failed, run_folder
+from suite.folders import run_folder
 
 if TYPE_CHECKING:
     from pipelines.common.runner import Runner
@@ -154,17 +154,15 @@ def _size(
     hint = f"the sizes so far are saved: repeat the command with --out {target} --resume to go on"
     with exits.exits(when_interrupted=hint), terminal.progress(quiet) as progress:
         predictor = load_predictor(config, progress)
-        from pipelines.polyp.size.run import COMPANION
         from pipelines.polyp.size.run import size as run
 
-        if retry_failed:
-            forget_failed(target, COMPANION, quiet=quiet)
         summary = run(
             inputs,
             predictor=predictor,
             config=config,
             out=target,
             resume=resume,
+            retry_failed=retry_failed,
             overwrite=overwrite,
             progress=progress,
             note=lambda text: terminal.note(text, quiet),

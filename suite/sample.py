@@ -61,11 +61,11 @@ Polyps = Annotated[
 ]
 TRY = {
     "wafer": "classify {}",
-    "medical": "segment {}/volumes/mr-thick-slices.nii.gz --model hippocampus"
-    "  # only shows how: these bodies have no hippocampus",
+    "medical": "segment {}/volumes/mr-thick-slices.nii.gz --model hippocampus",
     "crowd": "count {0}/photos --zones {0}/zones.json",
     "polyp": "size {}/clips",
 }
+NO_HIPPOCAMPUS = "These volumes have no hippocampus: that command shows the way, and its masks mean nothing."
 SAMPLES = {
     "wafer": "pipelines.wafer.generate.samples",
     "medical": "pipelines.medical.generate.samples",
@@ -213,3 +213,5 @@ def _print(out: Path, written: list[Path], as_json: bool, commands: list[str]) -
     typer.echo("Try:")
     for command in commands:
         typer.echo(printable(f"  {command}"))
+    if any("--model hippocampus" in command for command in commands):
+        typer.echo(NO_HIPPOCAMPUS)

@@ -11,7 +11,7 @@ import typer
 
 from pipelines.common.errors import UserError
 from suite import exits, options, settings, terminal, wafer_options, wafer_runs, wafer_tables, wafer_training
-from suite.folders import forget_failed, run_folder
+from suite.folders import run_folder
 
 if TYPE_CHECKING:
     from pipelines.common.runner import Runner
@@ -88,22 +88,21 @@ def _classify(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    from pipelines.wafer.classify import DRAWINGS
     from pipelines.wafer.classify import classify as run
 
     hint = f"the rows so far are saved: repeat the command with --out {target} --resume to go on"
     with exits.exits(when_interrupted=hint), terminal.progress(quiet) as progress:
         predictor = _predictor(config, progress)
-        if retry_failed:
-            forget_failed(target, DRAWINGS, quiet=quiet)
         summary = run(
             paths,
             predictor=predictor,
             out=target,
             config=config,
             resume=resume,
+            retry_failed=retry_failed,
             overwrite=overwrite,
             progress=progress,
+            note=lambda text: terminal.note(text, quiet),
             runner=runner,
         )
     written = write_klarf is None or _write_klarf(paths, target, config, write_klarf, quiet)

@@ -162,7 +162,7 @@ def _draw(run: Run, item: Item, desk: Desk) -> None:
         found = None
         st.warning(visible(str(error)))
     key = key_of(item)
-    tab, answered, have = st.session_state.get(HEARD, ("", -1, frozenset()))
+    window, answered, have = st.session_state.get(HEARD, ("", -1, frozenset()))
     try:
         listed = _listed(run.path, run.state, item.row, run)
     except UserError as error:
@@ -188,18 +188,18 @@ def _draw(run: Run, item: Item, desk: Desk) -> None:
         predicted=listed or None,
         can_begin=found is not None and item.prediction != "0",
         offer=offer,
-        tab=tab,
+        tab=window,
         answered=answered,
         have=have,
-        acked=_acked(desk, tab),
+        acked=_acked(desk, window),
     )
     draw(shown, lambda message: _heard(run, desk, message))
 
 
-def _acked(desk: Desk, tab: str) -> int:
+def _acked(desk: Desk, window: str) -> int:
     """The last step of a window that need not be sent again."""
     refused, number = st.session_state.get(REFUSED, ("", -1))
-    return max(Edits(desk.store).last(tab) if tab else -1, number if refused == tab else -1)
+    return max(Edits(desk.store).last(window) if window else -1, number if refused == window else -1)
 
 
 def _heard(run: Run, desk: Desk, message: Message) -> None:

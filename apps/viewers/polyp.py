@@ -103,7 +103,7 @@ def _polyp(run: Run, item: Item, desk: Desk) -> None:
 
 def _draw(run: Run, item: Item, desk: Desk) -> None:
     row, sized, key = run.row(item.row), _sized(run, item), key_of(item)
-    tab, answered, have = st.session_state.get(HEARD, ("", -1, frozenset()))
+    window, answered, have = st.session_state.get(HEARD, ("", -1, frozenset()))
     name, look, seen = st.session_state.get(LOOK, ("", 0, 0))
     if name != key or not 0 <= look < max(len(sized.frames), 1):
         look = seen = _best(sized.frames)
@@ -129,10 +129,10 @@ def _draw(run: Run, item: Item, desk: Desk) -> None:
         origin=said.origin,
         can_size=sources is not None and can_ask(run, sized.frames),
         again=again[1] if again[0] == key else None,
-        tab=tab,
+        tab=window,
         answered=answered,
         have=have,
-        acked=_acked(desk, tab),
+        acked=_acked(desk, window),
     )
     draw(shown, lambda message: _heard(run, desk, message))
 
@@ -178,10 +178,10 @@ def _size(row: Row, sized: Sized) -> Size:
     )
 
 
-def _acked(desk: Desk, tab: str) -> int:
+def _acked(desk: Desk, window: str) -> int:
     """The last step of a window that need not be sent again."""
     refused, number = st.session_state.get(REFUSED, ("", -1))
-    return max(Edits(desk.store).last(tab) if tab else -1, number if refused == tab else -1)
+    return max(Edits(desk.store).last(window) if window else -1, number if refused == window else -1)
 
 
 def _heard(run: Run, desk: Desk, message: Message) -> None:

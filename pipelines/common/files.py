@@ -55,10 +55,19 @@ def sync_folder(folder: Path) -> None:
     try:
         os.fsync(handle)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # as file systems say that do this for files alone
+        # Those that do this for files alone say so in many ways.
+        if error.errno in (errno.EIO, errno.ENOSPC, errno.EDQUOT):
             raise
     finally:
         os.close(handle)
+
+
+def new_folder(folder: Path) -> None:
+    """Make a folder and those above it, so that a power cut takes none of them back."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in missing:
+        sync_folder(one.parent)
 
 
 def check_unlocked(folder: Path, name: str = ".lock") -> None:

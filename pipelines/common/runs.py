@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from pipelines.common.beside import keep_lines, settle
 from pipelines.common.errors import UserError
-from pipelines.common.files import FolderLock, check_unlocked, replacing
+from pipelines.common.files import FolderLock, check_unlocked, new_folder, replacing, sync_folder
 from pipelines.common.hardware import environment, suite_version
 
 SCHEMA_VERSION = 1
@@ -29,7 +29,6 @@ FAILED = "failed"  # the status of a row whose item could not be done
 
 Row = dict[str, Any]
 Key = tuple[str, ...]
-IsLost = Callable[[Path, Row], bool]  # of a run folder and a row of it: whether a file of that row is gone
 
 
 def check_target(path: Path, *, resume: bool, overwrite: bool) -> None:
@@ -71,31 +70,21 @@ def is_run(path: Path) -> bool:
     return isinstance(record, dict) and "schema_version" in record and "task" in record
 
 
-def forget_failed(path: Path, companion: str, is_lost: IsLost | None = None) -> int:
-    """Take the rows that failed, and those that are lost, out of a run, so that `resume` does them again.
-
-    Returns how many there were. companion: as of `RunFolder`. Raises UserError if there is no run, if it goes
-    on, or is damaged.
-    """
-    if not is_run(path):
-        raise UserError(f"{path} holds no run of which anything could be done again")
-    if not (path / ROWS).exists():
-        return 0
-    lock = FolderLock(path, LOCK)
-    try:
-        return keep_lines(path / ROWS, path / companion, lambda line: _stands(line, path, is_lost))
-    except FileNotFoundError as error:
-        raise UserError(f"{error.filename} is gone; use --overwrite") from error
-    finally:
-        lock.release()
+def has_failed(row: Row) -> bool:
+    """Whether the item of a row could not be done."""
+    return bool(row["status"] == FAILED)
 
 
-def _stands(line: bytes, path: Path, is_lost: IsLost | None) -> bool:
-    try:
-        row = json.loads(line)
-        return row["status"] != FAILED and (is_lost is None or not is_lost(path, row))
-    except (ValueError, LookupError, TypeError, RecursionError):
-        return True  # damaged, which shows when the run is taken up
+def again(count: int, what: str = "failed before") -> str:
+    """How many items a run does again, in words."""
+    return f"{count:,} {what} and {'is' if count == 1 else 'are'} done again"
+
+
+def mended(is_lost: bool) -> str:
+    """What mends a run of which a file is gone. is_lost: only that, so that it can be made again."""
+    if is_lost:
+        return "--resume --retry-failed makes it again, with what failed"
+    return "bring its folder back, or start again with --overwrite or a new folder"
 
 
 class RunFolder:
@@ -115,7 +104,7 @@ class RunFolder:
         self.finished: dict[Key, str | None] = {}
         self.record: Row = {}
         self._is_ours = not path.exists()
-        path.mkdir(parents=True, exist_ok=True)
+        new_folder(path)
         self._lock = FolderLock(path, LOCK)
         try:  # once more, now that nobody else can begin a run here
             _check_contents(path, resume=resume, overwrite=overwrite)
@@ -130,23 +119,31 @@ class RunFolder:
         if overwrite:
             self._remove_run()
 
-    def begin(self, record: Mapping[str, Any]) -> None:
+    def begin(self, record: Mapping[str, Any], retry: Callable[[Row], bool] | None = None) -> int:
         """Start the run that `record` describes, or continue it if the folder holds one.
 
-        Raises UserError if the folder holds a run that differs in one of IDENTITY.
+        retry: which rows are taken out of a run that is continued, so that their items are done again.
+        Returns how many that are. Raises UserError if the folder holds a run that differs in one of IDENTITY,
+        or none of which anything could be done again.
         """
+        taken = 0
         fresh: Row = json.loads(json.dumps(dict(record)))
         if (self.path / RUN).exists():
             before = json.loads((self.path / RUN).read_text(encoding="utf-8"))
             _check_same(self.path, before, fresh)
             self.record = {**before, **fresh}
+            taken = self._take_out(retry) if retry is not None else 0
             self._recover()
+        elif retry is not None:
+            raise UserError(f"{self.path} holds no run of which anything could be done again")
         else:
             self.record = {"schema_version": SCHEMA_VERSION, **fresh, "started": _now(), "seconds": 0.0}
         self.record |= {"suite": suite_version(), "environment": environment(), "status": "running"}
         self._write_record()
         self._rows = (self.path / ROWS).open("a", encoding="utf-8")
         self._companion = (self.path / self.companion).open("a", encoding="utf-8")
+        sync_folder(self.path)
+        return taken
 
     def append(self, rows: Sequence[Row], companions: Sequence[str]) -> None:
         """Add finished rows, with the companion line of each; from here on they survive a kill."""
@@ -215,6 +212,20 @@ class RunFolder:
         with replacing(self.path / RUN) as file:
             json.dump(self.record, file, indent=2)
             file.write("\n")
+
+    def _take_out(self, retry: Callable[[Row], bool]) -> int:
+        def stands(line: bytes) -> bool:
+            try:
+                return not retry(json.loads(line))
+            except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+                return True  # damaged, which `_recover` tells
+
+        if not (self.path / ROWS).exists():
+            return 0
+        try:
+            return keep_lines(self.path / ROWS, self.path / self.companion, stands)
+        except FileNotFoundError as error:
+            raise UserError(f"{error.filename} is gone; use --overwrite") from error
 
     def _recover(self) -> None:
         """Take up the rows of the earlier run; cut off what a kill left unfinished."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +14,8 @@ from pipelines.common.errors import UserError
 from pipelines.common.files import replacing
 from pipelines.common.runner import IN_PROCESS, Runner
 from pipelines.common.runner import run as compute
-from pipelines.common.runs import REPORT, TABLE, RunFolder
-from pipelines.common.summary import MAX_LISTED, record_of
+from pipelines.common.runs import REPORT, TABLE, RunFolder, again, has_failed
+from pipelines.common.summary import MAX_LISTED, Say, record_of, silent
 from pipelines.wafer import report, rows
 from pipelines.wafer.config import ClassifyConfig
 from pipelines.wafer.data import SkippedFile, WaferFileError
@@ -62,16 +62,19 @@ def classify(
     out: Path,
     config: ClassifyConfig | None = None,
     resume: bool = False,
+    retry_failed: bool = False,
     overwrite: bool = False,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Say = silent,
+    note: Say = silent,
     runner: Runner = IN_PROCESS,
 ) -> RunSummary:
     """Classify every wafer map in the files and folders `paths` into the run folder `out`.
 
     Rows come in the order of the input, one per map; a map that cannot be read or classified is a row
     with the status `failed` and the reason. Memory is bounded by a batch, not by the number of maps.
-    runner: where it is computed; the rows are the same everywhere. Raises UserError if the folder may not be
-    written to, if the run in it is another one (`resume`), or if there is no wafer map at all.
+    retry_failed: do again what failed (`resume`). note: gets how much that is. runner: where it is computed;
+    the rows are the same everywhere. Raises UserError if the folder may not be written to, if the run in it
+    is another one (`resume`), or if there is no wafer map at all.
     """
     config = config or ClassifyConfig()
     started = time.monotonic()
@@ -79,7 +82,10 @@ def classify(
         open_run(out, resume=resume, overwrite=overwrite) as run,
         LatentFile(out, resume=resume) as latents,
     ):
-        run.begin(_record(paths, predictor, config))
+        taken = run.begin(_record(paths, predictor, config), has_failed if retry_failed else None)
+        if retry_failed:
+            note(again(taken))
+        progress("looking for wafer maps")
         skipped = _Skipped()
         try:
             found = sources(paths, run.finished)

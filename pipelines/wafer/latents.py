@@ -24,6 +24,8 @@ from typing import IO, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.common.files import sync_folder
+
 LATENTS: Final = "latents.jsonl"
 MAX_DIMENSION: Final = 4_096
 
@@ -54,6 +56,7 @@ class LatentFile:
             return
         if self._file is None:
             self._file = self.path.open("a", encoding="utf-8")
+            sync_folder(self.path.parent)
         self._file.write("".join(lines))
         self._file.flush()
         os.fsync(self._file.fileno())

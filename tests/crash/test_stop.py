@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from crash.__main__ import main
+from crash.child import Ended
 from crash.compare import check_finished, check_stopped, is_torn
 from crash.space import NOT_PERMITTED
+from crash.stop import unclear
 from crash.tasks import OUT, TASKS
 from pipelines.common.runs import ROWS, RUN
 
@@ -33,6 +35,14 @@ def test_runs_that_were_stopped_go_on_to_the_same_results(
 ) -> None:
     counts = harness(how, times, tasks, tmp_path / "counts.jsonl", seed)
     assert sum(one["between"] for one in counts) >= 1
+
+
+def test_what_a_library_says_of_the_ctrl_c_that_it_kept_is_no_problem(tmp_path: Path) -> None:
+    trace = "Traceback (most recent call last):\n  ...\nKeyboardInterrupt\n"
+    end = "error: interrupted; the counts so far are saved: repeat the command with --resume to go on"
+    assert unclear(Ended(130, f"Exception ignored in: <function>\n{trace}{end}", None), tmp_path, b"") == []
+    assert len(unclear(Ended(130, trace + end, None), tmp_path, b"")) == 1
+    assert len(unclear(Ended(1, end, None), tmp_path, b"")) == 1
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -184,8 +185,12 @@ def test_ctrl_c_before_a_command_has_begun_is_no_traceback(
     def interrupted() -> None:
         raise KeyboardInterrupt
 
+    before = signal.getsignal(signal.SIGINT)
     monkeypatch.setattr(cli, "app", interrupted)
-    with pytest.raises(SystemExit) as end:
-        cli.main()
+    try:
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert end.value.code == 130
     assert capsys.readouterr().err == "error: interrupted\n"

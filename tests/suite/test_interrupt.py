@@ -74,3 +74,4 @@ def test_a_command_ends_although_its_model_kept_ctrl_c(tmp_path: Path, project_r
     )
     assert ended.returncode == 130, ended.stderr
     assert "interrupted" in ended.stderr and "--resume" in ended.stderr
+    assert (tmp_path / "run" / "results.jsonl").read_text() == "", "it ended before the first map"

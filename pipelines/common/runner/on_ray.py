@@ -32,6 +32,7 @@ NO_TOKEN: Final = f"if it was started without tokens, set {AUTH_MODE}=disabled"
 SETTINGS: Final = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent to anybody
     "RAY_BACKEND_LOG_LEVEL": "fatal",  # what concerns the user is in the rows
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # nor on stdout, where Ray tells of actors that died, amid our JSON
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the coming behaviour, without the warning of it
 }
 
@@ -130,9 +131,8 @@ def _pool(
 
     for name in ("ray", "ray.data"):  # only now, as Ray Data sets up its own when it is loaded
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    gpus = 0 if work.device == "cpu" else int(there.get("GPU", 0))
-    size = workers or gpus or max(1, int(there.get("CPU", 1)))
+    gpus = _there("GPU") if work.device != "cpu" else 0
+    size = workers or gpus or max(1, _there("CPU"))
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.execution_options.preserve_order = True
@@ -145,6 +145,7 @@ def _pool(
             _Actor,
             fn_constructor_args=(work, str(Path.cwd())),
             compute=ray.data.ActorPoolStrategy(size=min(size, len(blocks))),
+            batch_size=1,  # of blocks; where GPUs are asked for, Ray wants it said
             num_cpus=1,
             num_gpus=1 if gpus else 0,
             max_restarts=MOST_RESTARTS,
@@ -154,13 +155,21 @@ def _pool(
         yield row["answer"]
 
 
+def _there(kind: str) -> int:
+    """How many of a kind the machines of the cluster have."""
+    import ray
+
+    return int(ray.cluster_resources().get(kind, 0))  # type: ignore[no-untyped-call]
+
+
 def _alone(work: Work[Item, Part, Done], items: list[Item], job: Job[Part, Done]) -> Iterator[Done]:
     """What comes of items whose actor died, in an actor of their own one by one, which shows the cause."""
     import ray
     from ray.exceptions import RayActorError
 
     # It asks for no core of its own: those of the pool may not be free again yet.
-    kind: Any = ray.remote(num_cpus=0, max_restarts=0)(_Actor)
+    gpus = 1 if work.device != "cpu" and _there("GPU") else 0
+    kind: Any = ray.remote(num_cpus=0, num_gpus=gpus, max_restarts=0)(_Actor)
     actor: Any = None
     for item in items:
         actor = actor or kind.remote(work, str(Path.cwd()))

@@ -15,6 +15,7 @@ from typing import Final
 import cv2
 import numpy as np
 
+from pipelines.common.files import sync_folder
 from pipelines.crowd.data.record import CrowdError, Pixels
 
 SHOWN: Final = 12  # frames of a video that the report shows
@@ -67,6 +68,7 @@ def film(path: Path, fps: float) -> Iterator[Write]:
         if writers:
             _check_whole(temporary, frames)
             temporary.replace(path)
+            sync_folder(path.parent)
     finally:
         for one in writers:
             one.release()

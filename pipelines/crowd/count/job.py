@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.common.errors import UserError
-from pipelines.common.files import replacing
+from pipelines.common.files import new_folder, replacing
 from pipelines.common.runner import FAILS_ONE, Work, reason_of
 from pipelines.common.runs import RunFolder
 from pipelines.crowd.count.changes import Changes, check_local
@@ -195,7 +195,7 @@ class CountJob:
         with Video(item.source, max_pixels=self.config.max_pixels) as video, ExitStack() as stack:
             add = None
             if self.config.video:
-                (out / VIDEOS).mkdir(exist_ok=True)
+                new_folder(out / VIDEOS)
                 path = file_of(out, VIDEOS, item.name)
                 add = stack.enter_context(film(path, video.fps / self.config.stride))
             for frame in video.frames(self.config.stride):
@@ -263,7 +263,7 @@ class CountJob:
 
     def _file(self, folder: str, shot: Shot) -> Path:
         path = file_of(self.out, folder, shot.name, shot.frame)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        new_folder(path.parent)
         return path
 
     def _files(self, row: Row) -> dict[str, str]:

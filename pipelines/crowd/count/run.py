@@ -13,12 +13,12 @@ from pipelines.common.errors import UserError
 from pipelines.common.files import replacing
 from pipelines.common.runner import IN_PROCESS, Runner
 from pipelines.common.runner import run as compute
-from pipelines.common.runs import FAILED, REPORT, ROWS, TABLE, RunFolder
+from pipelines.common.runs import FAILED, REPORT, ROWS, TABLE, RunFolder, again, has_failed, mended
 from pipelines.common.summary import MAX_LISTED, RunSummary, Say, record_of, silent, teller
 from pipelines.crowd.config import TASK
 from pipelines.crowd.count import report, rows
 from pipelines.crowd.count.config import CountConfig
-from pipelines.crowd.count.files import COMPANION, ZONES, files_of
+from pipelines.crowd.count.files import COMPANION, MAPS, ZONES, files_of
 from pipelines.crowd.count.items import Item, list_items
 from pipelines.crowd.count.job import CountJob, Watched, check, todos, work_of
 from pipelines.crowd.count.predict import Predictor
@@ -32,6 +32,7 @@ def count(
     config: CountConfig,
     out: Path,
     resume: bool = False,
+    retry_failed: bool = False,
     overwrite: bool = False,
     progress: Say = silent,
     note: Say = silent,
@@ -41,7 +42,8 @@ def count(
 
     There is one row per image or frame in the run folder `out`; one that cannot be read or counted has the
     status `failed` and the reason. The map of an image is whole before its row is written. progress: gets a
-    line for the screen. note: gets what the user should know. runner: where it is computed. Raises UserError
+    line for the screen. note: gets what the user should know. retry_failed: do again
+    what failed or lost its map (`resume`). runner: where it is computed. Raises UserError
     if the folder may not be written to, if the run in it is another one (`resume`), if zones or ground are
     wrong for any image, or if there is nothing to count.
     """
@@ -58,18 +60,24 @@ def count(
     old = _artefacts(out) if overwrite else []
     with RunFolder(out, key=rows.KEY, companion=COMPANION, resume=resume, overwrite=overwrite) as run:
         _remove(old)
-        run.begin(
-            record_of(
-                TASK,
-                "count",
-                paths,
-                config,
-                model=predictor.describe(),
-                named=config.model,
-                engine=predictor.engine,
-                device=str(predictor.model.device),
-            )
+        there = {str(item.source) for item in items}
+
+        def is_undone(row: rows.Row) -> bool:
+            return has_failed(row) or (row["source"] in there and _is_lost(out, row))
+
+        record = record_of(
+            TASK,
+            "count",
+            paths,
+            config,
+            model=predictor.describe(),
+            named=config.model,
+            engine=predictor.engine,
+            device=str(predictor.model.device),
         )
+        taken = run.begin(record, is_undone if retry_failed else None)
+        if retry_failed:
+            note(again(taken, "failed before, or lost a map,"))
         if zones:
             (out / ZONES).write_bytes(zones)
         if resume:
@@ -121,16 +129,14 @@ def _check_unchanged(run: RunFolder, items: Sequence[Item]) -> None:
             raise UserError(
                 f"{item.source} has changed since the run began; start again with --overwrite or a new folder"
             )
-        if is_lost(run.path, row):
-            raise UserError(
-                f"{files_of(run.path, row)[0]} is gone; --resume --retry-failed makes it again, with what"
-                " failed"
-            )
+        path = files_of(run.path, row)[0]
+        if not path.is_file():
+            raise UserError(f"{path} is gone; {mended(_is_lost(run.path, row))}")
 
 
-def is_lost(out: Path, row: rows.Row) -> bool:
-    """Whether the map of a counted image or frame is no longer in the run folder `out`."""
-    return not files_of(out, row)[0].is_file()
+def _is_lost(out: Path, row: rows.Row) -> bool:
+    """Whether the map of an image or frame is gone, and not the folder of all, as a disk that is away."""
+    return not files_of(out, row)[0].is_file() and (out / MAPS).is_dir()
 
 
 def _conclude(

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from pipelines.common.files import new_folder
 from pipelines.common.runner import FAILS_ONE, Work, reason_of
 from pipelines.medical.data.dicom_seg import write_dicom_seg
 from pipelines.medical.data.record import Volume, VolumeError
@@ -95,16 +96,16 @@ class SegmentJob:
 
 def _write(todo: Todo, like: Volume, found: Segmentation, predictor: Predictor, out: Path) -> list[str]:
     """Write the files of a case; returns what the user should know of them."""
-    (out / MASKS).mkdir(exist_ok=True)
+    new_folder(out / MASKS)
     write_labels(out / MASKS / f"{todo.name}{ENDING}", found.labels, like)
     if predictor.config.uncertainty:
-        (out / UNCERTAINTY).mkdir(exist_ok=True)
+        new_folder(out / UNCERTAINTY)
         # In half precision every step of 1/255 stays itself, at half the memory.
         shares = found.uncertainty.astype("float16") / 255
         write_map(out / UNCERTAINTY / f"{todo.name}{ENDING}", shares, like)
     if not predictor.config.dicom_seg:
         return []
-    (out / DICOM_SEG).mkdir(exist_ok=True)
+    new_folder(out / DICOM_SEG)
     try:
         file = out / DICOM_SEG / f"{todo.name}.dcm"
         write_dicom_seg(file, found.labels, like, predictor.names, predictor.model.name)

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.common.files import replacing_bytes
+from pipelines.common.files import new_folder, replacing_bytes
 from pipelines.medical.colours import colour
 from pipelines.medical.data.record import Volume
 from pipelines.medical.geometry import Turn
@@ -77,7 +77,7 @@ def draw(volume: Volume, labels: NDArray[Any], names: Mapping[str, int], *, moda
 
 def write_pictures(folder: Path, case: str, pictures: Pictures) -> dict[str, Any]:
     """Write the PNG files of a case into `folder`; what the report needs to know of them."""
-    folder.mkdir(exist_ok=True)
+    new_folder(folder)
     files = {}
     for plane, (content, width, height) in pictures.png.items():
         path = folder / f"{case}-{plane}.png"

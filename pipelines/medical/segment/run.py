@@ -16,7 +16,7 @@ from pipelines.common.errors import UserError
 from pipelines.common.files import replacing
 from pipelines.common.runner import IN_PROCESS, Runner
 from pipelines.common.runner import run as compute
-from pipelines.common.runs import FAILED, REPORT, TABLE, RunFolder
+from pipelines.common.runs import FAILED, REPORT, TABLE, RunFolder, again, has_failed, mended
 from pipelines.common.summary import MAX_LISTED, Say, record_of, silent
 from pipelines.common.summary import RunSummary as Summary
 from pipelines.medical.config import TASK
@@ -54,6 +54,7 @@ def segment(
     predictor: Predictor,
     out: Path,
     resume: bool = False,
+    retry_failed: bool = False,
     overwrite: bool = False,
     progress: Say = silent,
     note: Say = silent,
@@ -63,7 +64,8 @@ def segment(
 
     There is one row per case; one that cannot be read or segmented has the status `failed` and the reason.
     The mask of a case is whole before its row is written. progress: gets a line for the screen. note: gets
-    what the user should know before hours of work. runner: where it is computed. Raises UserError if the
+    what the user should know before hours of work. retry_failed: do again what failed or lost its mask
+    (`resume`). runner: where it is computed. Raises UserError if the
     folder may not be written to, if the run in it is another one (`resume`), or if there is no case at all.
     """
     started = time.monotonic()
@@ -79,7 +81,14 @@ def segment(
     old = _artefacts(out) if overwrite else []
     with RunFolder(out, key=rows.KEY, companion=DRAWINGS, resume=resume, overwrite=overwrite) as run:
         _remove(old)
-        run.begin(_record(paths, predictor, memory, name))
+        there = {task.key for task in tasks}
+
+        def is_undone(row: rows.Row) -> bool:
+            return has_failed(row) or (run.key_of(row) in there and _is_lost(out, row))
+
+        taken = run.begin(_record(paths, predictor, memory, name), is_undone if retry_failed else None)
+        if retry_failed:
+            note(again(taken, "failed before, or lost a mask,"))
         waiting = list(_unfinished(tasks, run, resume))
         clock = Clock([work(task) for task in waiting], len(tasks), len(tasks) - len(waiting))
 
@@ -156,15 +165,13 @@ def _unfinished(tasks: Sequence[Task], run: RunFolder, resume: bool) -> Iterator
             raise UserError(
                 f"{task.source} has changed since the run began; start again with --overwrite or a new folder"
             )
-        if is_lost(run.path, row):
-            raise UserError(
-                f"{_mask(run.path, row)} is gone; --resume --retry-failed makes it again, with what failed"
-            )
+        if not _mask(run.path, row).is_file():
+            raise UserError(f"{_mask(run.path, row)} is gone; {mended(_is_lost(run.path, row))}")
 
 
-def is_lost(out: Path, row: rows.Row) -> bool:
-    """Whether the mask of a segmented case is no longer in the run folder `out`."""
-    return not _mask(out, row).is_file()
+def _is_lost(out: Path, row: rows.Row) -> bool:
+    """Whether the mask of a segmented case is gone, and not the folder of all, as a disk that is away."""
+    return not _mask(out, row).is_file() and (out / MASKS).is_dir()
 
 
 def _mask(out: Path, row: rows.Row) -> Path:

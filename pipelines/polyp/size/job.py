@@ -124,8 +124,8 @@ class SizeJob:
         shares = pooled(agreeing(usable)[0]) if usable else None
         reasons = {look.name: look.reason for look in looks} | dict(found.left_out)
         of_frames = [rows.frame_row(look, reasons[look.name]) for look in looks]
-        if looks and not chosen.bare and not any(look.width for look in looks):
-            return self._failed(item, found.abstained, of_frames)  # not one could be read
+        if (read or listing.failed) and not any(look.width for look in read):
+            return self._failed(item, found.abstained, of_frames)  # of those with a lesion none could be read
         self._draw(item, looks, of_frames)
         total = len(listing.frames) + len(listing.failed)
         if not item.trained_on and self.predictor.was_trained_on(item.polyp.id, listing.frames):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from pipelines.common.files import replacing_bytes
+from pipelines.common.files import new_folder, replacing_bytes
 from pipelines.common.media.record import Pixels
 from pipelines.polyp.data.record import Box
 from pipelines.polyp.model.views import MARGIN, around, cut
@@ -101,7 +101,7 @@ def write_picture(path: Path, picture: Pixels) -> None:
     )
     if not done:
         raise ValueError("a picture could not be written as JPEG")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    new_folder(path.parent)
     with replacing_bytes(path) as file:
         file.write(content.tobytes())
 

@@ -14,7 +14,7 @@ from pipelines.common.errors import UserError
 from pipelines.common.files import replacing
 from pipelines.common.runner import IN_PROCESS, Runner
 from pipelines.common.runner import run as compute
-from pipelines.common.runs import REPORT, TABLE, RunFolder
+from pipelines.common.runs import REPORT, TABLE, RunFolder, again, has_failed
 from pipelines.common.summary import MAX_LISTED, RunSummary, Say, record_of, silent, teller
 from pipelines.polyp.config import TASK
 from pipelines.polyp.size import report, rows
@@ -37,6 +37,7 @@ def size(
     config: SizeConfig,
     out: Path,
     resume: bool = False,
+    retry_failed: bool = False,
     overwrite: bool = False,
     progress: Say = silent,
     note: Say = silent,
@@ -45,10 +46,11 @@ def size(
     """Size every polyp among data sets, folders, images and videos.
 
     There is one row per polyp in the run folder `out`; one that cannot be opened, or in which no lesion is
-    marked, has the status `failed` and the reason; one of which the model says no size, or of which no frame
-    can be used, has a `reason`.
+    marked, or no frame of which can be read, has the status `failed` and the reason; one of which the model
+    says no size, or of which no frame can be used, has a `reason`.
 
-    progress: gets a line for the screen. note: gets what the user should know. runner: where it is computed.
+    progress: gets a line for the screen. note: gets what the user should know. retry_failed: do again what
+    failed (`resume`). runner: where it is computed.
     Raises UserError if the folder may not be written to, if the run in it is another one (`resume`), if there
     is nothing to size, or nobody says where lesions are.
     """
@@ -63,8 +65,10 @@ def size(
         marks=marks_of(config),
         out=out,
         resume=resume,
+        retry_failed=retry_failed,
         overwrite=overwrite,
         progress=progress,
+        note=note,
         runner=runner,
     )
 
@@ -102,6 +106,8 @@ def size_items(
     resume: bool,
     overwrite: bool,
     progress: Say,
+    retry_failed: bool = False,
+    note: Say = silent,
     keep_trained: bool = False,
     runner: Runner = IN_PROCESS,
 ) -> RunSummary:
@@ -114,7 +120,9 @@ def size_items(
     with RunFolder(out, key=rows.KEY, companion=COMPANION, resume=resume, overwrite=overwrite) as run:
         if overwrite:
             _remove(out)
-        run.begin(record)
+        taken = run.begin(record, has_failed if retry_failed else None)
+        if retry_failed:
+            note(again(taken))
 
         def tell(number: int, name: str, share: float) -> None:
             teller(progress, number, len(inputs.items), name)(share)

@@ -11,7 +11,6 @@ import pytest
 
 from pipelines.common.errors import UserError
 from pipelines.common.runner import Runner
-from pipelines.common.runs import forget_failed
 from pipelines.wafer import classify as module
 from pipelines.wafer.classify import RunSummary, classify
 from pipelines.wafer.config import ClassifyConfig
@@ -108,8 +107,10 @@ def test_a_file_that_killed_its_reader_is_left_alone_until_it_is_asked_for(
     monkeypatch.undo()  # from here on there is memory enough
     classify([lots], predictor=Double(), out=run, resume=True, runner=Runner(workers=2))
     assert read_rows(run) == rows
-    assert forget_failed(run, module.DRAWINGS) == 2  # with the one that is broken
-    classify([lots], predictor=Double(), out=run, resume=True, runner=Runner(workers=2))
+    notes: list[str] = []
+    again = {"resume": True, "retry_failed": True}
+    classify([lots], predictor=Double(), out=run, note=notes.append, runner=Runner(workers=2), **again)
+    assert notes == ["2 failed before and are done again"]  # with the one that is broken
     assert sorted(map(json.dumps, read_rows(run))) == sorted(map(json.dumps, read_rows(tmp_path / "whole")))
 
 
@@ -129,8 +130,7 @@ def test_a_folder_that_was_away_is_read_when_it_is_back(lots: Path, tmp_path: Pa
     assert 0 < read_record(run)["counts"]["ok"] < 78
     away.rename(lots)
     classify([lots], predictor=Double(), out=run, config=small, resume=True)
-    forget_failed(run, module.DRAWINGS)
-    classify([lots], predictor=Double(), out=run, config=small, resume=True)
+    classify([lots], predictor=Double(), out=run, config=small, resume=True, retry_failed=True)
     assert sorted(map(json.dumps, read_rows(run))) == sorted(map(json.dumps, read_rows(tmp_path / "whole")))
 
 

@@ -72,7 +72,7 @@ def test_one_bad_file_is_one_failed_row(here: Path, model: Path) -> None:
     again = ("in", "--model", model, "--out", "run", "--resume")
     assert call(*again).exit_code == 3
     result = call(*again, "--retry-failed")
-    assert result.exit_code == 0 and "1 failed before, or lost a file, and is done again" in result.stderr
+    assert result.exit_code == 0 and "1 failed before, or lost a map, and is done again" in result.stderr
     assert [row["source"] for row in table(here / "run")] == ["in/a.png", "in/bad.jpg", *["in/film.avi"] * 3]
 
 

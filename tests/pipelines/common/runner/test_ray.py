@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,6 +48,29 @@ def test_a_model_that_dies_of_an_item_loses_that_item() -> None:
     found = list(run(work(kills=4), [2, 4, 1], Doubling(), TWO))
     assert [one for one in found if one[2] == 0] == [(4, 0, 0)]
     assert sorted({one[0] for one in found}) == [1, 2, 4]
+
+
+WITH_A_GPU = """
+import logging, os
+from dataclasses import replace
+from pipelines.common.runner import Runner, on_ray, run
+os.environ.update(on_ray.SETTINGS)
+import ray
+from tests.pipelines.common.runner.toys import KILLS, Doubling, work
+
+ray.init("local", num_cpus=2, num_gpus=1, object_store_memory=on_ray.STORE_BYTES,
+         include_dashboard=False, log_to_driver=False, logging_level=logging.CRITICAL)
+found = run(replace(work(), device="auto"), [2, KILLS, 3], Doubling(), Runner("ray"))
+print(sorted(one[0] for one in found))
+"""
+
+
+def test_each_actor_has_a_gpu_of_its_own_where_there_are_some(project_root: Path) -> None:
+    """Ray takes our word for the GPU. In a process of its own, as this one has a cluster without."""
+    done = subprocess.run(
+        [sys.executable, "-c", WITH_A_GPU], cwd=project_root, capture_output=True, text=True, timeout=300
+    )
+    assert done.stdout.splitlines()[-1:] == [str(sorted([2, 2, KILLS, 3, 3, 3]))], done.stderr
 
 
 def test_an_error_for_the_user_arrives_as_it_is() -> None:

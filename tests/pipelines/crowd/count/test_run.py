@@ -15,18 +15,18 @@ import pytest
 from PIL import Image
 
 from pipelines.common.errors import UserError
-from pipelines.common.runs import forget_failed
 from pipelines.crowd.count.config import CountConfig
-from pipelines.crowd.count.files import COMPANION
 from pipelines.crowd.count.maps import CountMap, read_map
 from pipelines.crowd.count.predict import Predictor
-from pipelines.crowd.count.run import RunSummary, count, is_lost
+from pipelines.crowd.count.run import RunSummary, count
 from pipelines.crowd.data import Pixels, Video, image_size, read_image
 from tests.pipelines.crowd.count.made_models import rough, trained, write_film, write_scene
 
 
 def run(out: Path, *paths: Path, by: Predictor | None = None, **options: Any) -> RunSummary:
-    flow = {name: options.pop(name) for name in ("resume", "overwrite", "note") if name in options}
+    flow = {
+        name: options.pop(name) for name in ("resume", "retry_failed", "overwrite", "note") if name in options
+    }
     config = CountConfig(**options)
     return count(list(paths), predictor=by or Predictor(trained(), config), config=config, out=out, **flow)
 
@@ -285,8 +285,7 @@ def test_a_frame_that_is_counted_again_stays_at_its_time(tmp_path: Path) -> None
     run(out, tmp_path / "in")
     table, page = ((out / name).read_text() for name in ("results.csv", "report.html"))
     (out / "maps" / "first" / "000001.npz").unlink()
-    assert forget_failed(out, COMPANION, is_lost) == 1
-    run(out, tmp_path / "in", resume=True)
+    run(out, tmp_path / "in", resume=True, retry_failed=True)
     assert [row["frame"] for row in rows_of(out)] == [0, 2, 0, 1, 2, 1]
     with (out / "results.csv").open(newline="") as file:
         again = [(Path(row["source"]).name, row["frame"], row["count"]) for row in csv.DictReader(file)]
@@ -306,8 +305,12 @@ def test_what_changed_is_not_gone_on_with(images: Path, tmp_path: Path) -> None:
     (out / "maps" / "1.npz").rename(tmp_path / "kept")
     with pytest.raises(UserError, match=r"1\.npz is gone"):
         run(out, images, resume=True)
-    assert forget_failed(out, COMPANION, is_lost) == 1
-    run(out, images, resume=True)
+    (out / "maps").rename(tmp_path / "away")
+    for again in (False, True):
+        with pytest.raises(UserError, match="bring its folder back"):
+            run(out, images, resume=True, retry_failed=again)
+    (tmp_path / "away").rename(out / "maps")
+    run(out, images, resume=True, retry_failed=True)
     with np.load(out / "maps" / "1.npz") as made, np.load(tmp_path / "kept") as kept:
         assert all(np.array_equal(made[name], kept[name]) for name in kept)
     with pytest.raises(UserError, match=r"cannot be resumed, since config\.points was false"):

@@ -13,9 +13,8 @@ import pytest
 import SimpleITK as sitk
 
 from pipelines.common.errors import UserError
-from pipelines.common.runs import forget_failed
 from pipelines.medical.segment.predict import Predictor
-from pipelines.medical.segment.run import DRAWINGS, RunSummary, is_lost, segment
+from pipelines.medical.segment.run import RunSummary, segment
 from tests.pipelines.medical.segment.made import Threshold, noise, predictor_of, threshold_plan
 
 
@@ -182,8 +181,11 @@ def test_changed_files_are_not_gone_on_with_and_lost_masks_on_request(cases: Pat
     with pytest.raises(UserError, match=r"case_1.nii.gz is gone"):
         run(out, cases, resume=True)
     before = rows_of(out)
-    assert forget_failed(out, DRAWINGS, is_lost) == 1
-    run(out, cases, resume=True)
+    other = predictor_of(threshold_plan(0.5, 1.0, spacing=SPACING), Threshold(0.5, 1.0))
+    with pytest.raises(UserError, match="cannot be resumed"):
+        run(out, cases, by=other, resume=True, retry_failed=True)
+    assert rows_of(out) == before, "nothing was taken out"
+    run(out, cases, resume=True, retry_failed=True)
     assert (out / "masks" / "case_1.nii.gz").read_bytes() == (tmp_path / "kept").read_bytes()
     assert sorted(row["case"] for row in rows_of(out)) == [row["case"] for row in before]
     save(cases / "case_1.nii.gz", noise((12, 10, 11)))

@@ -136,6 +136,19 @@ def test_a_frame_that_cannot_be_used_says_why_and_the_rest_goes_on(
     assert "lies off the frame" in reasons["polyp2_2"]
 
 
+def test_a_polyp_whose_frames_cannot_be_read_has_failed(data: Path, model: Path, tmp_path: Path) -> None:
+    for number in range(2):
+        (data / f"polyp1_{number}.png").write_bytes(b"no image")
+    text = (data / "frames.csv").read_text().splitlines()
+    last = next(number for number, line in enumerate(text) if "polyp1_2" in line)
+    text[last] = "polyp1,polyp1_2.png,,,,,"  # it can be read, but nobody says where to look
+    (data / "frames.csv").write_text("\n".join(text))
+    summary = run(tmp_path / "run", load(model), data)
+    assert (summary.counts["ok"], summary.counts["failed"]) == (2, 1)
+    row = lines(tmp_path / "run")[1]
+    assert (row["polyp"], row["status"]) == ("polyp1", "failed") and "cannot be read" in row["error"]
+
+
 def test_a_polyp_without_a_usable_frame_gets_no_size_and_the_reason(
     data: Path, model: Path, tmp_path: Path
 ) -> None:
