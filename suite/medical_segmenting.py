@@ -105,7 +105,7 @@ Batch = Annotated[
     typer.Option(
         "--batch",
         metavar="N",
-        help="Tiles at a time. Default: 1 on a CPU, 4 on a GPU.",
+        help="Tiles at a time. Default: 4 on a GPU, 1 or 2 on a CPU.",
         rich_help_panel=options.COMPUTING,
     ),
 ]

@@ -36,7 +36,8 @@ class SegmentConfig(ReadLimits):
     largest_component: labels of which only the largest connected piece is kept, or `all`.
     uncertainty: write a map of it for each case.
     dicom_seg: also write the masks of DICOM series as DICOM segmentations; needs the extra `dicom-seg`.
-    batch: tiles that go through the network at once; None takes 1 on a CPU and 4 on a GPU.
+    batch: tiles that go through the network at once; None takes 4 on a GPU, and on a CPU 1, or 2
+        small ones of a dense network.
     memory_mib: what a block of a sparse network and the scores held beside it may take. More makes larger
         blocks and less double work. Blocks of any size give the same up to rounding; so little memory that
         patches take their place changes a few voxels.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -28,6 +29,9 @@ from pipelines.medical.segment.scores import Scorer
 from pipelines.medical.segment.structures import Structure, keep_largest, structures
 
 GPU_BATCH = 4
+# PyTorch gives small convolutions of a single image to its slow code, which takes twice as long; two tiles of
+# more voxels than this would take memory instead, and hold few small convolutions.
+PAIRED_VOXELS = 64**3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,7 +69,7 @@ class Predictor:
             raise UserError(f"--mirror: the model {model.name} was not trained on mirrored images")
         mirror = model.mirror if config.mirror else ()
         self.scorer = Scorer(members, model.device, mirror=mirror, precision=config.precision)
-        self.batch = config.batch or (1 if model.device.type == "cpu" else GPU_BATCH)
+        self.batch = config.batch or self._usual_batch()
 
     @classmethod
     def load(cls, config: SegmentConfig) -> Predictor:
@@ -122,6 +126,12 @@ class Predictor:
             "members": len(self.scorer.members),
             "flips": len(self.scorer.flips),
         }
+
+    def _usual_batch(self) -> int:
+        if self.model.device.type != "cpu":
+            return GPU_BATCH
+        is_paired = not self.scorer.sparse and math.prod(self.plan.patch) <= PAIRED_VOXELS
+        return 2 if is_paired else 1
 
     def _scan(self, channels: Sequence[Volume], told: Callable[[float], None]) -> Answer:
         """In a function of its own: the prepared images are let go before the label map is looked at."""
