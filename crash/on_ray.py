@@ -6,7 +6,6 @@ They are compared to a count without Ray in one thread, as an actor has one: row
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
 import subprocess
@@ -16,14 +15,16 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 from pipelines.common.runs import ROWS
 from pipelines.crowd.generate.dataset import write_dataset
 
-from .compare import whole_lines
+from .compare import check_finished, check_stopped, whole_lines
 from .ending import ended
+from .tasks import TASKS
 
+CROWD: Final = TASKS["crowd"]
 IMAGES: Final = 80
 STUCK_SECONDS: Final = 300.0
 ON_RAY: Final = ("--runner", "ray", "--workers", "2")
@@ -60,7 +61,7 @@ def kill_runs(folder: Path, *, times: int, seed: int, images: int = IMAGES) -> C
 
 
 def _start(folder: Path, out: str, *more: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "suite", "crowd", "count", "in", "--quiet", "--out", out, *more]
+    command = [sys.executable, "-m", "suite", *CROWD.words, "--quiet", "--out", out, *more]
     place = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
     with (folder / f"{out}.log").open("ab") as log:
         return subprocess.Popen(
@@ -80,24 +81,8 @@ def _await_rows(run: subprocess.Popen[bytes], out: Path, wanted: int) -> bool:
 
 def differs(out: Path, whole: Path, kept: list[bytes], code: int) -> list[str]:
     """What is wrong with a run that went on. kept: its rows after the kill. code: with which it ended."""
-    problems = [] if code == 0 else [f"going on, it ended with {code}"]
-    if whole_lines(out / ROWS)[: len(kept)] != kept:
-        problems.append("rows that were there have changed")
-    rows, wanted = _rows(out), _rows(whole)
-    if len(whole_lines(out / ROWS)) != len(wanted):
-        problems.append("there are too many rows or too few")
-    if different := [name for name in wanted if rows.get(name) != wanted[name]]:
-        problems.append(f"{len(different)} rows differ, such as that of {different[0]}")
-    maps = {path.name: path.read_bytes() for path in (whole / "maps").rglob("*.npz")}
-    found = {path.name: path.read_bytes() for path in (out / "maps").rglob("*.npz")}
-    if maps != found:
-        problems.append("the maps differ")
-    return problems
-
-
-def _rows(out: Path) -> dict[str, dict[str, Any]]:
-    rows = map(json.loads, whole_lines(out / ROWS))
-    return {row["source"]: {name: one for name, one in row.items() if name != "seconds"} for row in rows}
+    ended_well = [] if code == 0 else [f"going on, it ended with {code}"]
+    return [*ended_well, *check_stopped(out, whole, CROWD, kept), *check_finished(out, whole, CROWD)]
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -131,7 +131,7 @@ def _pool(
 
     for name in ("ray", "ray.data"):  # only now, as Ray Data sets up its own when it is loaded
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    gpus = _there("GPU") if work.device != "cpu" else 0
+    gpus = _gpus(work)
     size = workers or gpus or max(1, _there("CPU"))
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
@@ -147,7 +147,7 @@ def _pool(
             compute=ray.data.ActorPoolStrategy(size=min(size, len(blocks))),
             batch_size=1,  # of blocks; where GPUs are asked for, Ray wants it said
             num_cpus=1,
-            num_gpus=1 if gpus else 0,
+            num_gpus=min(gpus, 1),
             max_restarts=MOST_RESTARTS,
             max_task_retries=0,  # left to Ray it would be for ever
         )
@@ -162,14 +162,18 @@ def _there(kind: str) -> int:
     return int(ray.cluster_resources().get(kind, 0))  # type: ignore[no-untyped-call]
 
 
+def _gpus(work: Work[Item, Part, Done]) -> int:
+    """How many GPUs the work may use."""
+    return _there("GPU") if work.device != "cpu" else 0
+
+
 def _alone(work: Work[Item, Part, Done], items: list[Item], job: Job[Part, Done]) -> Iterator[Done]:
     """What comes of items whose actor died, in an actor of their own one by one, which shows the cause."""
     import ray
     from ray.exceptions import RayActorError
 
     # It asks for no core of its own: those of the pool may not be free again yet.
-    gpus = 1 if work.device != "cpu" and _there("GPU") else 0
-    kind: Any = ray.remote(num_cpus=0, num_gpus=gpus, max_restarts=0)(_Actor)
+    kind: Any = ray.remote(num_cpus=0, num_gpus=min(_gpus(work), 1), max_restarts=0)(_Actor)
     actor: Any = None
     for item in items:
         actor = actor or kind.remote(work, str(Path.cwd()))

@@ -42,10 +42,10 @@ def count(
 
     There is one row per image or frame in the run folder `out`; one that cannot be read or counted has the
     status `failed` and the reason. The map of an image is whole before its row is written. progress: gets a
-    line for the screen. note: gets what the user should know. retry_failed: do again
-    what failed or lost its map (`resume`). runner: where it is computed. Raises UserError
-    if the folder may not be written to, if the run in it is another one (`resume`), if zones or ground are
-    wrong for any image, or if there is nothing to count.
+    line for the screen. note: gets what the user should know. retry_failed: do again what failed or lost its
+    map (`resume`). runner: where it is computed. Raises UserError if the folder may not be written to, if the
+    run in it is another one (`resume`), if zones or ground are wrong for any image, or if there is nothing to
+    count.
     """
     started = time.monotonic()
     scene = check(predictor, config)

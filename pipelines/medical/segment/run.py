@@ -65,8 +65,8 @@ def segment(
     There is one row per case; one that cannot be read or segmented has the status `failed` and the reason.
     The mask of a case is whole before its row is written. progress: gets a line for the screen. note: gets
     what the user should know before hours of work. retry_failed: do again what failed or lost its mask
-    (`resume`). runner: where it is computed. Raises UserError if the
-    folder may not be written to, if the run in it is another one (`resume`), or if there is no case at all.
+    (`resume`). runner: where it is computed. Raises UserError if the folder may not be written to, if the run
+    in it is another one (`resume`), or if there is no case at all.
     """
     started = time.monotonic()
     progress("looking for volumes")
